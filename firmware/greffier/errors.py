@@ -1,0 +1,149 @@
+"""Every error that a command may end with: its exit code, its cause, its next step.
+
+The class docstring says when it is raised. ``cause`` and ``step`` are message identifiers
+(see :mod:`greffier.language`) with named fields; no audio, key, digit or full number is ever put
+into a field. Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 device not found, 11 busy,
+12 credentials, 20 integrity check failed.
+"""
+
+from typing import ClassVar
+
+from greffier.language import translate
+
+
+class GreffierError(Exception):
+    """The root: something failed that no class below names."""
+
+    exit_code: ClassVar[int] = 1
+    cause: ClassVar[str] = "the command failed: {reason}"
+    step: ClassVar[str] = "run it again, or see the documentation"
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(*fields.values())
+        self.fields = fields
+
+    def __str__(self) -> str:
+        """One line: cause, then the next step."""
+        line = f"{translate(self.cause)} — {translate(self.step)}".format_map(_Fields(self.fields))
+        return " ".join(line.split())
+
+
+class _Fields(dict[str, object]):
+    """Named fields of a message; one that is missing shows as a dash, never as a crash."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+class UsageError(GreffierError):
+    """The words of the command are wrong."""
+
+    exit_code = 2
+    cause = "{reason}"
+    step = "see --help"
+
+
+class BadPolicy(GreffierError):
+    """A policy file cannot be read, or has missing or wrong keys."""
+
+    exit_code = 2
+    cause = "the policy {path} cannot be used: {reason}"
+    step = "correct the file and run `greffier policy check`"
+
+
+class BadPacks(GreffierError):
+    """A file of law packs cannot be read, or has missing or wrong keys."""
+
+    exit_code = 2
+    cause = "the law packs {path} cannot be used: {reason}"
+    step = "correct the file, or leave --packs out to use the packs that are built in"
+
+
+class BadCases(GreffierError):
+    """A file of policy cases cannot be read."""
+
+    exit_code = 2
+    cause = "the cases {path} cannot be used: {reason}"
+    step = "correct the file"
+
+
+class BadCapture(GreffierError):
+    """A capture file cannot be read at all (damage inside one is counted, not raised)."""
+
+    cause = "the capture {path} cannot be read: {reason}"
+    step = "give a pcap or pcapng file"
+
+
+class StorageFailed(GreffierError):
+    """A write or a sync failed; what was committed before stays."""
+
+    cause = "writing {path} failed: {reason}"
+    step = "check the disk and its free space, then run the command again"
+
+
+class NotFound(GreffierError):
+    """A recording, part or line of that name does not exist."""
+
+    cause = "{what} does not exist"
+    step = "list what there is with `greffier calls --data DIR`"
+
+
+class NotADataDirectory(GreffierError):
+    """The folder given as --data is not a data directory."""
+
+    cause = "{path} is not a data directory"
+    step = "make one with `greffier init --data DIR --office-key office.pub`"
+
+
+class AlreadyThere(GreffierError):
+    """A command would overwrite something that must not be overwritten."""
+
+    cause = "{path} exists already"
+    step = "choose another name; nothing was changed"
+
+
+class NotDecodable(GreffierError):
+    """Audio of a codec that this machine cannot turn into sound."""
+
+    cause = "codec {codec} cannot be decoded here"
+    step = "install the native core (./build.sh setup) or take the original packets"
+
+
+class PartlyDone(GreffierError):
+    """Some of what was asked is done, some is not."""
+
+    exit_code = 3
+    cause = "partly done: {reason}"
+    step = "see the list, mend the cause and run the command again"
+
+
+class Busy(GreffierError):
+    """Another process holds the data directory."""
+
+    exit_code = 11
+    cause = "the data directory {path} is in use"
+    step = "stop the other command, or wait for it"
+
+
+class BadKeyFile(GreffierError):
+    """A key file cannot be read or is not of the kind that is needed."""
+
+    exit_code = 12
+    cause = "the key file {path} cannot be used: {reason}"
+    step = "give the file that `greffier-office keygen` made"
+
+
+class KeyDoesNotOpen(GreffierError):
+    """This key opens nothing of that part (another key, or the part was shredded)."""
+
+    exit_code = 12
+    cause = "this key does not open {what}"
+    step = "use the key it was sealed to; a shredded part opens with none"
+
+
+class IntegrityError(GreffierError):
+    """Something stored is not what was written."""
+
+    exit_code = 20
+    cause = "{what} is altered or damaged: {reason}"
+    step = "nothing was written; keep the file as it is and run `greffier audit verify`"

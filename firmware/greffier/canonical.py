@@ -11,7 +11,7 @@ from typing import Any
 LARGEST = 2**53 - 1
 
 
-class NotCanonical(ValueError):  # noqa: N818 - named after its cause
+class NotCanonical(ValueError):
     """The bytes, or the value, have no canonical form here."""
 
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "firmware" / "greffier"
 # The order of ARCHITECTURE.md; a tuple holds siblings, none of which imports another.
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("_native", "language", "canonical"),
+    ("_native", "language", "canonical", "merkle"),
     ("errors",),
     ("clock",),
     ("durable",),

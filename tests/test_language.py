@@ -1,0 +1,96 @@
+"""French and English from the first message: no text without its French."""
+
+import ast
+import gettext
+import re
+from pathlib import Path
+
+import pytest
+
+from greffier import errors, language
+
+ROOT = Path(__file__).parents[1]
+CATALOGUE = ROOT / "firmware/greffier/locale/fr/LC_MESSAGES/greffier.po"
+SPEAKERS = {"_", "translate", "plural"}
+
+
+def said(source: str) -> set[str]:
+    """Every literal text that a source hands to a speaker, and the texts of error classes."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            name = node.func.id if isinstance(node.func, ast.Name) else name
+            if name in SPEAKERS and node.args and isinstance(node.args[0], ast.Constant):
+                found.add(str(node.args[0].value))
+        elif isinstance(node, ast.ClassDef):
+            for item in node.body:
+                target = item.targets[0] if isinstance(item, ast.Assign) else None
+                target = item.target if isinstance(item, ast.AnnAssign) else target
+                if isinstance(target, ast.Name) and target.id in ("cause", "step"):
+                    value = item.value  # type: ignore[attr-defined]
+                    if isinstance(value, ast.Constant):
+                        found.add(str(value.value))
+    return found - {"{reason}"}
+
+
+def test_every_message_has_its_french() -> None:
+    known = gettext.translation("greffier", language.LOCALE_DIR, ["fr"])
+    missing = {}
+    for folder in ("firmware", "tools"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name == "language.py":
+                continue
+            texts = {text for text in said(path.read_text()) if known.gettext(text) == text}
+            if texts:
+                missing[str(path.relative_to(ROOT))] = texts
+    assert missing == {}
+
+
+def test_a_translation_keeps_the_fields_of_its_message() -> None:
+    known = gettext.translation("greffier", language.LOCALE_DIR, ["fr"])
+    wrong = []
+    for message, text in known._catalog.items():  # type: ignore[attr-defined]
+        # A plural's catalogue key is (singular, form): its forms may hold a count that one lacks.
+        if isinstance(message, tuple) or not message:
+            continue
+        if set(re.findall(r"{\w*", message)) != set(re.findall(r"{\w*", text)):
+            wrong.append(message)
+    assert wrong == []
+
+
+def test_the_catalogue_is_plain_and_sorted_enough_to_read() -> None:
+    text = CATALOGUE.read_text(encoding="utf-8")
+    assert "charset=UTF-8" in text
+    assert "#, fuzzy" not in text
+
+
+def test_french_is_the_default_and_english_can_be_chosen() -> None:
+    error = errors.Busy(path="DIR")
+    try:
+        language.choose("en")
+        assert str(error).startswith("the data directory DIR is in use — stop")
+        language.choose("fr")
+        assert str(error).startswith("le répertoire de données DIR est utilisé — ")
+    finally:
+        language.choose(language.DEFAULT)
+    assert language.DEFAULT == "fr"
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown language"):
+        language.choose("de")
+
+
+def leaves(cls: type[errors.GreffierError]) -> list[type[errors.GreffierError]]:
+    """The class and all below it."""
+    return [cls, *(leaf for below in cls.__subclasses__() for leaf in leaves(below))]
+
+
+@pytest.mark.parametrize("cls", leaves(errors.GreffierError), ids=lambda c: c.__name__)
+def test_an_error_is_one_line_with_a_documented_exit_code(cls: type[errors.GreffierError]) -> None:
+    text = str(cls(reason="two\nlines", path="p", what="w", codec="c"))
+    assert "\n" not in text
+    assert " — " in text
+    assert cls.exit_code in (1, 2, 3, 10, 11, 12, 20)
+    assert cls.__doc__

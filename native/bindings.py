@@ -6,8 +6,8 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
-ROOMS = ("g711",)
-LIBRARIES: list[str] = []
+ROOMS = ("g711", "opus", "flac", "narrow")
+LIBRARIES: list[str] = ["opus", "FLAC", "spandsp"]
 
 
 def declarations(header: Path) -> str:

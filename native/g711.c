@@ -28,3 +28,44 @@ void greffier_g711_decode_ulaw(const uint8_t *octets, size_t count, int16_t *sam
     for (size_t i = 0; i < count; i++)
         samples[i] = ulaw(octets[i]);
 }
+
+/* The segment of a magnitude whose lowest segment ends below (1 << lowest). */
+static int segment_of(int magnitude, int lowest)
+{
+    int segment = 0;
+    while (segment < 7 && magnitude >> (lowest + segment))
+        segment++;
+    return segment;
+}
+
+static uint8_t to_alaw(int16_t sample)
+{
+    /* Negative values mirror the positive ones around -1/2 of a step: -1 belongs to -0. */
+    int magnitude = sample < 0 ? -(sample + 1) : sample;
+    int segment = segment_of(magnitude, 8);
+    int steps = segment > 0 ? (magnitude >> (segment + 3)) & 15 : magnitude >> 4;
+    return (uint8_t)(((segment << 4) | steps | (sample < 0 ? 0 : 0x80)) ^ 0x55);
+}
+
+static uint8_t to_ulaw(int16_t sample)
+{
+    int magnitude = sample < 0 ? -(int)sample : sample;
+    if (magnitude > 32635)
+        magnitude = 32635;
+    magnitude += 132;
+    int segment = segment_of(magnitude, 8);
+    int steps = (magnitude >> (segment + 3)) & 15;
+    return (uint8_t)~((segment << 4) | steps | (sample < 0 ? 0x80 : 0));
+}
+
+void greffier_g711_encode_alaw(const int16_t *samples, size_t count, uint8_t *octets)
+{
+    for (size_t i = 0; i < count; i++)
+        octets[i] = to_alaw(samples[i]);
+}
+
+void greffier_g711_encode_ulaw(const int16_t *samples, size_t count, uint8_t *octets)
+{
+    for (size_t i = 0; i < count; i++)
+        octets[i] = to_ulaw(samples[i]);
+}

@@ -1,0 +1,205 @@
+"""What the device owns: its name, its log key, and one key that can really be overwritten.
+
+The effaceable root stands behind a small interface, so a TPM index can take its place: overwriting
+it is the atomic commit and the erasure of the shred store (docs/shred-format.md).
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from greffier import canonical
+from greffier.clock import Clock
+from greffier.durable import Disk
+from greffier.errors import BadKeyFile, IntegrityError, NotADataDirectory
+
+DeletionClass = Literal["A", "B", "C"]
+
+_MAGIC = bytes.fromhex("894753450D0A1A0A")
+_FORM = struct.Struct(">8sQ32s")
+_DEVICE = re.compile(r"box-[0-9a-f]{8}")
+
+
+class EffaceableRoot(Protocol):
+    """32 bytes that exist in one place and can be overwritten for good."""
+
+    @property
+    def class_name(self) -> DeletionClass:
+        """What overwriting is worth: A proof against opening the chips, C not."""
+
+    def read(self) -> bytes:
+        """The 32 bytes. What was answered once, no power cut takes back.
+
+        Raises IntegrityError, StorageFailed.
+        """
+
+    def replace(self, new: bytes) -> None:
+        """Overwrite by 32 *new* bytes, atomically and durably.
+
+        Raises StorageFailed, and then only :meth:`read` knows which bytes there are.
+        """
+
+
+class BadEffaceable(ValueError):
+    """The bytes are no effaceable key file; ``offset`` says where that showed."""
+
+    def __init__(self, reason: str, offset: int) -> None:
+        super().__init__(f"{reason} at offset {offset}")
+        self.reason = reason
+        self.offset = offset
+
+
+def parse_effaceable(data: bytes) -> tuple[int, bytes]:
+    """(sequence, key) of an effaceable key file (docs/shred-format.md). Raises BadEffaceable."""
+    if len(data) != _FORM.size + 4:
+        raise BadEffaceable("wrong length", len(data))
+    magic, sequence, key = _FORM.unpack_from(data)
+    if magic != _MAGIC:
+        raise BadEffaceable("wrong magic", 0)
+    if zlib.crc32(data[: _FORM.size]) != int.from_bytes(data[_FORM.size :], "big"):
+        raise BadEffaceable("wrong checksum", _FORM.size)
+    return sequence, key
+
+
+def write_effaceable(sequence: int, key: bytes) -> bytes:
+    """The bytes of an effaceable key file."""
+    body = _FORM.pack(_MAGIC, sequence, key)
+    return body + zlib.crc32(body).to_bytes(4, "big")
+
+
+class FileRoot:
+    """Class C: the key is a file, in two copies. Old blocks may survive in flash, so we say so."""
+
+    class_name: DeletionClass = "C"
+
+    def __init__(self, disk: Disk, first: Path, second: Path) -> None:
+        self._disk = disk
+        self._copies = (first, second)
+
+    def read(self) -> bytes:
+        found = {path: parsed for path in self._copies if (parsed := _valid(path))}
+        if not found:
+            raise IntegrityError(what="the effaceable key", reason="no copy can be read")
+        newest = max(found.values())
+        for path in self._copies:
+            if found.get(path) != newest:
+                self._disk.write_file(path, write_effaceable(*newest))
+        return newest[1]
+
+    def replace(self, new: bytes) -> None:
+        if len(new) != 32:
+            raise ValueError("an effaceable key has 32 bytes")
+        sequences = [parsed[0] for path in self._copies if (parsed := _valid(path))]
+        data = write_effaceable(max(sequences, default=0) + 1, new)
+        for path in self._copies:
+            self._disk.write_file(path, data)
+
+
+def _valid(path: Path) -> tuple[int, bytes] | None:
+    try:
+        return parse_effaceable(path.read_bytes())
+    except (OSError, BadEffaceable):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this box is: ``box-`` and 8 hex digits, and when it got that name."""
+
+    device: str
+    created_ns: int
+
+    @property
+    def origin(self) -> str:
+        """The name under which it signs (C2SP tlog-checkpoint)."""
+        return f"greffier/{self.device}"
+
+    def to_bytes(self) -> bytes:
+        """The content of device.json."""
+        return canonical.dump(
+            {"created_ns": str(self.created_ns), "device": self.device, "format": 1}
+        )
+
+
+def new_identity(clock: Clock) -> Identity:
+    """A name drawn at random, now."""
+    return Identity(f"box-{secrets.token_hex(4)}", clock.wall_ns())
+
+
+def load_identity(path: Path) -> Identity:
+    """The identity in the file *path*. Raises NotADataDirectory (of the file's folder)."""
+    try:
+        fields = canonical.load(path.read_bytes())
+        if set(fields) != {"created_ns", "device", "format"} or fields["format"] != 1:
+            raise NotADataDirectory(path=path.parent)
+        if not _DEVICE.fullmatch(fields["device"]) or not fields["created_ns"].isdecimal():
+            raise NotADataDirectory(path=path.parent)
+        return Identity(fields["device"], int(fields["created_ns"]))
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise NotADataDirectory(path=path.parent) from None
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """The Ed25519 key that signs checkpoints, with the name it signs under.
+
+    Text forms of C2SP signed-note: ``name+hash+base64(01||public)`` and
+    ``PRIVATE+KEY+name+hash+base64(01||seed)``, where hash = first 4 bytes of
+    SHA-256(name || 0A || 01 || public), in hex.
+    """
+
+    name: str
+    private: Ed25519PrivateKey
+
+    @classmethod
+    def new(cls, name: str) -> Self:
+        """A fresh key."""
+        return cls(name, Ed25519PrivateKey.generate())
+
+    @property
+    def public(self) -> bytes:
+        """The 32 public bytes."""
+        return self.private.public_key().public_bytes_raw()
+
+    @property
+    def key_hash(self) -> bytes:
+        """The 4 bytes that stand before each signature."""
+        return hashlib.sha256(self.name.encode() + b"\n\x01" + self.public).digest()[:4]
+
+    def public_line(self) -> str:
+        """The verifier's line, without line feed (keys/log.pub)."""
+        return f"{self.name}+{self.key_hash.hex()}+{_base64(self.public)}"
+
+    def private_line(self) -> str:
+        """The signer's line, without line feed (keys/log.key)."""
+        seed = self.private.private_bytes_raw()
+        return f"PRIVATE+KEY+{self.name}+{self.key_hash.hex()}+{_base64(seed)}"
+
+
+def load_log_key(path: Path) -> LogKey:
+    """The log key in the file *path*. Raises BadKeyFile."""
+    try:
+        words = path.read_text("ascii").strip().split("+", 4)
+        raw = base64.b64decode(words[4], validate=True)
+        if words[:2] != ["PRIVATE", "KEY"] or raw[:1] != b"\x01":
+            raise BadKeyFile(path=path, reason="not a log key")
+        key = LogKey(words[2], Ed25519PrivateKey.from_private_bytes(raw[1:]))
+    except OSError as error:
+        raise BadKeyFile(path=path, reason=error.strerror) from error
+    except (ValueError, IndexError):
+        raise BadKeyFile(path=path, reason="not a log key") from None
+    if key.key_hash.hex() != words[3]:
+        raise BadKeyFile(path=path, reason="its check digits do not match")
+    return key
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(b"\x01" + raw).decode("ascii")

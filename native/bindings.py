@@ -6,7 +6,8 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
-ROOMS = ("g711", "opus", "flac", "narrow")
+ROOMS = ("ring", "record", "rtp", "event", "stream", "g711", "opus", "flac", "narrow")
+INNER = ("sequence", "window")  # used by other rooms only: Python does not see their declarations
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp"]
 
 
@@ -22,9 +23,9 @@ for room in ROOMS:
 ffibuilder.set_source(
     "greffier._native",
     "\n".join(f'#include "{room}.h"' for room in ROOMS),
-    sources=[f"native/{room}.c" for room in ROOMS],
+    sources=[f"native/{room}.c" for room in ROOMS + INNER],
     include_dirs=["native"],
-    depends=[f"native/{room}.h" for room in ROOMS],
+    depends=[f"native/{room}.h" for room in ROOMS + INNER],
     libraries=LIBRARIES,
     extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
     py_limited_api=True,

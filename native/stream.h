@@ -1,0 +1,98 @@
+#ifndef GREFFIER_STREAM_H
+#define GREFFIER_STREAM_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* One RTP source between two addresses: counts every packet (sequence.h) and hands their payloads out
+ * in order of their numbers. One thread owns a stream; no function may be called by two at once.
+ *
+ * A payload is copied in and held until every lower number came, or until the newest number is WINDOW
+ * or more above it. The first packets are held until there are START of them, because the very first
+ * may be out of order too. There is no clock in here: a stream that falls silent is flushed by its owner.
+ * What comes after its place was handed out, or passed, is late: counted, and its payload not kept.
+ *
+ * Memory is fixed: HELD payloads of the size given at creation, plus 22 KiB. Pages that were never used
+ * cost nothing: an orderly stream touches the first few payloads only. */
+enum {
+    GREFFIER_STREAM_WINDOW = 32, /* numbers */
+    GREFFIER_STREAM_START = 8,   /* packets */
+    GREFFIER_STREAM_HELD = 64,   /* payloads */
+};
+
+typedef struct greffier_stream greffier_stream;
+
+/* What became of a packet; below zero it is one of enum greffier_rtp_fault, and nothing was counted. */
+enum greffier_stream_status {
+    GREFFIER_STREAM_NEWEST = 0,    /* kept: the highest number so far */
+    GREFFIER_STREAM_REORDERED = 1, /* kept: below the highest, in time */
+    GREFFIER_STREAM_LATE = 2,      /* not kept: its place was handed out or passed */
+    GREFFIER_STREAM_DUPLICATE = 3, /* not kept: a copy */
+    GREFFIER_STREAM_PROBATION = 4, /* kept aside: its number jumped, the next packet decides */
+    GREFFIER_STREAM_RESTARTED = 5, /* kept, and the one before it: the source began anew */
+    GREFFIER_STREAM_OVERSIZE = 6,  /* counted, not kept: the payload is larger than a held one may be */
+    GREFFIER_STREAM_FULL = 7,      /* nothing was done: take packets out, then give it again */
+    GREFFIER_STREAM_FOREIGN = 8,   /* nothing was done: another source (SSRC) than the first packet's */
+};
+
+/* A packet handed out; 40 octets without filling. */
+typedef struct greffier_stream_packet {
+    uint64_t sequence;  /* extended, without gaps across a restart */
+    uint64_t timestamp; /* extended; modulo 2^32 the packet's own. Begins in [2^32, 2^33) */
+    int64_t arrival_ns;
+    uint32_t offset;  /* of the payload in greffier_stream_payloads */
+    uint32_t length;  /* octets */
+    uint32_t segment; /* restarts before it: across one, timestamps say nothing about time */
+    uint8_t payload_type;
+    uint8_t marker;
+    uint16_t reserved; /* 0 */
+} greffier_stream_packet;
+
+/* highest - first + 1 == packets - duplicates + lost, once there is a packet. */
+typedef struct greffier_stream_counters {
+    uint64_t packets;         /* RTP packets of this source, duplicates included, strays not */
+    uint64_t lost;            /* numbers from first to highest that never came */
+    uint64_t duplicates;      /* packets whose number came before */
+    uint64_t reordered;       /* no duplicates, and below the highest number of their time */
+    uint64_t late;            /* of those, not handed out */
+    uint64_t oversize;        /* not handed out because of their size */
+    uint64_t strays;          /* packets far from all others, or still on probation; never handed out */
+    uint64_t restarts;        /* times the source began anew */
+    uint64_t payload_changes; /* times the highest packet had another payload type than the one before */
+    uint64_t keys;            /* keys pressed (event.h) */
+    uint64_t malformed_events;
+    uint64_t first;   /* lowest extended number */
+    uint64_t highest; /* highest extended number */
+    int64_t first_arrival_ns;
+    int64_t last_arrival_ns;
+    uint32_t ssrc;
+} greffier_stream_counters;
+
+/* A stream that holds payloads of at most `payload_octets` octets (1 to 65535). NULL, and errno EINVAL
+ * or ENOMEM. */
+greffier_stream *greffier_stream_new(size_t payload_octets);
+
+/* Zeroes every payload that was held and gives the memory back. NULL is allowed. */
+void greffier_stream_free(greffier_stream *stream);
+
+/* Packets of this payload type (0 to 127; several calls add up) carry telephone events: count them from
+ * now on. 0, or -1 if there is no such type. */
+int greffier_stream_expect_events(greffier_stream *stream, unsigned payload_type);
+
+/* One packet as it came from the network. The first one decides which source this stream is. */
+int greffier_stream_receive(greffier_stream *stream, const uint8_t *packet, size_t length,
+                            int64_t arrival_ns);
+
+/* Hands out at most `wanted` packets, lowest number first; returns how many. Their payloads stay in place
+ * until the next receive. */
+size_t greffier_stream_take(greffier_stream *stream, greffier_stream_packet *packets, size_t wanted);
+
+/* Makes all held packets ready for take, whatever is missing between them; what is missing is late from
+ * now on. The stream goes on. A packet on probation stays there. */
+void greffier_stream_flush(greffier_stream *stream);
+
+/* Where payload offsets count from; HELD times the size given at creation, in octets. */
+const uint8_t *greffier_stream_payloads(const greffier_stream *stream);
+
+void greffier_stream_count(const greffier_stream *stream, greffier_stream_counters *counters);
+
+#endif

@@ -1,0 +1,206 @@
+"""What an audit entry may say: every kind, its keys, and the form of each value.
+
+Nothing personal fits into these forms: no free text, no number of a caller, no name of a person.
+A key that is not listed, or a value in another form, is refused before it reaches the log.
+The same tables, for a reader without this program: docs/audit-format.md section 4.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+LARGEST = 2**53 - 1
+LARGEST_NS = 2**63 - 1
+_LIST_MOST = 1024
+
+STATES = ("recorded", "idle", "not_recorded", "paused", "lost", "blind", "off")
+RECORDS = ("none", "seg", "full", "cont", "provisional_deleted")
+RESULTS = ("ok", "degraded", "failed", "blocked", "not_recordable")
+CLASSES = ("A", "B", "C")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of one value: a word for the documents, and the test that a value must pass."""
+
+    name: str
+    holds: Callable[[object], bool]
+
+
+def _text(name: str, pattern: str) -> Form:
+    match = re.compile(pattern, re.ASCII).fullmatch
+    return Form(name, lambda value: type(value) is str and match(value) is not None)
+
+
+def _choice(name: str, choices: tuple[str, ...]) -> Form:
+    known = frozenset(choices)
+    return Form(name, lambda value: type(value) is str and value in known)
+
+
+def _whole(name: str, largest: int) -> Form:
+    return Form(name, lambda value: type(value) is int and 0 <= value <= largest)
+
+
+def _several(one: Form) -> Form:
+    def holds(value: object) -> bool:
+        return type(value) is list and len(value) <= _LIST_MOST and all(map(one.holds, value))
+
+    return Form(f"list of {one.name}", holds)
+
+
+# At most six digits in a name: no caller's number fits. Counters have a form of their own.
+_NAME = r"(?!(?:\D*\d){7})[A-Za-z0-9][A-Za-z0-9._/-]{0,63}"
+_UID = r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/\d{10}"
+
+ID = _text("id", r"[0-9a-f]{32}")
+HASH = _text("hash", r"[0-9a-f]{64}")
+KEY_ID = _text("key id", r"[0-9a-f]{16}")
+PSEUDONYM = _text("pseudonym", r"[0-9a-f]{16,64}")
+NAME = _text("name", _NAME)
+UID = _text("uid", _UID)
+CHANNEL = _text("channel", rf"[0-9a-f]{{32}}|{_UID}|{_NAME}")
+EPOCH = _text("epoch", r"\d{4}-\d{2}-\d{2}(\.[0-9a-z]{1,32})?")
+CODE = _text("code", r"[A-Z][A-Z0-9_]{0,47}")
+WORD = _text("word", r"(?!(?:\D*\d){4})[a-z][a-z0-9_.-]{0,47}")
+REASON = _text("reason", r"(?!(?:\D*\d){4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
+VERSION = _text("version", r"(?!(?:\D*\d){7})[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
+SEALED = _text("base64", r"[A-Za-z0-9+/]{0,8192}={0,2}")
+FILE = _text("log file", r"entries-\d{10}(\.\d{1,4})?\.glog")
+COUNT = _whole("count", LARGEST)
+TIME = _whole("ns", LARGEST_NS)
+FLAG = Form("flag", lambda value: type(value) is bool)
+STATE = _choice("state", STATES)
+RECORD = _choice("record", RECORDS)
+RESULT = _choice("result", RESULTS)
+CLASS = _choice("class", CLASSES)
+IDS, CODES, NAMES, EPOCHS = _several(ID), _several(CODE), _several(NAME), _several(EPOCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entry: the keys that must be in its data, and those that may be."""
+
+    required: Mapping[str, Form]
+    optional: Mapping[str, Form]
+    forms: Mapping[str, Form]
+    times: frozenset[str]
+
+
+def _kind(required: dict[str, Form], optional: dict[str, Form] | None = None) -> Kind:
+    optional = optional or {}
+    forms = required | optional
+    times = frozenset(key for key, form in forms.items() if form is TIME)
+    return Kind(required, optional, forms, times)
+
+
+KINDS: Mapping[str, Kind] = {
+    "device.created": _kind(
+        {"device": ID, "version": VERSION},
+        {"office_key": KEY_ID, "console_key": KEY_ID, "class": CLASS},
+    ),
+    "epoch.opened": _kind(
+        {"epoch": EPOCH, "commit": HASH},
+        {"sampling": SEALED, "office_key": KEY_ID, "console_key": KEY_ID},
+    ),
+    "epoch.closed": _kind({"epoch": EPOCH}, {"calls": COUNT, "parts": COUNT, "reason": WORD}),
+    "policy.adopted": _kind(
+        {"policy": NAME, "policy_version": COUNT, "policy_sha256": HASH, "signed": FLAG},
+        {"packs_sha256": HASH, "packs_version": VERSION},
+    ),
+    "call.decided": _kind(
+        {"uid": UID, "line": NAME, "record": RECORD, "codes": CODES, "call": HASH},
+        {
+            "u": COUNT,
+            "stratum": NAME,
+            "epoch": EPOCH,
+            "recording": ID,
+            "purposes": NAMES,
+            "announce": WORD,
+            "action": WORD,
+            "pause": WORD,
+            "policy": NAME,
+            "policy_version": COUNT,
+            "policy_sha256": HASH,
+            "packs_sha256": HASH,
+        },
+    ),
+    "call.ended": _kind(
+        {"uid": UID, "result": RESULT},
+        {
+            "line": NAME,
+            "record": RECORD,
+            "codes": CODES,
+            "recording": ID,
+            "reason": WORD,
+            "legs": COUNT,
+            "packets": COUNT,
+            "lost": COUNT,
+            "samples": COUNT,
+            "parts": COUNT,
+        },
+    ),
+    "part.opened": _kind(
+        {"part": ID, "recording": ID, "number": COUNT},
+        {"uid": UID, "line": NAME, "purposes": NAMES, "class": CLASS, "commitment": HASH},
+    ),
+    "part.sealed": _kind(
+        {
+            "part": ID,
+            "recording": ID,
+            "number": COUNT,
+            "bytes": COUNT,
+            "sha256": HASH,
+            "root": HASH,
+            "commitment": HASH,
+            "frames": COUNT,
+            "end": WORD,
+        },
+    ),
+    "part.recovered": _kind(
+        {"part": ID, "bytes": COUNT, "sha256": HASH, "frames": COUNT},
+        {"recording": ID, "number": COUNT, "end": WORD},
+    ),
+    "coverage": _kind(
+        {"line": NAME, "channel": CHANNEL, "from_ns": TIME, "to_ns": TIME, "state": STATE},
+        {"reason": REASON, "packets": COUNT, "samples": COUNT},
+    ),
+    "line.not_recorded": _kind(
+        {"line": NAME, "reason": CODE},
+        {"from_ns": TIME, "to_ns": TIME},
+    ),
+    "export": _kind(
+        {"recording": ID, "format": WORD},
+        {
+            "parts": IDS,
+            "purpose": NAME,
+            "by": PSEUDONYM,
+            "key": KEY_ID,
+            "from_ns": TIME,
+            "to_ns": TIME,
+            "sha256": HASH,
+            "outcome": REASON,
+        },
+    ),
+    "access": _kind(
+        {"what": WORD},
+        {
+            "recording": ID,
+            "part": ID,
+            "line": NAME,
+            "purpose": NAME,
+            "by": PSEUDONYM,
+            "outcome": REASON,
+        },
+    ),
+    "import.started": _kind({"import": ID, "bytes": COUNT}, {"sha256": HASH}),
+    "import.ended": _kind(
+        {"import": ID, "packets": COUNT, "calls": COUNT},
+        {"ignored": COUNT, "result": WORD},
+    ),
+    "key.shredded": _kind(
+        {"reason": REASON, "class": CLASS},
+        {"parts": IDS, "epochs": EPOCHS, "generation": COUNT},
+    ),
+    "log.recovered": _kind({"bytes": COUNT, "entries": COUNT}),
+    "log.file_abandoned": _kind({"file": FILE, "bytes": COUNT}),
+}

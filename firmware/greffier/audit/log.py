@@ -1,0 +1,289 @@
+"""The audit log: entries are accepted in RAM, and durable when ``commit`` returns.
+
+Order of one commit: entries and their fsync, leaves and their fsync, then the signed checkpoint by
+an atomic rename. A checkpoint therefore never speaks of anything that could be lost. An accepted
+entry never changes and never moves, so a commit that failed, whether its bytes reached the medium
+or not, is simply tried again, and no two checkpoints ever contradict each other.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from greffier import merkle
+from greffier.audit import note, recovery, segments
+from greffier.audit.entry import Entry, encode
+from greffier.audit.recovery import Cut
+from greffier.audit.segments import Segment
+from greffier.clock import Clock
+from greffier.durable import Appender, Disk
+from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
+
+
+class _Accepted(NamedTuple):
+    frame: bytes
+    leaf: bytes
+
+
+class Log:
+    """One device's log, in one folder. Made by :meth:`create` or :meth:`open`.
+
+    Any thread may call ``append``; it never waits for the disk. One thread at a time commits (a
+    second caller waits). ``cut`` says what the opening cut off, None for a new log.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        folder: Path,
+        signer: note.Signer,
+        clock: Clock,
+        *,
+        found: recovery.Found,
+        random: Callable[[int], bytes],
+    ) -> None:
+        """Only for :meth:`create` and :meth:`open`."""
+        # Fixed after this; any thread reads them.
+        self._disk = disk
+        self._folder = folder
+        self._signer = signer
+        self._clock = clock
+        self._random = random
+        self.cut: Cut | None = None
+        # Guarded by _door: the appending threads and the committing one meet here.
+        self._door = threading.Lock()
+        self._accepted = found.checkpoint.size
+        self._checkpoint = found.checkpoint
+        self._pending: list[_Accepted] = []  # the entries from the checkpoint's size on
+        # Guarded by _turn: only the thread that commits touches them.
+        self._turn = threading.Lock()
+        self._frontier = found.frontier
+        self._stored = found.checkpoint.size  # entries durable in the entries files
+        self._leaved = found.checkpoint.size  # leaves durable in the leaves file
+        self._segment = found.last or Segment(found.checkpoint.size)
+        self._entries: Appender | None = None
+        self._leaves: Appender | None = None
+
+    @classmethod
+    def create(
+        cls,
+        disk: Disk,
+        folder: Path,
+        signer: note.Signer,
+        clock: Clock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> "Log":
+        """Begin a log in *folder* with a checkpoint of size 0. The signer's name is the origin.
+
+        Raises AlreadyThere when there is a log, StorageFailed.
+        """
+        path = folder / segments.CHECKPOINT
+        if path.exists() or segments.listed(folder):
+            raise AlreadyThere(path=path)
+        disk.make_dirs(folder)
+        empty = note.Checkpoint(signer.name, 0, merkle.empty_root())
+        disk.write_file(folder / segments.LEAVES, b"")
+        disk.write_file(path, signer.sign(empty.text))
+        found = recovery.Found(empty, merkle.Frontier(), None, Cut(0, 0))
+        log = cls(disk, folder, signer, clock, found=found, random=random)
+        log._leaves = disk.open(folder / segments.LEAVES)
+        return log
+
+    @classmethod
+    def open(
+        cls,
+        disk: Disk,
+        folder: Path,
+        signer: note.Signer,
+        clock: Clock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> "Log":
+        """Go on with the log in *folder*; what lay beyond its checkpoint is cut and logged.
+
+        Raises IntegrityError when something inside the checkpoint is missing or altered,
+        StorageFailed.
+        """
+        found = recovery.recover(disk, folder, signer.log_key)
+        log = cls(disk, folder, signer, clock, found=found, random=random)
+        log.cut = found.cut
+        log._leaves = disk.open(folder / segments.LEAVES)
+        if found.last is not None:
+            log._entries = disk.open(folder / found.last.name)
+        if found.cut.bytes:
+            log.append(
+                "log.recovered", None, {"bytes": found.cut.bytes, "entries": found.cut.entries}
+            )
+        return log
+
+    @property
+    def accepted(self) -> int:
+        """How many entries there are, durable or not."""
+        with self._door:
+            return self._accepted
+
+    @property
+    def checkpoint(self) -> note.Checkpoint:
+        """The last durable checkpoint; its size is how many entries are durable."""
+        with self._door:
+            return self._checkpoint
+
+    def append(self, kind: str, rec: str | None, data: Mapping[str, Any]) -> Entry:
+        """Accept one entry into RAM; it is durable after the next ``commit`` that returns.
+
+        *rec* is the recording's id or None. Raises BadEntry when the entry has no place in the log;
+        then nothing was accepted.
+        """
+        salt = self._random(16).hex()
+        bound = self._clock.lower_bound()
+        with self._door:  # stamped inside, so that the monotonic time never falls along the log
+            entry = Entry(
+                self._accepted,
+                self._clock.boot_id,
+                self._clock.monotonic_ns(),
+                self._clock.wall_ns(),
+                bound.t_ns,
+                bound.source,
+                kind,
+                rec,
+                salt,
+                {key: value for key, value in data.items() if value is not None},
+            )
+            written = encode(entry)
+            self._pending.append(_Accepted(segments.frame(written), merkle.leaf_hash(written)))
+            self._accepted += 1
+        return entry
+
+    def commit(self) -> note.Checkpoint:
+        """Make every entry accepted before this call durable; return the checkpoint over them.
+
+        Raises StorageFailed: then nothing is promised about the new entries, all are kept in RAM,
+        and the next call tries them again (in a new file if the old one cannot be trusted).
+        """
+        with self._turn:
+            with self._door:
+                batch = list(self._pending)
+                latest = self._checkpoint
+            if not batch:
+                return latest
+            start = latest.size
+            self._store_entries(batch, start)
+            self._store_leaves(batch, start)
+            latest = note.Checkpoint(self._signer.name, start + len(batch), self._frontier.root())
+            self._disk.write_file(
+                self._folder / segments.CHECKPOINT, self._signer.sign(latest.text)
+            )
+            with self._door:
+                del self._pending[: len(batch)]
+                self._checkpoint = latest
+            return latest
+
+    def keep_cosigned(self, data: bytes, witnesses: Sequence[note.VerifierKey]) -> None:
+        """Store a checkpoint of ours that a witness cosigned, so that no older disk passes for new.
+
+        Raises BadNote when it is not ours or not cosigned by one of *witnesses*, IntegrityError
+        when it contradicts this log, StorageFailed.
+        """
+        opened = note.open_checkpoint(data, self._signer.log_key, witnesses)
+        if not opened.cosignatures:
+            raise note.BadNote("unsigned", "no trusted witness cosigned this")
+        with self._turn:
+            size = opened.checkpoint.size
+            if merkle.root(self._read_leaves(size)) != opened.checkpoint.root:
+                raise IntegrityError(what="the cosigned checkpoint", reason="it is of another log")
+            self._disk.write_file(self._folder / recovery.COSIGNED, data)
+
+    def inclusion(self, seq: int, size: int) -> list[bytes]:
+        """The proof that entry *seq* is in the durable tree of *size* entries (RFC 6962 2.1.1).
+
+        Raises ValueError unless 0 <= seq < size <= the checkpoint's size.
+        """
+        return merkle.inclusion_proof(self._read_leaves(size), seq, size)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The proof that the durable tree of *new* entries begins with the one of *old* (2.1.2).
+
+        Raises ValueError unless 0 <= old <= new <= the checkpoint's size.
+        """
+        return merkle.consistency_proof(self._read_leaves(new), old, new)
+
+    def close(self) -> None:
+        """Let the files go; entries that were not committed are lost."""
+        with self._turn:
+            for appender in (self._entries, self._leaves):
+                if appender is not None:
+                    appender.close()
+            self._entries = self._leaves = None
+
+    def _store_entries(self, batch: list[_Accepted], start: int) -> None:
+        while self._stored < start + len(batch):
+            room = self._segment.first + segments.SEGMENT - self._stored
+            if room <= 0:
+                self._next_segment(Segment(self._stored))
+                continue
+            appender = self._entries = self._entries or self._created()
+            chunk = batch[self._stored - start :][:room]
+            try:
+                appender.append(b"".join(one.frame for one in chunk))
+                appender.sync()
+            except StorageFailed:
+                if appender.dead:
+                    self._abandon(appender)
+                raise
+            self._stored += len(chunk)
+
+    def _created(self) -> Appender:
+        while True:
+            try:
+                return self._disk.create(self._folder / self._segment.name)
+            except AlreadyThere:  # an empty file that an earlier failed create left behind
+                self._segment = Segment(self._segment.first, self._segment.attempt + 1)
+
+    def _abandon(self, appender: Appender) -> None:
+        """Never touch this file again: after a failed fsync nobody knows what it holds."""
+        gone, good = self._segment, appender.committed
+        again = gone.attempt + 1 if gone.first == self._stored else 0
+        self._next_segment(Segment(self._stored, again))
+        self.append("log.file_abandoned", None, {"file": gone.name, "bytes": good})
+
+    def _next_segment(self, following: Segment) -> None:
+        if self._entries is not None:
+            self._entries.close()
+        self._entries = None
+        self._segment = following
+
+    def _store_leaves(self, batch: list[_Accepted], start: int) -> None:
+        for one in batch[self._frontier.size - start :]:
+            self._frontier.append(one.leaf)
+        fresh = b"".join(one.leaf for one in batch[self._leaved - start :])
+        if self._leaves is None:
+            self._leaves = self._rewritten_leaves(fresh)
+        elif fresh:
+            try:
+                self._leaves.append(fresh)
+                self._leaves.sync()
+            except StorageFailed:
+                if self._leaves.dead:
+                    self._leaves.close()
+                    self._leaves = None
+                raise
+        self._leaved = start + len(batch)
+
+    def _rewritten_leaves(self, fresh: bytes) -> Appender:
+        """The leaves file made anew and atomically, because its old file failed a sync."""
+        path = self._folder / segments.LEAVES
+        whole = path.read_bytes()[: self._leaved * merkle.HASH_BYTES] + fresh
+        frontier = merkle.Frontier()
+        for at in range(0, len(whole), merkle.HASH_BYTES):
+            frontier.append(whole[at : at + merkle.HASH_BYTES])
+        if frontier.root() != self._frontier.root():
+            raise IntegrityError(what=path, reason="its root is not the log's")
+        self._disk.write_file(path, whole)
+        return self._disk.open(path)
+
+    def _read_leaves(self, size: int) -> list[bytes]:
+        data = (self._folder / segments.LEAVES).read_bytes()
+        if not 0 <= size <= min(self.checkpoint.size, len(data) // merkle.HASH_BYTES):
+            raise ValueError("the tree has fewer entries")
+        return [recovery.leaf_of(data, seq) for seq in range(size)]

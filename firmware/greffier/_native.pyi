@@ -50,6 +50,11 @@ class Event(CData):
     end: int
     volume: int
 
+class Pointers(CData):
+    """A pointer to a pointer, as an out argument."""
+
+    def __getitem__(self, index: int) -> CData: ...  # type: ignore[override]
+
 class _Ffi:
     NULL: CData
     @overload
@@ -58,6 +63,8 @@ class _Ffi:
     def new(self, kind: Literal["greffier_record *"]) -> Record: ...
     @overload
     def new(self, kind: Literal["greffier_event *"]) -> Event: ...
+    @overload
+    def new(self, kind: Literal["uint8_t **", "uint32_t **"]) -> Pointers: ...
     @overload
     def new(self, kind: str, init: object = None) -> CData: ...
     def from_buffer(self, kind: str, memory: object, require_writable: bool = False) -> CData: ...

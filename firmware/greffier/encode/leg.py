@@ -1,0 +1,253 @@
+"""Turns the placed packets of one leg into what one part stores of them.
+
+One encoder per part and leg: parts over the same audio with other starts have encoders of their
+own, fed from the same timeline. ``original`` keeps RTP payloads bit by bit; ``opus`` and ``flac``
+decode to PCM at the source's rate and encode blocks on a grid that starts at the first sample of
+the part. The cut at a part's start and stop is made before the encoder: no sample outside
+[start_at, stop_at) ever reaches it.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greffier.encode import CUT_END, CUT_FRONT, Coded, Gap
+from greffier.encode.codecs import Codec
+from greffier.encode.core import FlacEncoder, OpusEncoder
+from greffier.encode.decoders import Decoder, decoder_of
+from greffier.encode.grid import Blocks, Grid
+from greffier.encode.stored import Kind, Stored, effective_kind, flac_block
+from greffier.encode.timeline import OtherRate, Placed
+
+Samples = NDArray[np.int16]
+Item = Placed | Gap
+Out = Coded | Gap
+
+_NEVER = 1 << 62
+_NO_TYPE = 0xFF
+_SEQUENCE = 0xFFFFFFFF
+
+
+class LegEncoder:
+    """Encodes one leg for one part.
+
+    *kind* is what is wanted, :attr:`stored` says what is done (see ``stored.effective_kind``).
+    *source* is the codec of the first packet, *payload_type* its number. Raises NotDecodable when
+    *kind* needs sound that this machine cannot make of *source*.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        source: Codec,
+        payload_type: int = _NO_TYPE,
+        *,
+        start_at: int = 0,
+        stop_at: int | None = None,
+        bitrate: int = 24000,
+        complexity: int = 5,
+    ) -> None:
+        self._start = start_at
+        self._stop = _NEVER if stop_at is None else stop_at
+        self._rate = source.rate
+        self._coder: _Original | _Blocks
+        done = effective_kind(kind, source)
+        if done == "original":
+            self._coder = _Original(source, payload_type)
+        elif done == "opus":
+            self._coder = _Blocks(source, _Opus(source.rate, bitrate, complexity))
+        else:
+            self._coder = _Blocks(source, _Flac(source.rate))
+
+    @property
+    def stored(self) -> Stored:
+        """What a reader must know of the packets so far (original: grows with payload types)."""
+        return self._coder.stored
+
+    def feed(self, items: Iterable[Item]) -> list[Out]:
+        """What *items*, in the order of the timeline, make ready to be stored.
+
+        Give a tick's packets at once: the C core is entered once for a run of them. Raises
+        OtherRate for a codec of another sample rate, before anything of *items* is taken.
+        """
+        items = list(items)
+        for item in items:
+            if isinstance(item, Placed) and item.codec.rate != self._rate:
+                raise OtherRate(f"{item.codec.name} in a leg of {self._rate} Hz")
+        out: list[Out] = []
+        start, stop = self._start, self._stop
+        for item in items:
+            if isinstance(item, Gap):
+                self._gap(item, out)
+                continue
+            end = item.position + item.samples
+            if start <= item.position and end <= stop:
+                self._coder.take(item, 0, 0, out)
+            elif end > start and item.position < stop:
+                front = max(start - item.position, 0)
+                self._coder.take(item, front, max(end - stop, 0), out)
+        self._coder.settle(out)
+        return out
+
+    def flush(self) -> list[Out]:
+        """The end of the part: what was held back. An Opus tail is padded, its true length kept.
+
+        The encoder is of no use afterwards; what it held of audio is zeroed.
+        """
+        out: list[Out] = []
+        self._coder.finish(out)
+        return out
+
+    def _gap(self, gap: Gap, out: list[Out]) -> None:
+        if gap.start == gap.end:
+            if self._start <= gap.start <= self._stop:
+                out.append(gap)
+            return
+        start, end = max(gap.start, self._start), min(gap.end, self._stop)
+        if start < end:
+            out.append(Gap(start, end, gap.packets, gap.cause))
+
+
+class _Original:
+    """RTP payloads as they came; only codecs with single samples are ever cut."""
+
+    def __init__(self, source: Codec, payload_type: int) -> None:
+        self._codecs = {} if payload_type == _NO_TYPE else {payload_type: source}
+        self._rate = source.rate
+
+    @property
+    def stored(self) -> Stored:
+        return Stored("original", self._rate, codecs=dict(self._codecs))
+
+    def take(self, item: Placed, front: int, back: int, out: list[Out]) -> None:
+        position, samples = item.position + front, item.samples - front - back
+        front += item.skip
+        if (front or back) and not item.codec.cuttable:
+            cause = "overlap" if item.skip else "cut"
+            out.append(Gap(position, position + samples, 1, cause))
+            return
+        # A payload type that changes its meaning within a leg would make the table lie.
+        known = self._codecs.setdefault(item.payload_type, item.codec)
+        if known != item.codec:
+            out.append(Gap(position, position + samples, 1, "unknown_codec"))
+            return
+        data = item.payload
+        if front or back:
+            width = item.codec.width
+            data = data[front * width : len(data) - back * width]
+        flags = (CUT_FRONT if front else 0) | (CUT_END if back else 0)
+        sequence = item.sequence & _SEQUENCE
+        out.append(Coded(position, samples, sequence, item.payload_type, flags, data))
+
+    def settle(self, out: list[Out]) -> None:
+        """Nothing is held back."""
+
+    def finish(self, out: list[Out]) -> None:
+        """Nothing is held back."""
+
+
+class _Opus:
+    """libopus on 20 ms blocks; one packet a block at once."""
+
+    def __init__(self, rate: int, bitrate: int, complexity: int) -> None:
+        self._encoder = OpusEncoder(rate, bitrate=bitrate, complexity=complexity)
+        self.stored = Stored("opus", rate, self._encoder.frame, self._encoder.delay)
+
+    def encode(self, pcm: Samples) -> list[bytes]:
+        return self._encoder.encode(pcm)
+
+    def last(self, blocks: Blocks) -> list[bytes]:
+        return self._encoder.encode(blocks.pcm)
+
+    def finish(self) -> list[bytes]:
+        return []
+
+
+class _Flac:
+    """libFLAC on fixed blocks; a frame comes out with the first sample of the next block."""
+
+    def __init__(self, rate: int) -> None:
+        block = flac_block(rate)
+        self._encoder = FlacEncoder(rate, block)
+        self.stored = Stored("flac", rate, block)
+
+    def encode(self, pcm: Samples) -> list[bytes]:
+        return self._encoder.encode(pcm)
+
+    def last(self, blocks: Blocks) -> list[bytes]:
+        return self._encoder.encode(blocks.pcm[: len(blocks.pcm) - blocks.padding])
+
+    def finish(self) -> list[bytes]:
+        return self._encoder.finish()
+
+
+class _Blocks:
+    """Decodes runs of packets and encodes the blocks that they fill."""
+
+    def __init__(self, source: Codec, encoder: _Opus | _Flac) -> None:
+        self._encoder = encoder
+        self.stored = encoder.stored
+        self._grid = Grid(encoder.stored.block)
+        self._codec = source
+        self._decoder: Decoder = decoder_of(source)
+        self._run: list[bytes] = []
+        self._position = 0  # of the run's first wanted sample
+        self._front = 0  # unwanted samples at the front of the run
+        self._wanted = 0  # wanted samples of the run
+        self._due: deque[tuple[int, int, int]] = deque()  # position, samples, flags of blocks
+        self._sequence = 0
+
+    def take(self, item: Placed, front: int, back: int, out: list[Out]) -> None:
+        position = item.position + front
+        follows = position == self._position + self._wanted and item.codec == self._codec
+        if self._run and (not follows or front or item.skip):
+            self.settle(out)
+        if item.codec != self._codec:
+            self._codec, self._decoder = item.codec, decoder_of(item.codec)
+        if not self._run:
+            self._position, self._front, self._wanted = position, front + item.skip, 0
+        self._run.append(item.payload)
+        self._wanted += item.samples - front - back
+        if back:
+            self.settle(out)
+
+    def settle(self, out: list[Out]) -> None:
+        """Decode the run and encode the blocks that are whole now."""
+        if not self._run:
+            return
+        decoded = self._decoder.decode(self._run)
+        self._run = []
+        first, end = self._front, self._front + self._wanted
+        for offset, samples in decoded.damaged:
+            low, high = max(offset, first), min(offset + samples, end)
+            if low < high:
+                shift = self._position - first
+                out.append(Gap(low + shift, high + shift, 1, "damaged"))
+        for blocks in self._grid.write(self._position, decoded.pcm[first:end]):
+            self._put(blocks, out)
+        decoded.pcm.fill(0)
+
+    def finish(self, out: list[Out]) -> None:
+        self.settle(out)
+        last = self._grid.flush()
+        if last:
+            cut = CUT_END if last.padding and self.stored.kind == "opus" else 0
+            self._due.append((last.position, self.stored.block - last.padding, cut))
+            self._collect(self._encoder.last(last), out)
+            last.pcm.fill(0)
+        self._collect(self._encoder.finish(), out)
+
+    def _put(self, blocks: Blocks, out: list[Out]) -> None:
+        size = self.stored.block
+        for at in range(blocks.position, blocks.position + len(blocks.pcm), size):
+            self._due.append((at, size, 0))
+        self._collect(self._encoder.encode(blocks.pcm), out)
+        blocks.pcm.fill(0)
+
+    def _collect(self, packets: list[bytes], out: list[Out]) -> None:
+        for data in packets:
+            position, samples, flags = self._due.popleft()
+            out.append(Coded(position, samples, self._sequence, _NO_TYPE, flags, data))
+            self._sequence = (self._sequence + 1) & _SEQUENCE

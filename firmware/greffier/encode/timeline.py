@@ -1,0 +1,193 @@
+"""Where the packets of one leg lie on the recording's sample line.
+
+The first packet lies where it arrived (rounded to a sample); later ones lie where their RTP
+timestamp says, so that jitter moves nothing. Rules, in order:
+
+* another SSRC (``restart``), or a timestamp that disagrees with the arrival clock by more than
+  2 s since the last sound or comfort noise, or steps back by more than 200 ms (``jump``): the
+  packet lies where it arrived, but never before the end of what is there, and timestamps count
+  from it on;
+* a smaller step back: the samples that are there already are skipped, never written twice;
+* what lies between the end and the packet is one gap with its cause.
+
+Positions only grow. Telephone events and comfort noise carry no sound; time goes on over them.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from greffier.encode import BadPayload, Gap
+from greffier.encode.codecs import Codec
+
+JUMP_NS = 2_000_000_000
+_STEP_BACK_PER_SECOND = 5  # a fifth of a second
+_LATE = 1000  # a sequence number further back than this is a restart of the numbers
+_SECOND = 1_000_000_000
+
+
+class Packet(Protocol):
+    """An RTP packet in order (greffier.capture.rtp): extended sequence and timestamp."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def payload_type(self) -> int: ...
+    @property
+    def arrival_ns(self) -> int: ...
+    @property
+    def payload(self) -> bytes: ...
+
+
+class OtherRate(ValueError):
+    """A codec of another sample rate: it needs a timeline and a leg of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A packet whose samples from number *skip* on lie in [position, position + samples)."""
+
+    position: int
+    samples: int
+    skip: int
+    codec: Codec
+    payload_type: int
+    sequence: int
+    payload: bytes
+
+
+class Timeline:
+    """The sample line of one leg, at *rate* Hz; *origin_ns* is when sample 0 arrived."""
+
+    def __init__(self, origin_ns: int, rate: int) -> None:
+        self.rate = rate
+        self._origin = origin_ns
+        self._end = 0
+        self._source: int | None = None
+        self._sequence = 0
+        self._anchored = False
+        self._anchor = (0, 0)  # timestamp, position
+        self._last_arrival = 0
+        self._heard = False
+        self._missing = 0  # packets since the last audio that should have been audio
+        self._reasons: set[str] = set()
+
+    @property
+    def end(self) -> int:
+        """The first position that nothing was placed at or before."""
+        return self._end
+
+    def place(self, packet: Packet, codec: Codec | None, source: int = 0) -> list[Placed | Gap]:
+        """What *packet* (of SSRC *source*; *codec* None when unknown) adds: gaps, then itself.
+
+        Raises OtherRate for audio at another rate than the timeline's.
+        """
+        if codec and codec.decodable and codec.rate != self.rate:
+            raise OtherRate(f"{codec.name} has {codec.rate} Hz, this leg {self.rate} Hz")
+        if self._count(packet, source):
+            return [Gap(self._end, self._end, 1, "late")]
+        total = self._audible(packet, codec)
+        if codec is None or (total == 0 and codec.purpose != "noise"):
+            return []
+        position = self._position(packet, codec)
+        return self._write(packet, codec, position, total) if total else []
+
+    def finish(self) -> list[Gap]:
+        """The packets at the end that no later audio could account for."""
+        if not self._missing:
+            return []
+        gap = Gap(self._end, self._end, self._missing, self._cause())
+        self._missing = 0
+        self._reasons.clear()
+        return [gap]
+
+    def _count(self, packet: Packet, source: int) -> bool:
+        """Follow SSRC and sequence numbers. True: this packet came too late to be used."""
+        step = packet.sequence - self._sequence
+        if source == self._source and -_LATE < step <= 0:
+            return True
+        if self._source is not None and (source != self._source or step <= -_LATE):
+            self._anchored = False
+            self._reasons.add("restart")
+        elif self._source is not None and step > 1:
+            self._missing += step - 1
+            self._reasons.add("lost")
+        self._source = source
+        self._sequence = packet.sequence
+        return False
+
+    def _audible(self, packet: Packet, codec: Codec | None) -> int:
+        """How many samples the packet holds; 0, with the reason kept, if it holds none."""
+        if codec is None:
+            reason = "unknown_codec"
+        elif codec.purpose == "noise":
+            self._reasons.add("dtx")
+            return 0
+        elif codec.purpose == "event":
+            self._reasons.add("event")
+            return 0
+        elif not codec.decodable:
+            reason = "undecodable"
+        else:
+            try:
+                return codec.samples(packet.payload)
+            except BadPayload:
+                reason = "damaged"
+        self._missing += 1
+        self._reasons.add(reason)
+        return 0
+
+    def _position(self, packet: Packet, codec: Codec) -> int:
+        """Where the packet lies; a new anchor where the timestamps cannot be followed."""
+        offset = (packet.arrival_ns - self._origin) * self.rate
+        arrived = (offset + _SECOND // 2) // _SECOND
+        if self._anchored:
+            stamp, position = self._anchor
+            stamped = position + (packet.timestamp - stamp) * self.rate // codec.clock
+            ahead = (stamped - position) * _SECOND // self.rate
+            waited = packet.arrival_ns - self._last_arrival
+            back = self._end - stamped
+            if abs(ahead - waited) <= JUMP_NS and back * _STEP_BACK_PER_SECOND <= self.rate:
+                self._last_arrival = packet.arrival_ns
+                self._anchor = (packet.timestamp, stamped)
+                return stamped
+            self._reasons.add("jump")
+        if self._heard:
+            arrived = max(arrived, self._end)
+        self._anchored = True
+        self._anchor = (packet.timestamp, arrived)
+        self._last_arrival = packet.arrival_ns
+        return arrived
+
+    def _write(self, packet: Packet, codec: Codec, position: int, total: int) -> list[Placed | Gap]:
+        skip = max(self._end - position, 0)
+        if skip >= total:
+            cause = "overlap" if self._heard else "early"
+            return [Gap(self._end, self._end, 1, cause)]
+        out: list[Placed | Gap] = []
+        if position > self._end:
+            out.append(Gap(self._end, position, self._missing, self._cause()))
+        self._missing = 0
+        self._reasons.clear()
+        self._heard = True
+        self._end = position + total
+        out.append(
+            Placed(
+                position + skip,
+                total - skip,
+                skip,
+                codec,
+                packet.payload_type,
+                packet.sequence,
+                packet.payload,
+            )
+        )
+        return out
+
+    def _cause(self) -> str:
+        """The weightiest reason since the last audio; silence of the sender if there is none."""
+        if not self._heard and not self._missing:
+            return "late_start"
+        order = ("restart", "jump", "lost", "damaged", "undecodable", "unknown_codec", "event")
+        return next((reason for reason in order if reason in self._reasons), "dtx")

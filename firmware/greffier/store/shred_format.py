@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from greffier.trust import DeletionClass
 
 PART, METADATA, SAMPLING = 1, 2, 3
-What = Literal[1, 2, 3]
 LARGEST_BLOCK = 65535
 
 _ROOT_MAGIC = bytes.fromhex("894753520D0A1A0A")
@@ -59,7 +58,7 @@ class BadBucket(ValueError):
 class Name(NamedTuple):
     """What an entry opens: a part (id = part id) or a key of an epoch."""
 
-    what: What
+    what: int
     id: bytes
 
 
@@ -230,7 +229,7 @@ def open_record(data: bytes, offset: int, day: str, bucket: BucketKey, seq: int)
         raise BadBucket("an entry of an unknown kind", offset)
     if letter not in "ABC":
         raise BadBucket("an entry of an unknown class", offset)
-    name = Name(cast(What, what), plain[:16])
+    name = Name(what, plain[:16])
     return Entry(name, cast(DeletionClass, letter), plain[_PLAIN:])
 
 

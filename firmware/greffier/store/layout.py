@@ -1,0 +1,129 @@
+"""The data directory: where everything lies, how it is made, opened and locked.
+
+Normative page: docs/data-directory.md.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from greffier import trust
+from greffier.clock import Clock
+from greffier.durable import Disk, Lock
+from greffier.errors import AlreadyThere, NotADataDirectory
+from greffier.store.shred import COPIES, KEY_FILE, ShredStore
+from greffier.store.vault import Vault
+
+_OURS = {"device.json", ".device.json.tmp", "lock", "keys", "vault", "shred", "audit"} | {
+    f"index.sqlite{suffix}" for suffix in ("", "-wal", "-shm", "-journal")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """The paths of one data directory, and whose it is. Made by :func:`create` and :func:`open`."""
+
+    path: Path
+    identity: trust.Identity
+
+    @property
+    def office_public(self) -> Path:
+        """Key file of head office's public key."""
+        return self.path / "keys" / "office.pub"
+
+    @property
+    def console_public(self) -> Path:
+        """Key file of the console's public key; it may be missing."""
+        return self.path / "keys" / "console.pub"
+
+    @property
+    def log_key(self) -> Path:
+        """Key file that signs checkpoints (see greffier.trust.load_log_key)."""
+        return self.path / "keys" / "log.key"
+
+    @property
+    def log_public(self) -> Path:
+        """The verifier's line for it."""
+        return self.path / "keys" / "log.pub"
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the sealed parts."""
+        return self.path / "vault" / "parts"
+
+    @property
+    def calls(self) -> Path:
+        """Folder of the calls journal."""
+        return self.path / "vault" / "calls"
+
+    @property
+    def shred(self) -> Path:
+        """Folder of the shred store."""
+        return self.path / "shred"
+
+    @property
+    def audit(self) -> Path:
+        """Folder of the audit log."""
+        return self.path / "audit"
+
+    @property
+    def index(self) -> Path:
+        """The index, which may be missing."""
+        return self.path / "index.sqlite"
+
+    def lock(self, disk: Disk) -> Lock:
+        """Take the right to write. Raises Busy, StorageFailed."""
+        return disk.lock(self.path / "lock")
+
+    def vault(self, disk: Disk) -> Vault:
+        """The parts."""
+        return Vault(self.parts, disk)
+
+    def shred_store(self, disk: Disk) -> ShredStore:
+        """The shred store, recovered; the lock must be held.
+
+        Raises IntegrityError, StorageFailed.
+        """
+        return ShredStore.open(self.shred, disk, _effaceable(self.shred, disk))
+
+
+def create(
+    path: Path, disk: Disk, clock: Clock, office_public: bytes, console_public: bytes | None = None
+) -> DataDirectory:
+    """Make a data directory with fresh device keys at *path*; the keys given are key file contents.
+
+    A directory that was half made is begun again. Raises AlreadyThere if one is there or if the
+    folder holds anything else, Busy, StorageFailed.
+    """
+    if path.exists() and (not path.is_dir() or {one.name for one in path.iterdir()} - _OURS):
+        raise AlreadyThere(path=path)
+    disk.make_dirs(path)
+    with disk.lock(path / "lock"):
+        if (path / "device.json").exists():
+            raise AlreadyThere(path=path)
+        identity = trust.new_identity(clock)
+        made = DataDirectory(path, identity)
+        for folder in (made.log_key.parent, made.parts, made.calls, made.audit):
+            disk.make_dirs(folder)
+        disk.write_file(made.office_public, office_public)
+        if console_public is not None:
+            disk.write_file(made.console_public, console_public)
+        log_key = trust.LogKey.new(identity.origin)
+        disk.write_file(made.log_key, log_key.private_line().encode("ascii") + b"\n")
+        disk.write_file(made.log_public, log_key.public_line().encode("ascii") + b"\n")
+        ShredStore.create(made.shred, disk, _effaceable(made.shred, disk)).close()
+        disk.write_file(path / "device.json", identity.to_bytes())
+    return made
+
+
+def open(path: Path) -> DataDirectory:  # noqa: A001 - read as layout.open
+    """The data directory at *path*, not locked. Raises NotADataDirectory."""
+    made = DataDirectory(path, trust.load_identity(path / "device.json"))
+    for needed in (made.office_public, made.log_key, made.parts, made.calls, made.shred):
+        if not needed.exists():
+            raise NotADataDirectory(path=path)
+    return made
+
+
+def _effaceable(shred: Path, disk: Disk) -> trust.FileRoot:
+    first, second = (shred / copy / KEY_FILE for copy in COPIES)
+    return trust.FileRoot(disk, first, second)

@@ -1,0 +1,184 @@
+"""The vault: one preallocated file a part, one commit a tick for all of them.
+
+The vault knows no keys and no meaning: it takes the bytes that the sealing room made. Folder:
+``<YYYY-MM-DD>/<part id>.gpart`` (docs/data-directory.md).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from greffier.durable import Appender, Disk, commit
+from greffier.errors import NotFound, StorageFailed
+
+SUFFIX = ".gpart"
+_NAME = re.compile(r"[0-9a-f]{32}\.gpart", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part's file as the folder shows it."""
+
+    part_id: str
+    day: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A part that was finished: how long its file is, and the SHA-256 of all its bytes."""
+
+    part_id: str
+    size: int
+    sha256: str
+
+
+class OpenPart:
+    """A part that is being written. Its vault's thread owns it; made by :meth:`Vault.create`.
+
+    ``size`` counts what was accepted, ``committed`` what survives a power cut. Once ``dead`` (a
+    sync failed) it takes no more: what follows belongs into a new part.
+    """
+
+    def __init__(self, part_id: str, day: str, appender: Appender) -> None:
+        self.part_id = part_id
+        self.day = day
+        self.appender = appender
+        self._digest = hashlib.sha256()
+
+    @property
+    def size(self) -> int:
+        """Bytes accepted."""
+        return self.appender.size
+
+    @property
+    def committed(self) -> int:
+        """Bytes durable."""
+        return self.appender.committed
+
+    @property
+    def dead(self) -> bool:
+        """Whether this file was given up."""
+        return self.appender.dead
+
+    def append(self, data: bytes) -> int:
+        """Write sealed bytes at the end and return their offset; durable with the next commit.
+
+        Raises StorageFailed. Unless the part is then ``dead``, give *the same bytes* again: a frame
+        is never sealed twice.
+        """
+        offset = self.appender.append(data)
+        self._digest.update(data)
+        return offset
+
+    def sha256(self) -> str:
+        """SHA-256 of everything accepted so far, in hex."""
+        return self._digest.copy().hexdigest()
+
+
+class Vault:
+    """The parts in one folder. One thread owns it and its open parts."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._open: dict[str, OpenPart] = {}
+
+    @property
+    def open_parts(self) -> list[OpenPart]:
+        """The parts that are being written, in order of their creation."""
+        return list(self._open.values())
+
+    def create(self, part_id: str, day: str, header: bytes, expected: int = 0) -> OpenPart:
+        """Begin the part *part_id* (32 hex digits) of *day* with its *header*.
+
+        Its envelopes must be durable already. *expected* bytes are reserved where the file system
+        can; the name is durable at return, the header with the next commit. Raises AlreadyThere,
+        StorageFailed (nothing is left then, or an empty file that recovery removes).
+        """
+        path = self._path(part_id, day)
+        self._disk.make_dirs(path.parent)
+        appender = self._disk.create(path)
+        part = OpenPart(part_id, day, appender)
+        try:
+            if expected:
+                appender.preallocate(expected)
+            part.append(header)
+        except StorageFailed:
+            appender.close()
+            self._disk.remove_leftover(path)
+            raise
+        self._open[part_id] = part
+        return part
+
+    def commit(self, also: Sequence[Appender] = ()) -> list[OpenPart]:
+        """Make every open part durable, with the appenders *also*, in one go.
+
+        Returns the parts that died; they are abandoned already. An appender of *also* that died
+        says so itself.
+        """
+        commit([part.appender for part in self._open.values()] + list(also))
+        dead = [part for part in self._open.values() if part.dead]
+        for part in dead:
+            self.abandon(part)
+        return dead
+
+    def close(self, part: OpenPart) -> Closed:
+        """Finish *part*: durable, reserved blocks given back. Raises StorageFailed (abandoned)."""
+        self._open.pop(part.part_id, None)
+        part.appender.finish()
+        return Closed(part.part_id, part.size, part.sha256())
+
+    def abandon(self, part: OpenPart) -> None:
+        """Let *part* go as it is; what was committed stays, recovery cuts the rest."""
+        self._open.pop(part.part_id, None)
+        part.appender.close()
+
+    def parts(self) -> list[StoredPart]:
+        """Every part's file, ordered by day and id."""
+        found: list[StoredPart] = []
+        for folder in sorted(_folders(self._folder)):
+            for path in sorted(folder.iterdir()):
+                if _NAME.fullmatch(path.name):
+                    size = path.stat().st_size
+                    found.append(StoredPart(path.stem, folder.name, path, size))
+        return found
+
+    def path_of(self, part_id: str) -> Path:
+        """The file of *part_id*. Raises NotFound."""
+        if re.fullmatch(r"[0-9a-f]{32}", part_id, re.ASCII):
+            for folder in sorted(_folders(self._folder)):
+                path = folder / f"{part_id}{SUFFIX}"
+                if path.is_file():
+                    return path
+        raise NotFound(what=f"part {part_id}")
+
+    def digest(self, part_id: str) -> Closed:
+        """Length and SHA-256 of a stored part, read from its file. Raises NotFound."""
+        path = self.path_of(part_id)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return Closed(part_id, file.tell(), sha256)
+
+    def remove(self, part_ids: Iterable[str]) -> list[str]:
+        """Unlink parts whose keys are destroyed; those that are not there are passed over.
+
+        Returns what was removed. Raises StorageFailed: some may be removed then, ask again.
+        """
+        found = {one.part_id: one.path for one in self.parts()}
+        gone = [part_id for part_id in dict.fromkeys(part_ids) if part_id in found]
+        self._disk.remove([found[part_id] for part_id in gone])
+        return gone
+
+    def _path(self, part_id: str, day: str) -> Path:
+        if not _NAME.fullmatch(f"{part_id}{SUFFIX}") or not _DAY.fullmatch(day):
+            raise ValueError("a part has an id of 32 hex digits and a day")
+        return self._folder / day / f"{part_id}{SUFFIX}"
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if _DAY.fullmatch(path.name) and path.is_dir()]

@@ -1,20 +1,13 @@
 /* Every frame decodes on its own with nothing but the STREAMINFO, to the very samples given. */
-#include "../../native/flac.h"
+#include "flac.h"
+
+#include "check.h"
 
 #include <FLAC/stream_decoder.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { RATE = 8000, BLOCK = 1024, SAMPLES = 10 * BLOCK + 77 };
-
-#define CHECK(condition)                                                \
-    do {                                                                \
-        if (!(condition)) {                                             \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #condition);     \
-            exit(1);                                                    \
-        }                                                               \
-    } while (0)
 
 typedef struct {
     uint8_t bytes[1 << 16];

@@ -1,6 +1,6 @@
 /* G.711 against its own tables: decision values and quantised values of ITU-T G.711 1a and 2a,
    built here step by step as the Recommendation lists them, not by the bit tricks of the code. */
-#include "../../native/g711.h"
+#include "g711.h"
 
 #include <stdio.h>
 #include <stdlib.h>

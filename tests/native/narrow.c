@@ -1,24 +1,17 @@
 /* G.722 and GSM 06.10: what spandsp's own encoders make comes back as sound of the same level;
    input of the wrong length or signature is refused; noise is survived. */
-#include "../../native/narrow.h"
+#include "narrow.h"
+
+#include "check.h"
 
 #include <stdbool.h>
 #include <spandsp/telephony.h>
 #include <spandsp/g722.h>
 #include <spandsp/gsm0610.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SECOND8 = 8000, SECOND16 = 16000 };
-
-#define CHECK(condition)                                                \
-    do {                                                                \
-        if (!(condition)) {                                             \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #condition);     \
-            exit(1);                                                    \
-        }                                                               \
-    } while (0)
 
 /* A triangle wave needs no mathematics library. */
 static void triangle(int16_t *pcm, int samples, int period)

@@ -1,20 +1,13 @@
 /* The wrapper adds nothing to libopus: the same packets; errors come back as numbers. */
-#include "../../native/opus.h"
+#include "opus.h"
+
+#include "check.h"
 
 #include <opus/opus.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BLOCKS = 50, LARGEST = 1276 };
-
-#define CHECK(condition)                                                \
-    do {                                                                \
-        if (!(condition)) {                                             \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #condition);     \
-            exit(1);                                                    \
-        }                                                               \
-    } while (0)
 
 static uint32_t seed = 1;
 

@@ -128,14 +128,13 @@ class Dissector:
             size = end - start  # a jumbogram, or a card that cuts large sends itself
         elif size < 8:
             raise ip.BadPacket(start, "a UDP length is impossible")
-        if size > end - start:
-            if not packet.cut:
-                raise ip.BadPacket(start, "a UDP length is larger than its packet")
-            self.cut += 1
+        if size > end - start and not packet.cut:
+            raise ip.BadPacket(start, "a UDP length is larger than its packet")
         payload = data[start + 8 : min(start + size, end)]
         if not payload:
             self.ignored["empty"] += 1
             return []
+        self.cut += size > end - start
         source, destination = self._pair_of(packet, data, start)
         return [Datagram(time_ns, source, destination, payload)]
 

@@ -17,7 +17,7 @@ KEYS = frozenset(
 
 _is_id = re.compile(r"[0-9a-f]{32}", re.ASCII).fullmatch
 _is_time = re.compile(r"0|[1-9]\d{0,18}", re.ASCII).fullmatch
-# Keys and most values are ASCII and already checked, so this is canonical JSON at C speed; the
+# Keys are ASCII and values are already checked, so this is canonical JSON at C speed; the
 # tests compare it with greffier.canonical for every kind.
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
@@ -67,7 +67,7 @@ def encode(entry: Entry) -> bytes:
         f'{{"boot":"{entry.boot}","data":{_dump(written)},"ev":"{entry.ev}",'
         f'"mono_ns":"{entry.mono_ns}","rec":{rec},"salt":"{entry.salt}","seq":{entry.seq},'
         f'"t_lb_ns":"{entry.t_lb_ns}","t_ns":"{entry.t_ns}","t_src":"{entry.t_src}","v":{VERSION}}}'
-    ).encode("ascii")
+    ).encode()
     if len(data) > LARGEST_ENTRY:
         raise BadEntry("the entry is longer than 65535 bytes", LARGEST_ENTRY)
     return data
@@ -78,9 +78,9 @@ def decode(data: bytes) -> Entry:
     if len(data) > LARGEST_ENTRY:
         raise BadEntry("the entry is longer than 65535 bytes", LARGEST_ENTRY)
     try:
-        value = json.loads(data.decode("ascii"))
+        value = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise BadEntry("a byte that no entry holds", error.start) from None
+        raise BadEntry("not UTF-8", error.start) from None
     except json.JSONDecodeError as error:
         raise BadEntry("not JSON", error.pos) from None
     except (ValueError, RecursionError):

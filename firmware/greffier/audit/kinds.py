@@ -28,7 +28,7 @@ class Form:
 
 
 def _text(name: str, pattern: str) -> Form:
-    match = re.compile(pattern, re.ASCII).fullmatch
+    match = re.compile(pattern).fullmatch
     return Form(name, lambda value: type(value) is str and match(value) is not None)
 
 
@@ -48,9 +48,11 @@ def _several(one: Form) -> Form:
     return Form(f"list of {one.name}", holds)
 
 
-# At most six digits in a name: no caller's number fits. Counters have a form of their own.
-_NAME = r"(?!(?:\D*\d){7})[A-Za-z0-9][A-Za-z0-9._/-]{0,63}"
-_UID = r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/\d{10}"
+# At most six digits in a name: no caller's number fits. Counters have a form of their own. None of
+# these characters needs an escape in JSON.
+_FEW_DIGITS = r"(?!(?:\D*\d){7})"
+_NAME = rf"{_FEW_DIGITS}[^\W_][\w .,'()&+/-]{{0,63}}"
+_UID = r"[A-Za-z0-9._-]{1,64}/(?!(?:[^/\d]*\d){7})[^\W_][\w .,'()&+-]{0,63}/[0-9]{10}"
 
 ID = _text("id", r"[0-9a-f]{32}")
 HASH = _text("hash", r"[0-9a-f]{64}")
@@ -59,13 +61,13 @@ PSEUDONYM = _text("pseudonym", r"[0-9a-f]{16,64}")
 NAME = _text("name", _NAME)
 UID = _text("uid", _UID)
 CHANNEL = _text("channel", rf"[0-9a-f]{{32}}|{_UID}|{_NAME}")
-EPOCH = _text("epoch", r"\d{4}-\d{2}-\d{2}(\.[0-9a-z]{1,32})?")
+EPOCH = _text("epoch", r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[0-9a-z]{1,32})?")
 CODE = _text("code", r"[A-Z][A-Z0-9_]{0,47}")
 WORD = _text("word", r"(?!(?:\D*\d){4})[a-z][a-z0-9_.-]{0,47}")
 REASON = _text("reason", r"(?!(?:\D*\d){4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
 VERSION = _text("version", r"(?!(?:\D*\d){7})[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
 SEALED = _text("base64", r"[A-Za-z0-9+/]{0,8192}={0,2}")
-FILE = _text("log file", r"entries-\d{10}(\.\d{1,4})?\.glog")
+FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
 COUNT = _whole("count", LARGEST)
 TIME = _whole("ns", LARGEST_NS)
 FLAG = Form("flag", lambda value: type(value) is bool)

@@ -331,4 +331,4 @@ def _base64(text: str, at: int) -> bytes:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(map(str.isspace, name)) and name.isprintable()
+    return name.isprintable() and "+" not in name and bool(name) and not any(map(str.isspace, name))

@@ -89,6 +89,6 @@ def frames(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
 
 def ends(segments: Sequence[Segment], size: int) -> Iterator[tuple[Segment, int]]:
     """Each segment with the number after its last entry, in a log of *size* entries."""
-    for one, following in zip(segments, (*segments[1:], None), strict=True):
-        bound = following.first if following else size
+    bounds = [*(one.first for one in segments[1:]), size]
+    for one, bound in zip(segments, bounds, strict=False):
         yield one, max(one.first, min(bound, size))

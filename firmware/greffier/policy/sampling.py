@@ -1,8 +1,8 @@
 """A draw that nobody can steer and head office can check.
 
 The draw depends only on a secret key of the epoch, the stratum and the call's number. The key is
-committed to in the audit log when the epoch opens and revealed when it ends, so each decision can be
-computed again; nobody at the site can predict or choose one.
+committed to in the audit log when the epoch opens and revealed when it ends, so each decision can
+be computed again; nobody at the site can predict or choose one.
 """
 
 import hashlib
@@ -78,6 +78,7 @@ def slots(
     key: bytes,
     agent: str,
     days: Sequence[date],
+    *,
     count: int,
     window_start: int,
     day_length: int,

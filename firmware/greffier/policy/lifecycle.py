@@ -1,0 +1,130 @@
+"""How long a recording stays, and what answer a request for erasure gets.
+
+Days are whole days since the recording's creation (insurance, signed: since the signature), counted
+by trusted time; the caller passes the largest number of days that is *certain* for a minimum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from greffier.policy.purposes import EMERGENCY, MANDATORY
+
+KEEP, KEEP_HOLD, KEEP_MANDATORY = "KEEP", "KEEP_HOLD", "KEEP_MANDATORY"
+DELETE_DUE, BLOCKED_VISA = "DELETE_DUE", "DELETE_BLOCKED_ARCHIVES_VISA"
+
+Days = Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A claim on a recording: from day ``start`` until day ``end`` (None: not released)."""
+
+    start: int
+    end: int | None = None
+    mode: str = "floor"
+
+    def holds_on(self, day: int) -> bool:
+        """Whether the hold is in force on *day*."""
+        return self.start <= day and (self.end is None or day < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The answer to a request: ``status`` erased | partial | refused | pending | nothing_held."""
+
+    status: str
+    purposes: Mapping[str, str]
+
+
+def limits(purposes: Days, hold: Hold | None = None) -> tuple[int, int]:
+    """The days (first on which it may go, last on which it may stay) of a whole recording.
+
+    The bytes live as long as the longest purpose. A hold of mode "floor" moves the last day to its
+    release; one of mode "suspend" adds the time of the claim to both.
+    """
+    low = max((pair[0] for pair in purposes.values()), default=0)
+    high = max((pair[1] for pair in purposes.values()), default=0)
+    if hold is None or hold.end is None:
+        return low, high
+    if hold.mode == "suspend":
+        if hold.start > high:
+            return low, high
+        claim = max(0, hold.end - hold.start)
+        return low + claim if low else 0, high + claim
+    return low, max(high, hold.end)
+
+
+def retention(
+    day: int,
+    purposes: Days,
+    hold: Hold | None = None,
+    *,
+    public: bool = False,
+    visa: bool = True,
+) -> str:
+    """What is due on *day* for a recording with *purposes*.
+
+    *public*: its keeper is a French public body, whose archives go only with the archives
+    administration's *visa* (Code du patrimoine L.212-2).
+    """
+    low, high = limits(purposes, hold)
+    if day < low:
+        return KEEP_MANDATORY
+    if hold is not None and hold.holds_on(day):
+        return KEEP_HOLD
+    if day <= high:
+        return KEEP
+    return BLOCKED_VISA if public and not visa else DELETE_DUE
+
+
+def space_floor(purposes: Days) -> int:
+    """The first day on which lack of space may delete a recording.
+
+    Voluntary purposes: any day. Mandatory ones: after their minimum; emergencies only after their
+    maximum, since nobody can record them again.
+    """
+    floors = [0]
+    for name, (low, high) in purposes.items():
+        floors.append(high + 1 if name in EMERGENCY else low)
+    return max(floors)
+
+
+def erase(
+    purposes: Days,
+    *,
+    hold: bool = False,
+    contestable: bool = False,
+    hold_after_request: bool = False,
+    dpo_agreed: bool = False,
+    reachable: bool = True,
+) -> Erasure:
+    """The answer to the person's request to erase a recording with *purposes*.
+
+    GDPR art. 17(3): (b) legal obligation and public task, (e) legal claims. *contestable*: the
+    contract that the evidence proves can still be disputed. A hold placed after the request counts
+    only with the DPO's agreement. Not *reachable*: the box is offline and carries it out at the
+    next contact.
+    """
+    held = hold and (dpo_agreed or not hold_after_request)
+    answers = {name: _answer(name, held=held, contestable=contestable) for name in purposes}
+    erased = [answer for answer in answers.values() if answer == "ERASED"]
+    if not answers:
+        status = "nothing_held"
+    elif not erased:
+        status = "refused"
+    elif not reachable:
+        status = "pending"
+    else:
+        status = "erased" if len(erased) == len(answers) else "partial"
+    return Erasure(status, MappingProxyType(answers))
+
+
+def _answer(purpose: str, *, held: bool, contestable: bool) -> str:
+    if purpose in EMERGENCY:
+        return "REFUSED_PUBLIC_TASK"
+    if purpose in MANDATORY:
+        return "REFUSED_LEGAL_OBLIGATION"
+    if held or (purpose == "evidence" and contestable):
+        return "REFUSED_LEGAL_CLAIM"
+    return "ERASED"

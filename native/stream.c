@@ -21,6 +21,7 @@ struct greffier_stream {
     uint32_t ssrc;
     uint8_t payload_type; /* of the newest packet */
     int8_t pending;       /* the place of the packet on probation */
+    uint8_t pending_type; /* its payload type */
 };
 
 greffier_stream *greffier_stream_new(size_t payload_octets)
@@ -107,6 +108,7 @@ static int set_aside(greffier_stream *s, const greffier_rtp_header *header, cons
     if (s->pending != NONE)
         greffier_window_release(&s->window, s->pending);
     s->pending = greffier_window_hold(&s->window, header, packet, arrival_ns);
+    s->pending_type = header->payload_type;
     return GREFFIER_STREAM_PROBATION;
 }
 
@@ -118,10 +120,10 @@ static void restart(greffier_stream *s)
     greffier_window_pass(&s->window, number);
     s->window.begun = 1;
     s->clock = ((uint64_t)1 << 32) + timestamp;
+    note_type(s, s->pending_type);
     if (s->pending != NONE) {
         const greffier_stream_packet *held = &s->window.held[s->pending];
-        note_type(s, held->payload_type);
-        note_event(s, held->payload_type, timestamp, s->window.payloads + held->offset, held->length);
+        note_event(s, s->pending_type, timestamp, s->window.payloads + held->offset, held->length);
     }
     enter(s, s->pending, number, timestamp);
     s->pending = NONE;
@@ -133,7 +135,7 @@ static int rise(greffier_stream *s, const greffier_rtp_header *header, const uin
     uint64_t limit = number - GREFFIER_STREAM_WINDOW + 1;
     if (s->window.next < limit) {
         greffier_window_pass(&s->window, limit);
-        s->window.begun = 1;
+        s->window.begun = 1; /* with gaps in it, the window is full all the same */
     }
     note_type(s, header->payload_type);
     s->clock = extend(s, header->timestamp);
@@ -184,7 +186,7 @@ int greffier_stream_receive(greffier_stream *s, const uint8_t *packet, size_t le
                header.payload_length);
     int status = place == GREFFIER_SEQUENCE_REORDERED ? fill(s, &header, packet, arrival_ns, number)
                                                       : rise(s, &header, packet, arrival_ns, number);
-    if (s->sequence.packets - s->sequence.duplicates >= GREFFIER_STREAM_START)
+    if (s->sequence.highest - s->window.next + 1 >= GREFFIER_STREAM_WINDOW)
         s->window.begun = 1;
     greffier_window_advance(&s->window);
     return place == GREFFIER_SEQUENCE_RESTART && status == GREFFIER_STREAM_NEWEST

@@ -7,15 +7,14 @@
  * in order of their numbers. One thread owns a stream; no function may be called by two at once.
  *
  * A payload is copied in and held until every lower number came, or until the newest number is WINDOW
- * or more above it. The first packets are held until there are START of them, because the very first
- * may be out of order too. There is no clock in here: a stream that falls silent is flushed by its owner.
+ * or more above it. The first packets are held until the window is full (WINDOW numbers), because the
+ * very first may be out of order too. There is no clock in here: a stream that falls silent is flushed by its owner.
  * What comes after its place was handed out, or passed, is late: counted, and its payload not kept.
  *
  * Memory is fixed: HELD payloads of the size given at creation, plus 22 KiB. Pages that were never used
  * cost nothing: an orderly stream touches the first few payloads only. */
 enum {
     GREFFIER_STREAM_WINDOW = 32, /* numbers */
-    GREFFIER_STREAM_START = 8,   /* packets */
     GREFFIER_STREAM_HELD = 64,   /* payloads */
 };
 

@@ -5,7 +5,7 @@
 
 #include "check.h"
 
-enum { SSRC = 0x11223344 };
+enum { SSRC = 0x11223344, GAP = 100 + GREFFIER_STREAM_WINDOW - 1 };
 
 static int give(greffier_stream *stream, unsigned number, uint32_t timestamp, int type, size_t length)
 {
@@ -43,6 +43,8 @@ static void payloads_come_out_in_order_with_their_octets(void)
     const unsigned order[] = {65534, 65533, 65535, 2, 0, 1, 4, 3};
     for (size_t i = 0; i < 8; i++)
         CHECK(give(stream, order[i], order[i] * 160, 8, 160) <= GREFFIER_STREAM_REORDERED);
+    CHECK_IS(take(stream, out), 0);
+    greffier_stream_flush(stream);
     CHECK_IS(take(stream, out), 8);
     for (size_t i = 0; i < 8; i++) {
         CHECK_IS(out[i].sequence, 65536 + 65533 + i);
@@ -62,17 +64,19 @@ static void a_gap_is_given_up_when_the_window_passes_it(void)
 {
     greffier_stream *stream = greffier_stream_new(160);
     greffier_stream_packet out[GREFFIER_STREAM_HELD];
-    for (unsigned number = 100; number < 110; number++)
+    for (unsigned number = 100; number < 100 + GREFFIER_STREAM_WINDOW - 1; number++)
         voice(stream, number);
-    CHECK_IS(take(stream, out), 10);
-    for (unsigned number = 111; number < 110 + GREFFIER_STREAM_WINDOW; number++)
+    CHECK_IS(take(stream, out), 0);
+    voice(stream, 99);
+    CHECK_IS(take(stream, out), GREFFIER_STREAM_WINDOW);
+    for (unsigned number = GAP + 1; number < GAP + GREFFIER_STREAM_WINDOW; number++)
         CHECK_IS(voice(stream, number), GREFFIER_STREAM_NEWEST);
     CHECK_IS(take(stream, out), 0);
-    CHECK_IS(voice(stream, 110 + GREFFIER_STREAM_WINDOW), GREFFIER_STREAM_NEWEST);
+    CHECK_IS(voice(stream, GAP + GREFFIER_STREAM_WINDOW), GREFFIER_STREAM_NEWEST);
     CHECK_IS(take(stream, out), GREFFIER_STREAM_WINDOW);
     CHECK_IS(counted(stream).lost, 1);
-    CHECK_IS(voice(stream, 110), GREFFIER_STREAM_LATE);
-    CHECK_IS(voice(stream, 110), GREFFIER_STREAM_DUPLICATE);
+    CHECK_IS(voice(stream, GAP), GREFFIER_STREAM_LATE);
+    CHECK_IS(voice(stream, GAP), GREFFIER_STREAM_DUPLICATE);
     CHECK_IS(counted(stream).lost, 0);
     CHECK_IS(counted(stream).late, 1);
     greffier_stream_free(stream);

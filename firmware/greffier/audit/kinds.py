@@ -55,6 +55,7 @@ _NAME = rf"{_FEW_DIGITS}[^\W_][\w .,'()&+/-]{{0,63}}"
 _UID = r"[A-Za-z0-9._-]{1,64}/(?!(?:[^/\d]*\d){7})[^\W_][\w .,'()&+-]{0,63}/[0-9]{10}"
 
 ID = _text("id", r"[0-9a-f]{32}")
+DEVICE = _text("device id", r"box-[0-9a-f]{8}|[0-9a-f]{32}")
 HASH = _text("hash", r"[0-9a-f]{64}")
 KEY_ID = _text("key id", r"[0-9a-f]{16}")
 PSEUDONYM = _text("pseudonym", r"[0-9a-f]{16,64}")
@@ -66,7 +67,7 @@ CODE = _text("code", r"[A-Z][A-Z0-9_]{0,47}")
 WORD = _text("word", r"(?!(?:\D*\d){4})[a-z][a-z0-9_.-]{0,47}")
 REASON = _text("reason", r"(?!(?:\D*\d){4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
 VERSION = _text("version", r"(?!(?:\D*\d){7})[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
-SEALED = _text("base64", r"[A-Za-z0-9+/]{0,8192}={0,2}")
+SEALED = _text("hex", r"(?:[0-9a-f]{2}){1,4096}")
 FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
 COUNT = _whole("count", LARGEST)
 TIME = _whole("ns", LARGEST_NS)
@@ -97,7 +98,7 @@ def _kind(required: dict[str, Form], optional: dict[str, Form] | None = None) ->
 
 KINDS: Mapping[str, Kind] = {
     "device.created": _kind(
-        {"device": ID, "version": VERSION},
+        {"device": DEVICE, "version": VERSION},
         {"office_key": KEY_ID, "console_key": KEY_ID, "class": CLASS},
     ),
     "epoch.opened": _kind(

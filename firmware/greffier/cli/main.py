@@ -107,7 +107,7 @@ def run(name: str, commands: dict[str, str], words: Sequence[str], version: str)
             file=sys.stderr,
         )
         return GreffierError.exit_code
-    except Exception as error:  # noqa: BLE001 - the last defence: nobody meets a traceback
+    except Exception as error:
         if os.environ.get("GREFFIER_TRACEBACK"):
             raise
         print(GreffierError(reason=f"internal error, {type(error).__name__}"), file=sys.stderr)

@@ -1,0 +1,4 @@
+"""``greffier policy``: check a policy, run cases against the rules, explain a verdict."""
+
+
+

@@ -1,0 +1,227 @@
+"""The opened data directory, and the one order in which anything becomes durable in it.
+
+A tick: envelopes of new parts, then the log (decisions, openings), then frames and journal. What
+came of it (part sealed, call ended) is logged in the next tick. So nothing is in the vault whose
+key could be lost or whose decision is not on record, and a kill between two steps leaves a state
+that :mod:`greffier.recorder.recovery` ends properly.
+
+One thread owns an Archive and everything below it.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from greffier import __version__, trust
+from greffier.audit.log import Log
+from greffier.audit.note import Signer
+from greffier.clock import Clock, day_of
+from greffier.durable import Disk
+from greffier.errors import StorageFailed
+from greffier.recorder import epoch as epochs
+from greffier.recorder.epoch import Epoch
+from greffier.recorder.tape import Tape
+from greffier.seal import envelope, keys
+from greffier.seal.envelope import What
+from greffier.seal.keys import PublicKey, Role
+from greffier.store import layout
+from greffier.store.index import CallRow, Index, PartRow
+from greffier.store.journal import Journal
+from greffier.store.layout import DataDirectory
+from greffier.store.rebuild import part_row
+from greffier.store.shred_format import Entry, Name
+from greffier.store.vault import StoredPart
+
+
+def create(
+    path: Path, clock: Clock, office_public: bytes, console_public: bytes | None = None
+) -> DataDirectory:
+    """Make a data directory, and a log whose first entry says so.
+
+    *office_public* and *console_public* are the contents of key files. Raises BadKeyFile,
+    AlreadyThere, Busy, StorageFailed.
+    """
+    disk = Disk()
+    made = layout.create(path, disk, clock, office_public, console_public)
+    with made.lock(disk):
+        log = Log.create(disk, made.audit, _signer(made), clock)
+        log.append(
+            "device.created",
+            None,
+            {
+                "device": made.identity.device,
+                "version": __version__,
+                "class": "C",
+                "office_key": keys.read_public(made.office_public, Role.OFFICE).key_id.hex(),
+            },
+        )
+        log.commit()
+        log.close()
+    return made
+
+
+def _signer(data: DataDirectory) -> Signer:
+    key = trust.load_log_key(data.log_key)
+    return Signer(key.name, key.private.private_bytes_raw())
+
+
+class Archive:
+    """Everything that writes, of one data directory. Made by :meth:`open`; a context manager."""
+
+    def __init__(self, data: DataDirectory, clock: Clock, disk: Disk) -> None:
+        self.data = data
+        self.clock = clock
+        self.disk = disk
+        self.lock = data.lock(disk)
+        try:
+            self.log = Log.open(disk, data.audit, _signer(data), clock)
+            self.shred = data.shred_store(disk)
+            self.vault = data.vault(disk)
+            self.index = Index.open(data.index, disk)
+            self.office = keys.read_public(data.office_public, Role.OFFICE)
+            self.console: PublicKey | None = None
+            if data.console_public.exists():
+                self.console = keys.read_public(data.console_public, Role.CONSOLE)
+        except BaseException:
+            self.lock.release()
+            raise
+        self.epoch: Epoch | None = None
+        self.journal: Journal | None = None
+        self._opening: list[Tape] = []
+        self._running: list[Tape] = []
+        # Rows of the index that wait for the end of the tick.
+        self._calls: dict[str, CallRow] = {}
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock) -> Self:
+        """Open the data directory at *path* for writing.
+
+        Raises NotADataDirectory, Busy, BadKeyFile, IntegrityError, StorageFailed.
+        """
+        return cls(layout.open(path), clock, Disk())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def recipients(self) -> list[PublicKey]:
+        """Whom parts are sealed to: head office, and the console where there is one."""
+        return [self.office] + ([self.console] if self.console else [])
+
+    # --- epochs ---
+
+    def open_epoch(self) -> Epoch:
+        """Begin an epoch: envelopes durable, commitment logged, journal begun.
+
+        Raises StorageFailed.
+        """
+        epoch = epochs.new(self.clock)
+        name = Name(What.METADATA, envelope.epoch_id(epoch.name))
+        block = epoch.metadata_envelopes(self.recipients)
+        self.shred.put(day_of(epoch.opened_ns), [Entry(name, self.shred.class_name, block)])
+        self.log.append(
+            "epoch.opened",
+            None,
+            {
+                "epoch": epoch.name,
+                "commit": epoch.commit,
+                "sampling": b64encode(epoch.sampling_envelopes(self.office)).decode("ascii"),
+                "office_key": self.office.key_id.hex(),
+            },
+        )
+        self.log.commit()
+        self.journal = Journal.create(
+            self.data.calls, self.disk, epoch.name, epoch.opened_ns, epoch.metadata
+        )
+        self.epoch = epoch
+        return epoch
+
+    def write_call(self, clear: Mapping[str, Any], sealed: Mapping[str, Any]) -> None:
+        """Put one call's metadata into the journal; durable with the next tick.
+
+        Raises StorageFailed.
+        """
+        assert self.journal is not None  # noqa: S101 - an epoch is open while calls run
+        assert self.epoch is not None  # noqa: S101
+        number = self.journal.append(clear, sealed)
+        end = clear["end_ns"]
+        self._calls[clear["uid"]] = CallRow(
+            clear["uid"],
+            clear["line"],
+            int(clear["start_ns"]),
+            None if end is None else int(end),
+            clear["recording"],
+            clear,
+            self.epoch.name,
+            number,
+        )
+
+    # --- parts ---
+
+    def add(self, tape: Tape) -> None:
+        """Take a new part: its file begins with the next tick, after its envelopes."""
+        self._opening.append(tape)
+        self.log.append("part.opened", tape.recording.hex(), tape.opened())
+
+    def tick(self) -> None:
+        """Make everything durable that was accepted so far, in the order above.
+
+        Raises StorageFailed; what was committed before stays.
+        """
+        opening, self._opening = self._opening, []
+        if opening:
+            by_day: dict[str, list[Entry]] = {}
+            for tape in opening:
+                name = Name(What.PART, tape.part)
+                entry = Entry(name, self.shred.class_name, tape.envelopes)
+                by_day.setdefault(tape.day, []).append(entry)
+            for day, entries in by_day.items():
+                self.shred.put(day, entries)
+        self.log.commit()
+        for tape in opening:
+            tape.begin(self.vault)
+            self._running.append(tape)
+        for tape in self._running:
+            tape.write()
+        self._commit_files()
+        parts = [self._finished(tape) for tape in self._running if tape.ended]
+        self._running = [tape for tape in self._running if not tape.ended]
+        if parts or self._calls:
+            self.index.put(self._calls.values(), parts)
+            self._calls = {}
+
+    def _finished(self, tape: Tape) -> PartRow:
+        closed = tape.close(self.vault)
+        self.log.append("part.sealed", tape.recording.hex(), tape.sealed)
+        path = self.vault.path_of(closed.part_id)
+        return part_row(StoredPart(closed.part_id, tape.day, path, closed.size), self.shred)
+
+    def _commit_files(self) -> None:
+        also = [self.journal.appender] if self.journal else []
+        dead = self.vault.commit(also)
+        if dead or any(one.dead for one in also):
+            raise StorageFailed(path=self.data.parts, reason="a sync failed")
+
+    def close(self) -> None:
+        """Finish what is finished, and let everything go. Raises StorageFailed."""
+        try:
+            if self.epoch is not None:
+                self.log.append("epoch.closed", None, {"epoch": self.epoch.name})
+            self.log.commit()
+            if self.journal is not None and not self.journal.dead:
+                self.journal.close()
+        finally:
+            self.index.close()
+            self.shred.close()
+            self.log.close()
+            self.lock.release()

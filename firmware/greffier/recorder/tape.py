@@ -1,0 +1,264 @@
+"""A part in the making: what the encoders give becomes sealed frames, and frames become a file.
+
+A tape is made when a verdict allows it, and takes audio at once; its file begins with the next
+tick of the archive, when its envelopes and the verdict are durable. Until then its frames wait in
+memory, sealed already.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from greffier.clock import day_of
+from greffier.encode import Coded
+from greffier.encode import Gap as Missing
+from greffier.encode.leg import Item, LegEncoder
+from greffier.encode.stored import Kind
+from greffier.encode.timeline import Placed
+from greffier.errors import StorageFailed
+from greffier.seal import envelope
+from greffier.seal.envelope import What
+from greffier.seal.frames import Audio, Content, Gap, Mask, Meta, Packet
+from greffier.seal.header import wipe
+from greffier.seal.keys import PublicKey, Role
+from greffier.seal.part import PartWriter, new_content_key
+from greffier.store.vault import Closed, OpenPart, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """What a new part is for.
+
+    *number* counts the parts of the recording; *purposes* maps a purpose to its (min, max) days;
+    *start_ns* is the instant before which no sample may be kept, *origin_ns* that of the
+    recording's sample 0. *in_file*: the file carries head office's envelope itself (duties).
+    """
+
+    device: str
+    line: str
+    epoch: str
+    recording: bytes
+    number: int
+    previous: str | None
+    purposes: Mapping[str, tuple[int, int]]
+    kind: Kind
+    origin_ns: int
+    start_ns: int
+    in_file: bool
+    deletion: str
+
+
+@dataclass(slots=True)
+class _Track:
+    """One leg of the part. Owned by the tape's thread."""
+
+    encoder: LegEncoder
+    table: dict[str, Any]
+    waiting: list[Coded]
+    told: dict[str, Any]
+    packets: int = 0
+
+
+class Tape:
+    """One part, from its first packet to FINAL. One thread owns it."""
+
+    def __init__(
+        self, plan: PartPlan, recipients: Sequence[PublicKey], about: Mapping[str, Any]
+    ) -> None:
+        """*about* is what the part says of its call under its key: numbers, names, Call-ID."""
+        self.plan = plan
+        self.part = secrets.token_bytes(16)
+        self.day = day_of(plan.start_ns)
+        self.ended = False
+        self.packets = 0
+        content_key = new_content_key()
+        self.envelopes = envelope.seal(content_key, What.PART, self.part, recipients)
+        office = [one for one in recipients if one.role is Role.OFFICE]
+        inside = envelope.seal(content_key, What.PART, self.part, office) if plan.in_file else b""
+        self._writer = PartWriter(
+            part_id=self.part,
+            recording_id=plan.recording,
+            number=plan.number,
+            meta=self._meta(),
+            content_key=content_key,
+            envelopes=inside,
+        )
+        wipe(content_key)
+        self._tracks: dict[int, _Track] = {}
+        self._frames: list[bytes] = []
+        self._file: OpenPart | None = None
+        self.sealed: dict[str, Any] = {}  # what the log says of the part, once it ended
+        self._put(Meta(about))
+
+    @property
+    def recording(self) -> bytes:
+        """The 16-byte id of the recording that this is a part of."""
+        return self.plan.recording
+
+    @property
+    def commitment(self) -> str:
+        """64 hex digits that name the content key without telling it."""
+        return self._writer.commitment.hex()
+
+    def _meta(self) -> dict[str, Any]:
+        plan = self.plan
+        return {
+            "device": plan.device,
+            "line": plan.line,
+            "codec": plan.kind,
+            "created_us": plan.start_ns // 1000,
+            "purposes": {name: list(days) for name, days in plan.purposes.items()},
+            "epoch": plan.epoch,
+            "deletion": plan.deletion,
+            "previous": plan.previous,
+        }
+
+    def opened(self) -> dict[str, Any]:
+        """What the log says when the part begins."""
+        return {
+            "part": self.part.hex(),
+            "recording": self.recording.hex(),
+            "number": self.plan.number,
+            "line": self.plan.line,
+            "purposes": sorted(self.plan.purposes),
+            "class": self.plan.deletion,
+            "commitment": self.commitment,
+        }
+
+    # --- audio in ---
+
+    def take(self, leg: int, table: Mapping[str, Any], items: Sequence[Item]) -> None:
+        """Encode and seal *items* of the timeline of *leg*.
+
+        *table* is what the part says of the leg: addresses, SSRC, side, codec. Raises NotDecodable
+        when the part's kind needs sound that this machine cannot make.
+        """
+        track = self._tracks.get(leg)
+        if track is None:
+            track = self._begun(leg, table, items)
+            if track is None:
+                return
+        self._sort(leg, track, track.encoder.feed(items))
+
+    def _begun(self, leg: int, table: Mapping[str, Any], items: Sequence[Item]) -> _Track | None:
+        first = next((item for item in items if isinstance(item, Placed)), None)
+        if first is None:
+            return None
+        rate = first.codec.rate
+        start = (self.plan.start_ns - self.plan.origin_ns) * rate // 1_000_000_000
+        encoder = LegEncoder(self.plan.kind, first.codec, first.payload_type, start_at=start)
+        track = _Track(encoder, dict(table), [], {})
+        self._tracks[leg] = track
+        self._tell_legs()
+        return track
+
+    def mask(self, leg: int, start: int, end: int, reason: str) -> None:
+        """Say that samples [start, end) of *leg* were left out on purpose."""
+        self._put(Mask(start, end, reason), leg)
+
+    def flush(self) -> None:
+        """Seal what waits, though its second is not full (a tick is due)."""
+        for leg, track in self._tracks.items():
+            self._seal_audio(leg, track)
+
+    def finish(self, reason: str) -> None:
+        """The part ends; its last frames are sealed, its key forgotten."""
+        for leg, track in self._tracks.items():
+            self._sort(leg, track, track.encoder.flush())
+            self._seal_audio(leg, track)
+        self._tell_legs()
+        final = self._writer.finish(reason)
+        self._frames.append(final.frame)
+        self.sealed = {
+            "part": self.part.hex(),
+            "recording": self.recording.hex(),
+            "number": self.plan.number,
+            "bytes": final.size,
+            "sha256": final.sha256.hex(),
+            "root": final.root.hex(),
+            "commitment": self.commitment,
+            "frames": final.frames,
+            "end": reason,
+        }
+        self.ended = True
+
+    def _sort(self, leg: int, track: _Track, out: Sequence[Coded | Missing]) -> None:
+        rate = track.encoder.stored.rate
+        for item in out:
+            if isinstance(item, Missing):
+                self._put(Gap(item.start, item.end, item.packets, item.cause), leg)
+                continue
+            if item.samples > rate:  # no frame may hold more than a second
+                self._put(Gap(item.position, item.position + item.samples, 1, "oversize"), leg)
+                continue
+            if track.waiting and item.position + item.samples - track.waiting[0].position > rate:
+                self._seal_audio(leg, track)
+            track.waiting.append(item)
+
+    def _seal_audio(self, leg: int, track: _Track) -> None:
+        if not track.waiting:
+            return
+        start = track.waiting[0].position
+        end = max(one.position + one.samples for one in track.waiting)
+        packets = tuple(
+            Packet(
+                one.position - start,
+                one.samples,
+                one.sequence,
+                one.payload_type,
+                one.flags,
+                one.data,
+            )
+            for one in track.waiting
+        )
+        self.packets += len(packets)
+        track.waiting = []
+        self._put(Audio(start, end - start, packets), leg)
+
+    def _tell_legs(self) -> None:
+        """Put the table of legs into the part, if it changed since it was told."""
+        now = {
+            str(leg): {**track.table, "stored": track.encoder.stored.record()}
+            for leg, track in self._tracks.items()
+        }
+        told = {str(leg): track.told for leg, track in self._tracks.items()}
+        if now == told:
+            return
+        for leg, track in self._tracks.items():
+            track.told = now[str(leg)]
+        self._put(Meta({"legs": now}))
+
+    def _put(self, content: Content, leg: int | None = None) -> None:
+        frame = self._writer.seal(content) if leg is None else self._writer.seal(content, leg)
+        self._frames.append(frame)
+
+    # --- bytes out, called by the archive only ---
+
+    def begin(self, vault: Vault) -> None:
+        """Create the file, with its header. Raises AlreadyThere, StorageFailed."""
+        self._file = vault.create(self.part.hex(), self.day, self._writer.header)
+
+    def write(self) -> None:
+        """Append the frames that wait; they are durable with the vault's commit.
+
+        Raises StorageFailed: a frame that was not written is kept, and the same bytes are tried
+        again.
+        """
+        if self._file is None:
+            raise StorageFailed(path=self.part.hex(), reason="its file was not begun")
+        if not self.ended:
+            self.flush()
+        while self._frames:
+            self._file.append(self._frames[0])
+            del self._frames[0]
+
+    def close(self, vault: Vault) -> Closed:
+        """Finish the file. Raises StorageFailed."""
+        if self._file is None:
+            raise StorageFailed(path=self.part.hex(), reason="its file was not begun")
+        return vault.close(self._file)
+
+    def abandon(self) -> None:
+        """Forget the key; what is in the file stays unfinished for ever."""
+        self._writer.abandon()

@@ -1,0 +1,163 @@
+"""From sealed parts back to the legs of a recording, with a key that opens them.
+
+A part is verified whole before one packet of it is used. Parts of one recording share its sample
+line, so what two of them hold of the same instant is the same sound; the order of parts decides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from greffier.encode import Coded, audio, stored
+from greffier.encode.audio import BadAudio
+from greffier.encode.export import LegSound
+from greffier.encode.stored import BadStored, Stored
+from greffier.errors import IntegrityError, KeyDoesNotOpen
+from greffier.seal import envelope
+from greffier.seal.envelope import BadEnvelope, DoesNotOpen, What
+from greffier.seal.frames import Audio, Gap, Mask, Meta
+from greffier.seal.header import BadPart, Header
+from greffier.seal.keys import PrivateKey
+from greffier.seal.reader import Reader
+
+
+@dataclass(slots=True)
+class Leg:
+    """One leg as a part holds it: packets, and spans without sound with their cause."""
+
+    table: Mapping[str, Any]
+    stored: Stored
+    packets: list[Coded] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    masks: list[Mask] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPart:
+    """A verified part: its clear header, what it says of its call, its legs by number."""
+
+    header: Header
+    about: Mapping[str, Any]
+    legs: Mapping[int, Leg]
+    frames: int
+    reason: str
+
+
+def content_key(header: Header, block: bytes | None, private: PrivateKey) -> bytes:
+    """The content key of the part with *header*, from an envelope *block* or from the file itself.
+
+    *block* is the shred store's entry, None where there is none (a shredded part, or a file far
+    from its device). Raises KeyDoesNotOpen (no envelope is for this key), IntegrityError.
+    """
+    name = f"part {header.part_id.hex()}"
+    blocks = [one for one in (block, header.envelopes) if one]
+    for one in blocks:
+        try:
+            return envelope.open_block(one, What.PART, header.part_id, private)
+        except DoesNotOpen as error:
+            if error.number != 10:  # an envelope names this key and yet does not open
+                raise IntegrityError(what=name, reason=error.reason) from error
+        except BadEnvelope as error:
+            raise IntegrityError(what=name, reason=error.reason) from error
+    raise KeyDoesNotOpen(what=name)
+
+
+def open_part(path: Path, block: bytes | None, private: PrivateKey) -> OpenedPart:
+    """Verify and open the part in the file *path*, all of it.
+
+    Raises KeyDoesNotOpen, IntegrityError.
+    """
+    name = f"part {path.stem}"
+    try:
+        with path.open("rb") as file:
+            reader = Reader(file)
+            opened = reader.open(content_key(reader.header, block, private))
+            try:
+                outline = opened.verify()
+                contents = [(frame.leg, frame.content) for frame in opened.frames()]
+            finally:
+                opened.close()
+        final = outline.final
+        reason = final.reason if final else ""
+        return _sorted_out(reader.header, contents, outline.frames, reason)
+    except (BadPart, BadStored) as error:
+        raise IntegrityError(what=name, reason=error) from error
+
+
+def _sorted_out(
+    header: Header, contents: Sequence[tuple[int, Any]], frames: int, reason: str
+) -> OpenedPart:
+    about: dict[str, Any] = {}
+    for _, content in contents:
+        if isinstance(content, Meta):
+            about.update(content.value)
+    tables = about.pop("legs", {})
+    legs: dict[int, Leg] = {}
+    for number, table in tables.items():
+        rest = {key: value for key, value in table.items() if key != "stored"}
+        legs[int(number)] = Leg(rest, stored.read(table.get("stored")))
+    for number, content in contents:
+        leg = legs.get(number)
+        if leg is None:
+            continue
+        if isinstance(content, Audio):
+            leg.packets += _packets(content)
+        elif isinstance(content, Gap):
+            leg.gaps.append(content)
+        elif isinstance(content, Mask):
+            leg.masks.append(content)
+    return OpenedPart(header, about, legs, frames, reason)
+
+
+def _packets(frame: Audio) -> list[Coded]:
+    return [
+        Coded(
+            frame.position + one.offset,
+            one.samples,
+            one.sequence,
+            one.payload_type,
+            one.flags,
+            one.data,
+        )
+        for one in frame.packets
+    ]
+
+
+def sound(parts: Sequence[OpenedPart]) -> tuple[list[int], list[LegSound], float]:
+    """The legs of a recording on one line: their numbers, their sound, and where the line begins.
+
+    All legs begin together, at the first instant that any part holds; what a leg lacks is silence.
+    The last value is that instant, in seconds after the recording's sample 0. Raises
+    IntegrityError for packets that cannot be, NotDecodable.
+    """
+    numbers = sorted({number for part in parts for number in part.legs})
+    starts = [
+        packet.position / leg.stored.rate
+        for part in parts
+        for leg in part.legs.values()
+        for packet in leg.packets
+    ]
+    first = min(starts, default=0.0)
+    return numbers, [_leg_sound(parts, number, first) for number in numbers], first
+
+
+def _leg_sound(parts: Sequence[OpenedPart], number: int, first: float) -> LegSound:
+    held = [part.legs[number] for part in parts if number in part.legs]
+    rate = held[0].stored.rate
+    start = round(first * rate)
+    ends = [packet.position + packet.samples for leg in held for packet in leg.packets]
+    whole = np.zeros(max(max(ends, default=start) - start, 0), np.int16)
+    for leg in reversed(held):
+        if not leg.packets:
+            continue
+        low = min(packet.position for packet in leg.packets)
+        silent = [(mask.start, mask.end) for mask in leg.masks]
+        try:
+            heard = audio.decode(leg.stored, leg.packets, silent=silent, start=low).samples
+        except BadAudio as error:
+            raise IntegrityError(what=f"leg {number}", reason=error.reason) from error
+        whole[low - start : low - start + len(heard)] = heard
+    return LegSound(whole, rate)

@@ -1,0 +1,16 @@
+"""The command ``greffier-office``: head office's side."""
+
+import sys
+
+from greffier import __version__
+from greffier.cli.main import run
+
+COMMANDS = {
+    "keygen": "greffier_office.keygen",
+    "open": "greffier_office.open_part",
+}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run("greffier-office", COMMANDS, sys.argv[1:], __version__))

@@ -33,6 +33,17 @@ from greffier.sip import uri as uris
 from greffier.sip.address import Address, BadAddress
 from greffier.sip.head import BadMessage
 
+__all__ = [
+    "MAX_MESSAGE",
+    "BadMessage",
+    "CSeq",
+    "Message",
+    "Request",
+    "Response",
+    "is_sip",
+    "parse",
+]
+
 MAX_MESSAGE: Final = 262144
 _CSEQ = re.compile(r"([0-9]{1,32})[ \t]+([^\x00-\x20\x7f\"(),/:;<=>?@\[\\\]{}]{1,64})")
 _SIP = re.compile(

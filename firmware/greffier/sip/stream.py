@@ -81,9 +81,6 @@ class Framer:
                 if line_end < 0 or find_start(bytes(self._data[: line_end + 1])) != 0:
                     self._resume()
                     continue
-                if not self._rescued:
-                    self._rescues = 0
-                self._rescued = False
                 if not self._measure(final=final):
                     return messages
                 if not self._head:
@@ -104,6 +101,7 @@ class Framer:
             self._between += match[0]
             if len(self._between) > MAX_BETWEEN:
                 self._body = self._between = b""
+        self._seen = max(0, self._seen - match.end())
         del self._data[: match.end()]
 
     def _measure(self, *, final: bool) -> bool:
@@ -111,19 +109,20 @@ class Framer:
 
         A head that is too long loses its first line, and its size stays unknown.
         """
-        head_end, body_start = end_of_head(self._data, max(0, self._seen - 3))
-        if body_start < 0 and len(self._data) <= MAX_HEAD:
-            if not final:
-                self._seen = len(self._data)
+        start = max(0, self._seen - 3)
+        head_end, body_start = end_of_head(self._data, start)
+        if body_start < 0:
+            self._seen = min(len(self._data), start + MAX_HEAD)
+            if len(self._data) <= MAX_HEAD and not final:
                 return False
             head_end = body_start = len(self._data)
-        elif not 0 < body_start <= MAX_HEAD:
-            self._skip(self._data.find(b"\n") + 1)
-            return True
-        head = bytes(self._data[:head_end])
+        head = bytes(self._data[: min(head_end, MAX_HEAD)])
         cut = _start_inside(head)
         if cut:
             self._head = self._whole = cut
+            return True
+        if body_start > MAX_HEAD:
+            self._skip(self._data.find(b"\n") + 1)
             return True
         match = _LENGTH.search(head)
         length = int(match[1]) if match else 0
@@ -132,11 +131,15 @@ class Framer:
         return True
 
     def _take(self, size: int) -> bytes:
+        if not self._rescued:
+            self._rescues = 0
+        self._rescued = False
         message = bytes(self._data[:size])
         self._body = message[self._head :]
         self._between = b""
         del self._data[:size]
-        self._seen = self._head = self._whole = 0
+        self._seen = max(0, self._seen - size)
+        self._head = self._whole = 0
         return message
 
     def _resume(self) -> None:
@@ -148,6 +151,7 @@ class Framer:
             if 0 <= place < len(self._body):
                 self._data[:0] = self._body[place:] + self._between
                 self._body = self._between = b""
+                self._seen = 0
                 self._rescues += 1
                 self._rescued = True
                 return
@@ -161,7 +165,7 @@ class Framer:
 
     def _skip(self, size: int) -> None:
         self.skipped += size
-        self._seen = 0
+        self._seen = max(0, self._seen - size)
         del self._data[:size]
 
 

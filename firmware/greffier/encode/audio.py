@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from greffier.encode import BadPayload, Coded, Gap, core, ogg, opus_packet
+from greffier.encode import BadPayload, Coded, Gap, core, flac_frame, ogg, opus_packet
 from greffier.encode.codecs import Codec
 from greffier.encode.decoders import Decoder, decoder_of
 from greffier.encode.stored import Stored
@@ -153,7 +153,7 @@ def _flac(stored: Stored, packets: Sequence[Coded], canvas: _Canvas) -> None:
 
     for run in _runs(packets, numbered):
         total = sum(packet.samples for packet in run)
-        file = flac_header(stored.rate, stored.block, total) + b"".join(p.data for p in run)
+        file = flac_header(stored.rate, stored.block, total) + b"".join(_frames(run))
         try:
             pcm, rate = soundfile.read(io.BytesIO(file), dtype="int16")
         except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -164,6 +164,18 @@ def _flac(stored: Stored, packets: Sequence[Coded], canvas: _Canvas) -> None:
         for packet in run:
             canvas.put(packet.position, pcm[at : at + packet.samples])
             at += packet.samples
+
+
+def _frames(run: Sequence[Coded]) -> Iterator[bytes]:
+    """The frames of *run*, numbered from 0."""
+    for number, packet in enumerate(run):
+        try:
+            if flac_frame.head(packet.data).samples != packet.samples:
+                raise BadPayload("a FLAC frame of another length than listed")
+            anew = run[0].sequence != 0
+            yield flac_frame.renumber(packet.data, number) if anew else packet.data
+        except BadPayload as error:
+            raise BadAudio(error.reason, packet.position) from error
 
 
 # --- Opus -----------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class LegEncoder:
             end = item.position + item.samples
             if start <= item.position and end <= stop:
                 self._coder.take(item, 0, 0, out)
-            elif end > start and item.position < stop:
+            elif max(item.position, start) < min(end, stop):
                 front = max(start - item.position, 0)
                 self._coder.take(item, front, max(end - stop, 0), out)
         self._coder.settle(out)

@@ -285,3 +285,56 @@ def record(role: int, what: int, key_id: bytes, sealed: bytes) -> bytes:
 def key_line(label: str, key: bytes) -> str:
     check = hashlib.sha256(b"greffier/key-file\0" + label.encode() + b"\0" + key).digest()[:4]
     return f"{label}:{base64.urlsafe_b64encode(key + check).rstrip(b'=').decode()}"
+
+
+# --- recovery without keys --------------------------------------------------------------------
+
+
+def frame_fault(data: bytes, at: int, seq: int | None) -> int | None:
+    """The number of the first rule of 11 to 17 that the frame at *at* breaks, or None."""
+    if len(data) - at < 16:
+        return 11
+    length, kind, leg, zero, number, crc = struct.unpack(">IBBHII", data[at : at + 16])
+    if not 17 <= length <= 1048576:
+        return 12
+    if len(data) - at - 16 < length:
+        return 11
+    if zlib.crc32(data[at : at + 12] + data[at + 16 : at + 16 + length]) != crc:
+        return 13
+    if kind not in (AUDIO, META, MASK, GAP, FINAL):
+        return 14
+    if zero:
+        return 15
+    if (kind in (META, FINAL)) != (leg == NO_LEG):
+        return 16
+    if seq is not None and number != seq:
+        return 17
+    return None
+
+
+def scan(data: bytes, start: int) -> dict[str, object]:
+    """State, good and final of a part whose frames begin at *start*."""
+    at, seq, done = start, 0, False
+    fault: int | None = None
+    while at < len(data) and not done:
+        fault = frame_fault(data, at, seq)
+        if fault:
+            break
+        done = data[at + 4] == FINAL
+        at += 16 + struct.unpack(">I", data[at : at + 4])[0]
+        seq += 1
+    if done:
+        state = "complete" if at == len(data) else "torn"
+    elif at == len(data) or (fault in (11, 12, 13) and not followed(data, at, seq)):
+        state = "torn"
+    else:
+        state = "damaged"
+    return {"state": state, "good": at, "final": done}
+
+
+def followed(data: bytes, at: int, seq: int) -> bool:
+    for start in range(at + 1, len(data) - 16):
+        number = struct.unpack(">I", data[start + 8 : start + 12])[0]
+        if seq < number <= seq + 64 and frame_fault(data, start, None) is None:
+            return True
+    return False

@@ -1,0 +1,236 @@
+"""X-Wing key pairs of head office and console, and the text files that hold them.
+
+Format: docs/key-files.md. X-Wing is ML-KEM-768 with X25519 (draft-connolly-cfrg-xwing-kem), the KEM
+0x647a of HPKE; the private key is a 32-byte seed.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
+
+from greffier.errors import BadKeyFile
+
+SEED_BYTES = 32
+LATTICE_BYTES = 1184
+PUBLIC_BYTES = LATTICE_BYTES + 32
+CHECK_BYTES = 4
+LARGEST_FILE = 16384
+
+_is_base64url = re.compile(r"[A-Za-z0-9_-]*", re.ASCII).fullmatch
+
+
+class Role(IntEnum):
+    """Who holds a private key; the value is the byte of the formats."""
+
+    OFFICE = 1
+    CONSOLE = 2
+
+
+# Number -> reason of docs/key-files.md. No reason repeats any of the file.
+REASONS = {
+    1: "it is over 16384 bytes, or not ASCII text",
+    2: "it holds no key",
+    3: "it holds more than one key",
+    4: "its key is of an unknown kind",
+    5: "it holds another kind of key",
+    6: "the letters of its key are wrong",
+    7: "its key has the wrong length",
+    8: "its check does not match: a letter was lost or changed",
+    9: "its public key is not valid",
+}
+
+
+class BadKey(ValueError):
+    """A text is not the key file that is needed.
+
+    ``number`` is that of docs/key-files.md; ``offset`` the character where the key line begins,
+    or the length of the text if there is none.
+    """
+
+    def __init__(self, number: int, offset: int) -> None:
+        super().__init__(f"{REASONS[number]} (reason {number}, at character {offset})")
+        self.number = number
+        self.reason = REASONS[number]
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half: *data* is ML-KEM-768 encapsulation key (1184) || X25519 public key (32).
+
+    Raises ValueError if *data* is no such key.
+    """
+
+    role: Role
+    data: bytes
+    hpke: MLKEM768X25519PublicKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.data) != PUBLIC_BYTES:
+            raise ValueError("a public key is 1216 bytes")
+        lattice = mlkem.MLKEM768PublicKey.from_public_bytes(self.data[:LATTICE_BYTES])
+        curve = x25519.X25519PublicKey.from_public_bytes(self.data[LATTICE_BYTES:])
+        # A point of low order gives the same secret to everybody; the library refuses the exchange.
+        x25519.X25519PrivateKey.generate().exchange(curve)
+        object.__setattr__(self, "hpke", MLKEM768X25519PublicKey(lattice, curve))
+
+    @property
+    def key_id(self) -> bytes:
+        """The 8 bytes by which an envelope names its recipient."""
+        return hashlib.sha256(self.data).digest()[:8]
+
+    def format(self) -> str:
+        """The text of the public key file."""
+        return _formatted(self.role, False, self.key_id, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """The private half: a 32-byte seed. Raises ValueError for another length.
+
+    It exists at head office and in the console's hands, never on an appliance; its memory is not
+    wiped, because the objects of the library cannot be.
+    """
+
+    role: Role
+    seed: bytes = field(repr=False)
+    hpke: MLKEM768X25519PrivateKey = field(init=False, repr=False, compare=False)
+    public: PublicKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.seed) != SEED_BYTES:
+            raise ValueError("a private key is 32 bytes")
+        expanded = hashlib.shake_256(self.seed).digest(96)
+        lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+        curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
+        public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+        object.__setattr__(self, "hpke", MLKEM768X25519PrivateKey(lattice, curve))
+        object.__setattr__(self, "public", PublicKey(self.role, public))
+
+    def format(self) -> str:
+        """The text of the private key file."""
+        return _formatted(self.role, True, self.public.key_id, self.seed)
+
+
+def generate(role: Role) -> PrivateKey:
+    """A new key pair from the operating system's generator."""
+    return PrivateKey(role, secrets.token_bytes(SEED_BYTES))
+
+
+def parse_private(text: str, role: Role) -> PrivateKey:
+    """The private key of *role* that a key file's *text* holds. Raises BadKey."""
+    key, _ = _parsed(text, role, private=True)
+    return PrivateKey(role, key)
+
+
+def parse_public(text: str, role: Role) -> PublicKey:
+    """The public key of *role* that a key file's *text* holds. Raises BadKey."""
+    key, offset = _parsed(text, role, private=False)
+    try:
+        return PublicKey(role, key)
+    except ValueError:
+        raise BadKey(9, offset) from None
+
+
+def read_private(path: Path, role: Role) -> PrivateKey:
+    """The private key in the file *path*. Raises BadKeyFile."""
+    try:
+        return parse_private(_text_of(path), role)
+    except BadKey as error:
+        raise BadKeyFile(path=path, reason=error.reason) from None
+
+
+def read_public(path: Path, role: Role) -> PublicKey:
+    """The public key in the file *path*. Raises BadKeyFile."""
+    try:
+        return parse_public(_text_of(path), role)
+    except BadKey as error:
+        raise BadKeyFile(path=path, reason=error.reason) from None
+
+
+def _label(role: Role, private: bool) -> str:
+    return f"greffier-{role.name.lower()}-{'key' if private else 'pub'}-1"
+
+
+_LABELS = {_label(role, private): (role, private) for role in Role for private in (False, True)}
+
+
+def _check(label: str, key: bytes) -> bytes:
+    text = b"greffier/key-file\0" + label.encode("ascii") + b"\0" + key
+    return hashlib.sha256(text).digest()[:CHECK_BYTES]
+
+
+def _formatted(role: Role, private: bool, key_id: bytes, key: bytes) -> str:
+    label = _label(role, private)
+    half = "PRIVATE: keep it off the appliance" if private else "public"
+    letters = base64.urlsafe_b64encode(key + _check(label, key)).rstrip(b"=").decode("ascii")
+    head = f"# Greffier {role.name.lower()} key, {half}\n# key id: {key_id.hex()}\n"
+    return f"{head}{label}:{letters}\n"
+
+
+def _parsed(text: str, role: Role, *, private: bool) -> tuple[bytes, int]:
+    """The key bytes and where their line begins."""
+    line, offset = _key_line(text)
+    label, colon, letters = line.partition(":")
+    if not colon or label not in _LABELS:
+        raise BadKey(4, offset)
+    if _LABELS[label] != (role, private):
+        raise BadKey(5, offset)
+    data = _decoded(letters, offset)
+    size = SEED_BYTES if private else PUBLIC_BYTES
+    if len(data) != size + CHECK_BYTES:
+        raise BadKey(7, offset)
+    key, check = data[:size], data[size:]
+    if check != _check(label, key):
+        raise BadKey(8, offset)
+    return key, offset
+
+
+def _key_line(text: str) -> tuple[str, int]:
+    plain = all(" " <= letter <= "~" or letter in "\t\r\n" for letter in text[:LARGEST_FILE])
+    if len(text) > LARGEST_FILE or not plain:
+        raise BadKey(1, 0)
+    found: list[tuple[str, int]] = []
+    offset = 0
+    for line in text.split("\n"):
+        words = line.strip(" \t\r")
+        if words and not words.startswith("#"):
+            found.append((words, offset))
+        offset += len(line) + 1
+    if not found:
+        raise BadKey(2, len(text))
+    if len(found) > 1:
+        raise BadKey(3, found[1][1])
+    return found[0]
+
+
+def _decoded(letters: str, offset: int) -> bytes:
+    if not _is_base64url(letters):
+        raise BadKey(6, offset)
+    try:
+        data = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
+    except binascii.Error:
+        raise BadKey(6, offset) from None
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") != letters:
+        raise BadKey(6, offset)
+    return data
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise BadKeyFile(path=path, reason=error.strerror or "it cannot be read") from None
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        raise BadKeyFile(path=path, reason=REASONS[1]) from None

@@ -94,9 +94,7 @@ def test_a_session_is_read_as_expected(name: str) -> None:
         assert rows(session) == want["media"]
 
 
-def test_the_quick_test_knows_every_request_and_response_that_is_read_without_a_strange_start() -> (
-    None
-):
+def test_the_quick_test_knows_what_begins_as_it_should() -> None:
     for name, want in EXPECTED.items():
         strange = {"version", "start-line"} & set(want.get("anomalies", ()))
         if name.endswith(".sip") and "refused" not in want and not strange:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from greffier.audit import note
 from greffier.audit.log import Log
 from greffier.clock import BUILT_NS, LowerBound
@@ -13,8 +15,14 @@ from greffier.durable import Disk
 
 DEVICE = "d0" * 16
 SEED = bytes(range(32))
-SIGNER = note.Signer(f"greffier/{DEVICE}", SEED)
-WITNESS = note.Signer("office.example/witness", bytes(range(1, 33)))
+
+
+def signer(name: str, seed: bytes) -> note.Signer:
+    return note.Signer(name, Ed25519PrivateKey.from_private_bytes(seed))
+
+
+SIGNER = signer(f"greffier/{DEVICE}", SEED)
+WITNESS = signer("office.example/witness", bytes(range(1, 33)))
 HASH = hashlib.sha256(b"anything").hexdigest()
 
 

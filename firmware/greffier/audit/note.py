@@ -24,7 +24,6 @@ MOST_SIGNATURES = 32
 _DASH = "— "
 _SIZE = re.compile(r"0|[1-9]\d{0,15}", re.ASCII)
 _SIGNATURE_BYTES = {ED25519: 64, COSIGNATURE_V1: 72}
-_SECRET_PREFIX = "PRIVATE+KEY+"  # noqa: S105 - the form of a key line, no key
 
 
 class BadNote(ValueError):
@@ -112,14 +111,12 @@ class Opened:
 class Signer:
     """An Ed25519 key with its name, either the log's own or a witness's. Any thread may sign."""
 
-    def __init__(self, name: str, seed: bytes) -> None:
-        """*seed* is the 32-byte private key of RFC 8032. Raises BadNote for a wrong one."""
+    def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
+        """Raises BadNote for a name that no note may hold."""
         if not _is_name(name):
             raise BadNote("garbled", "a key name is empty or holds a space or a plus")
-        if len(seed) != 32:
-            raise BadNote("garbled", "a private key is 32 bytes")
         self.name = name
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._key = private
 
     @property
     def log_key(self) -> VerifierKey:
@@ -131,12 +128,6 @@ class Signer:
         """The public key as a witness's (type 0x04)."""
         return VerifierKey(self.name, COSIGNATURE_V1, self._key.public_key().public_bytes_raw())
 
-    @property
-    def secret_text(self) -> str:
-        """The private key line, as Go's sumdb/note writes it. Only for the key file."""
-        material = base64.b64encode(bytes([ED25519]) + self._key.private_bytes_raw()).decode()
-        return f"{_SECRET_PREFIX}{self.name}+{self.log_key.key_id.hex()}+{material}"
-
     def sign(self, text: str) -> bytes:
         """A signed note of *text*. Raises BadNote for a text that no note may hold."""
         _check_text(text)
@@ -146,19 +137,6 @@ class Signer:
         """The signature line of a witness over *checkpoint* at Unix second *time_s*."""
         signed = self._key.sign(_cosigned(checkpoint.text, time_s))
         return _line(self.witness_key, time_s.to_bytes(8, "big") + signed).encode()
-
-
-def read_secret(text: str) -> Signer:
-    """The signer of a private key line (:attr:`Signer.secret_text`). Raises BadNote."""
-    if not text.startswith(_SECRET_PREFIX):
-        raise BadNote("garbled", "not a private key line")
-    name, key_id, material = _key_parts(text.removeprefix(_SECRET_PREFIX))
-    if len(material) != 33 or material[0] != ED25519:
-        raise BadNote("garbled", "not an Ed25519 private key")
-    signer = Signer(name, material[1:])
-    if signer.log_key.key_id != key_id:
-        raise BadNote("garbled", "the key id does not belong to the key")
-    return signer
 
 
 def read_key(text: str) -> VerifierKey:

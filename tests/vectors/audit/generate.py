@@ -82,7 +82,7 @@ def entries() -> dict[str, Any]:
         "an unknown key of its data": first.replace('"version":', '"vendor":'),
         "a needless escape": first.replace("device.created", "device\\u002ecreated"),
         "a source of time that is none": first.replace('"t_src":"build"', '"t_src":"ntp"'),
-        "capital hex digits": first.replace("d0d0", "D0D0"),
+        "capital hex digits": first.replace("b0b0", "B0B0"),
         "an array": "[]",
         "nothing": "",
         "a newline after it": first + "\n",

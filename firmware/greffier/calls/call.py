@@ -1,0 +1,94 @@
+"""The state of one call: a Call-ID, or bare RTP between two addresses."""
+
+from greffier.calls.events import Reason, Side
+from greffier.calls.leg import Leg
+from greffier.capture.datagram import Address
+from greffier.sip.address import Address as Party
+from greffier.sip.message import Message
+
+
+class Call:
+    """Mutable; owned by the register, which alone changes ``number``, ``ended`` and ``closed``."""
+
+    __slots__ = (
+        "addresses",
+        "answered_ns",
+        "answered_tags",
+        "call_id",
+        "callee_tags",
+        "caller_tags",
+        "destination",
+        "encrypted",
+        "ended",
+        "ended_ns",
+        "flows",
+        "from_",
+        "held",
+        "holding",
+        "invited",
+        "invites",
+        "joined_late",
+        "legs",
+        "listed",
+        "media_ns",
+        "message",
+        "number",
+        "one_way",
+        "reason",
+        "signal_ns",
+        "source",
+        "started_ns",
+        "status",
+        "to",
+        "waiting",
+    )
+
+    def __init__(self, call_id: str | None, time_ns: int) -> None:
+        self.number = -1
+        """Given when it is listed."""
+        self.call_id = call_id
+        self.started_ns = time_ns
+        self.signal_ns = time_ns
+        """Its last message."""
+        self.media_ns = 0
+        """Its last packet, as far as it was looked at; 0 for none."""
+        self.listed = False
+        self.invited = False
+        """An INVITE opened it, so that it is listed whatever comes."""
+        self.waiting = False
+        """Not listed yet, because its answer may show that bare RTP already listed is its own."""
+        self.joined_late = False
+        self.message: Message | None = None
+        self.from_: Party | None = None
+        self.to: Party | None = None
+        self.source: Address | None = None
+        self.destination: Address | None = None
+        self.caller_tags: set[str | None] = set()
+        self.callee_tags: set[str | None] = set()
+        self.answered_tags: set[str | None] = set()
+        """Of the callee's dialogs that were answered and had no BYE yet (forks have several)."""
+        self.invites: set[tuple[str | None, int]] = set()
+        """(From tag, CSeq) of the INVITEs seen: what comes again opens nothing again."""
+        self.answered_ns: int | None = None
+        self.one_way: dict[Side, bool] = {}
+        """Which side's first description stopped audio already."""
+        self.held: dict[Side, bool] = {}
+        """Which side's latest description stops audio."""
+        self.holding = False
+        """Whether the latest event said that the call is on hold."""
+        self.encrypted = False
+        """The latest descriptions ask for SRTP."""
+        self.addresses: dict[tuple[Address, Side], None] = {}
+        """Its media addresses, the oldest first; kept by Claims."""
+        self.flows: dict[tuple[Address, Address], None] = {}
+        """The flows linked to it; kept by Flows."""
+        self.legs: list[Leg] = []
+        self.ended = False
+        self.ended_ns = 0
+        self.reason: Reason | None = None
+        self.status: int | None = None
+
+    @property
+    def active_ns(self) -> int:
+        """Its last sign of life."""
+        return max(self.signal_ns, self.media_ns)

@@ -1,0 +1,213 @@
+"""SIP: what a message does to its call."""
+
+from collections import Counter
+
+from greffier.calls.call import Call
+from greffier.calls.claims import Claims, media_address, other_side
+from greffier.calls.events import CallHeld, CallResumed, Side
+from greffier.calls.media import MediaPath
+from greffier.calls.register import Register
+from greffier.capture.datagram import Address, Datagram
+from greffier.sip import sdp
+from greffier.sip.message import BadMessage, Message, Request, Response, parse
+from greffier.sip.multipart import sdp_parts
+
+_DESCRIBING = {"INVITE", "ACK", "PRACK", "UPDATE"}
+_GONE = {
+    481,
+    408,
+}  # the other side knows no such dialog, or nothing: it is over (RFC 3261 12.2.1.2)
+
+
+class Signalling:
+    """Takes SIP datagrams; changes calls, claims and, through descriptions, flows."""
+
+    def __init__(
+        self, register: Register, claims: Claims, media: MediaPath, ignored: Counter[str]
+    ) -> None:
+        self._register = register
+        self._claims = claims
+        self._media = media
+        self._ignored = ignored
+
+    def take(self, datagram: Datagram) -> None:
+        """One datagram that begins like SIP."""
+        try:
+            message = parse(datagram.payload)
+        except BadMessage:
+            self._ignored["bad_sip"] += 1
+            return
+        call = self._call_of(message, datagram)
+        if call is None:
+            self._ignored["no_call"] += 1
+            return
+        call.signal_ns = max(call.signal_ns, datagram.time_ns)
+        if isinstance(message, Request):
+            self._request(call, message, datagram.time_ns)
+        else:
+            self._response(call, message, datagram.time_ns)
+        if message.cseq.method in _DESCRIBING and message.body:
+            self._descriptions(call, message, datagram)
+        if call.waiting and (call.ended or _both_described(call)):
+            # Whatever it was to be adopted by has been looked for.
+            self._register.list(call)
+
+    def _call_of(self, message: Message, datagram: Datagram) -> Call | None:
+        """The call of a message, opened if this message may open one."""
+        call = self._register.by_id.get(message.call_id)
+        if call is not None:
+            return call
+        tag = message.from_.tag if message.from_ else None
+        method = message.cseq.method
+        if method not in _DESCRIBING or self._register.past(
+            message.call_id, tag, message.cseq.number
+        ):
+            return None
+        invite = isinstance(message, Request) and message.method == "INVITE"
+        if not invite:
+            # What an INVITE that was not heard has left behind counts only with a description.
+            failed = isinstance(message, Response) and message.status >= 300
+            if failed or not message.body or not sdp_parts(message):
+                return None
+        call = self._register.open(message.call_id, datagram.time_ns)
+        call.joined_late = not invite or _to_tag(message) is not None
+        call.message, call.from_, call.to = message, message.from_, message.to
+        call.caller_tags.add(tag)
+        call.source, call.destination = datagram.source, datagram.destination
+        if isinstance(message, Response):
+            call.source, call.destination = call.destination, call.source
+        if call.joined_late and (invite or isinstance(message, Request)):
+            self._register.answer(call, datagram.time_ns, _to_tag(message))
+        return call
+
+    def _request(self, call: Call, request: Request, time_ns: int) -> None:
+        """What a request does."""
+        tag = request.from_.tag if request.from_ else None
+        if request.method == "INVITE":
+            self._invite(call, request, tag)
+        elif request.method == "CANCEL":
+            if call.answered_ns is None:
+                self._register.end(call, time_ns, "cancelled")
+        elif request.method == "BYE":
+            remote = _to_tag(request) if tag in call.caller_tags else tag
+            early = remote in call.callee_tags and remote not in call.answered_tags
+            if early and call.answered_tags:
+                return  # one branch of a fork is told to go, another one talks
+            call.answered_tags.discard(remote)
+            if not call.answered_tags or remote not in call.callee_tags:
+                self._register.end(call, time_ns, "bye")
+
+    def _invite(self, call: Call, request: Request, tag: str | None) -> None:
+        """A first INVITE, a repetition, another attempt, or a re-INVITE."""
+        new = self._register.saw_invite(call, tag, request.cseq.number)
+        fresh = _to_tag(request) is None
+        if fresh:
+            call.caller_tags.add(tag)
+            if not call.listed and not call.invited:
+                # Its answer overtook it, so its beginning is heard after all.
+                call.joined_late = False
+                call.message, call.from_, call.to = request, request.from_, request.to
+        call.invited = True
+        if new and fresh and call.ended:
+            self._register.revive(call)
+        if call.listed or call.waiting:
+            return
+        offered = _addresses(request, call.source)
+        if self._media.touches_bare(offered):
+            call.waiting = True
+        else:
+            self._register.list(call)
+
+    def _response(self, call: Call, response: Response, time_ns: int) -> None:
+        """What a response does."""
+        status, tag = response.status, _to_tag(response)
+        caller = response.from_.tag if response.from_ else None
+        if response.cseq.method == "BYE":
+            if status >= 300 and status not in _GONE and call.reason == "bye":
+                # Refused (a forged one, or one that must authenticate first): they talk on.
+                self._register.revive(call)
+                call.answered_tags.add(tag if caller in call.caller_tags else caller)
+            return
+        if response.cseq.method != "INVITE":
+            return
+        self._register.saw_invite(call, caller, response.cseq.number)
+        if caller in call.caller_tags and tag is not None:
+            call.callee_tags.add(tag)
+        if 200 <= status < 300:
+            self._register.answer(call, time_ns, tag if caller in call.caller_tags else caller)
+        elif status >= 300:
+            if call.answered_ns is None:
+                self._register.end(
+                    call, time_ns, "cancelled" if status == 487 else "rejected", status
+                )
+        elif status > 100 and call.ended and call.reason == "rejected":
+            self._register.revive(call)  # another branch of a fork still rings
+
+    def _descriptions(self, call: Call, message: Message, datagram: Datagram) -> None:
+        """Claim the media addresses that a message names."""
+        side = self._sender(call, message, datagram)
+        addresses: list[Address] = []
+        stopped: list[bool] = []
+        for part in sdp_parts(message):
+            try:
+                session = sdp.parse(part)
+            except sdp.BadSession:
+                self._ignored["bad_sdp"] += 1
+                continue
+            for media in session.media:
+                address = media_address(media, datagram.source.host)
+                audio = media.kind == "audio"
+                if audio and not media.rejected:
+                    stopped.append(address is None or media.direction != "sendrecv")
+                    call.encrypted = media.encrypted
+                if address is None or (not audio and address in addresses):
+                    continue  # with BUNDLE all streams share the audio's address
+                self._claims.add(call, side, address, media)
+                addresses.append(address)
+        if stopped:
+            self._hold(call, side, all(stopped), datagram.time_ns)
+        if addresses:
+            self._media.described(call, addresses, datagram.time_ns)
+
+    def _hold(self, call: Call, side: Side, stopped: bool, time_ns: int) -> None:
+        """Say when a call goes on hold, and when it is resumed."""
+        # One-way from the beginning is an announcement, not a hold.
+        one_way = call.one_way.setdefault(side, stopped)
+        call.held[side] = stopped and not one_way
+        holding = call.answered_ns is not None and any(call.held.values())
+        if call.listed and holding != call.holding:
+            call.holding = holding
+            event = CallHeld if holding else CallResumed
+            self._register.out.append(event(call.number, time_ns))
+
+    def _sender(self, call: Call, message: Message, datagram: Datagram) -> Side:
+        """Whose description a message carries."""
+        tag = message.from_.tag if message.from_ else None
+        if tag is None and call.source is not None:
+            # Without tags (RFC 2543) the network tells: the caller sent the first request.
+            return "caller" if datagram.source == call.source else "callee"
+        requester: Side = "caller" if tag in call.caller_tags else "callee"
+        return requester if isinstance(message, Request) else other_side(requester)
+
+
+def _to_tag(message: Message) -> str | None:
+    """The tag of the To header."""
+    return message.to.tag if message.to else None
+
+
+def _addresses(message: Message, source: Address | None) -> list[Address]:
+    """The media addresses in a message."""
+    found = []
+    for part in sdp_parts(message):
+        try:
+            session = sdp.parse(part)
+        except sdp.BadSession:
+            continue
+        host = source.host if source else ""
+        found += [address for media in session.audio if (address := media_address(media, host))]
+    return found
+
+
+def _both_described(call: Call) -> bool:
+    """Whether both sides have said where they receive."""
+    return len({side for _, side in call.addresses}) == 2

@@ -1,0 +1,96 @@
+"""Datagrams in, calls out."""
+
+from collections import Counter
+
+from greffier.calls.claims import Claims
+from greffier.calls.events import Event
+from greffier.calls.flow import Flows
+from greffier.calls.limits import SECOND, Limits
+from greffier.calls.media import MediaPath
+from greffier.calls.register import Register
+from greffier.calls.signalling import Signalling
+from greffier.capture import rtp
+from greffier.capture.datagram import Datagram
+from greffier.sip.message import is_sip
+
+_LOOK_NS = SECOND // 4
+
+
+class Tracker:
+    """Follows every call of one trunk or capture. Not for use by two threads.
+
+    Time is the capture time of the datagrams; where it jumps back, it stands still. Memory is
+    bounded by :class:`~greffier.calls.limits.Limits`. Nothing in a datagram makes it raise.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self.ignored: Counter[str] = Counter()
+        """Datagrams that count for no call, by reason: other (neither SIP nor RTP), no_call (SIP
+        of no call), bad_sip, bad_sdp (its message still counts), bad_rtp, not_audio (claimed as
+        video or fax), unclaimed, stray (of no proven source), limit."""
+        self.rtcp = 0
+        """RTCP datagrams: neither a leg's nor ignored."""
+        self._batch_ns = limits.batch_ns
+        self._now_ns = 0
+        self._next_look_ns = 0
+        claims = Claims(limits.claims)
+        self._flows = Flows(limits, self.ignored)
+        self._table = self._flows.table
+        self._register = Register(limits, self._flows, claims)
+        self._media = MediaPath(limits, self._flows, claims, self._register, self.ignored)
+        self._signalling = Signalling(self._register, claims, self._media, self.ignored)
+
+    def feed(self, datagram: Datagram) -> list[Event]:
+        """What a datagram, and the time that has passed, bring about."""
+        time_ns, source, destination, payload, transport = datagram
+        if time_ns >= self._next_look_ns:
+            self._look(time_ns)
+        if len(payload) >= 12 and payload[0] & 0xC0 == 0x80 and transport == "udp":
+            second = payload[1]
+            flow = self._table.get((source, destination))
+            if flow is not None and flow.hot_leg is not None and flow.hot_key == payload[8:12]:
+                leg = flow.hot_leg
+                if second & 0x7F == leg.last_type and time_ns < leg.due_ns and not leg.flushed:
+                    # By far the most packets: the next one of a leg that is known.
+                    try:
+                        leg.stream.receive(payload, time_ns)
+                    except rtp.BadRtp:
+                        self.ignored["bad_rtp"] += 1
+                    else:
+                        leg.last_ns = max(leg.last_ns, time_ns)
+                    return self._take() if self._register.out else []
+            if 200 <= second <= 207:
+                self.rtcp += 1
+            else:
+                self._media.receive(datagram)
+        elif is_sip(payload):
+            self._signalling.take(datagram)
+        else:
+            self.ignored["other"] += 1
+        return self._take()
+
+    def finish(self, time_ns: int = 0) -> list[Event]:
+        """The capture is over: everything that is still open ends, at its last sign of life."""
+        self._now_ns = max(self._now_ns, time_ns)
+        self._media.finish(self._now_ns)
+        self._register.finish()
+        return self._take()
+
+    def __len__(self) -> int:
+        """Calls that are not over, those included whose last packets are awaited."""
+        return len(self._register)
+
+    def _look(self, time_ns: int) -> None:
+        """Let time pass."""
+        self._now_ns = time_ns
+        self._next_look_ns = time_ns + _LOOK_NS
+        self._media.look(time_ns)
+        self._register.look(time_ns)
+
+    def _take(self) -> list[Event]:
+        """The events collected."""
+        events = self._register.out
+        if events:
+            self._register.out = []
+        return events

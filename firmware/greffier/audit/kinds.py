@@ -8,6 +8,7 @@ The same tables, for a reader without this program: docs/audit-format.md section
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 LARGEST = 2**53 - 1
 LARGEST_NS = 2**63 - 1
@@ -21,31 +22,46 @@ CLASSES = ("A", "B", "C")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The form of one value: a word for the documents, and the test that a value must pass."""
+    """The form of one value: a word for the documents, its Python type, the test it must pass.
+
+    ``accepts`` is only asked about values of that very type; a text that it accepts needs no escape
+    in JSON. ``write`` gives the JSON of an accepted value.
+    """
 
     name: str
-    holds: Callable[[object], bool]
+    of: type
+    accepts: Callable[[Any], object]
+    write: Callable[[Any], str]
+
+    def holds(self, value: object) -> bool:
+        """Whether *value* has this form."""
+        return type(value) is self.of and bool(self.accepts(value))
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"'
 
 
 def _text(name: str, pattern: str) -> Form:
-    match = re.compile(pattern).fullmatch
-    return Form(name, lambda value: type(value) is str and match(value) is not None)
+    return Form(name, str, re.compile(pattern).fullmatch, _quoted)
 
 
 def _choice(name: str, choices: tuple[str, ...]) -> Form:
-    known = frozenset(choices)
-    return Form(name, lambda value: type(value) is str and value in known)
+    return Form(name, str, frozenset(choices).__contains__, _quoted)
 
 
-def _whole(name: str, largest: int) -> Form:
-    return Form(name, lambda value: type(value) is int and 0 <= value <= largest)
+def _whole(name: str, largest: int, write: Callable[[Any], str]) -> Form:
+    return Form(name, int, lambda value: 0 <= value <= largest, write)
 
 
 def _several(one: Form) -> Form:
-    def holds(value: object) -> bool:
-        return type(value) is list and len(value) <= _LIST_MOST and all(map(one.holds, value))
+    def accepts(values: list[object]) -> bool:
+        return len(values) <= _LIST_MOST and all(map(one.holds, values))
 
-    return Form(f"list of {one.name}", holds)
+    def write(values: list[Any]) -> str:
+        return f"[{','.join(map(one.write, values))}]"
+
+    return Form(f"list of {one.name}", list, accepts, write)
 
 
 # At most six digits in a name: no caller's number fits. Counters have a form of their own. None of
@@ -70,9 +86,9 @@ REASON = _text("reason", r"(?!(?:\D*\d){4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
 VERSION = _text("version", r"(?!(?:\D*\d){7})[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
 SEALED = _text("hex", r"(?:[0-9a-f]{2}){1,4096}")
 FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
-COUNT = _whole("count", LARGEST)
-TIME = _whole("ns", LARGEST_NS)
-FLAG = Form("flag", lambda value: type(value) is bool)
+COUNT = _whole("count", LARGEST, str)
+TIME = _whole("ns", LARGEST_NS, _quoted)
+FLAG = Form("flag", bool, lambda value: True, lambda value: "true" if value else "false")
 STATE = _choice("state", STATES)
 RECORD = _choice("record", RECORDS)
 RESULT = _choice("result", RESULTS)
@@ -82,19 +98,23 @@ IDS, CODES, NAMES, EPOCHS = _several(ID), _several(CODE), _several(NAME), _sever
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of entry: the keys that must be in its data, and those that may be."""
+    """One kind of entry: the keys that must be in its data, and those that may be.
+
+    ``order`` holds all of them as they are written: (key, form, is it required), sorted.
+    """
 
     required: Mapping[str, Form]
     optional: Mapping[str, Form]
-    forms: Mapping[str, Form]
     times: frozenset[str]
+    order: tuple[tuple[str, Form, bool], ...]
 
 
 def _kind(required: dict[str, Form], optional: dict[str, Form] | None = None) -> Kind:
     optional = optional or {}
     forms = required | optional
     times = frozenset(key for key, form in forms.items() if form is TIME)
-    return Kind(required, optional, forms, times)
+    order = tuple((key, forms[key], key in required) for key in sorted(forms))
+    return Kind(required, optional, times, order)
 
 
 KINDS: Mapping[str, Kind] = {

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,7 +198,7 @@ def test_packets_that_cannot_be_sound_are_one_clean_error(
     kind: stored.Kind, change: dict[str, object], reason: str
 ) -> None:
     what, packets = leg(kind)
-    packets[2] = replace(packets[2], **change)  # type: ignore[arg-type]
+    packets[2] = packets[2]._replace(**change)  # type: ignore[arg-type]
     with pytest.raises(audio.BadAudio, match=reason) as caught:
         audio.decode(what, packets)
     assert caught.value.offset >= 0
@@ -222,7 +221,7 @@ def test_flipped_octets_are_sound_or_one_clean_error(
     what, packets = leg(kind)
     data = bytearray(packets[which].data)
     data[at % len(data)] ^= flip
-    packets[which] = replace(packets[which], data=bytes(data))
+    packets[which] = packets[which]._replace(data=bytes(data))
     try:
         assert len(audio.decode(what, packets, end=8100).samples) == 8100
     except audio.BadAudio as error:

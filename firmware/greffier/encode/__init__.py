@@ -6,6 +6,7 @@ Positions are absolute: samples of one leg, at its own rate, since the recording
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 CUT_FRONT = 1
 """Flag: the packet's first samples are not in the data (they lie before the part, or are kept)."""
@@ -13,9 +14,10 @@ CUT_END = 2
 """Flag: samples at the packet's end are not in the data, or only pad an encoder's last block."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
+class Coded(NamedTuple):
     """One stored packet: *data* gives *samples* samples from *position* on.
+
+    A tuple, because a hundred of them a second and call are made.
 
     *sequence* is the extended RTP sequence number mod 2^32 (kind original) or a running number
     (kinds opus and flac), *payload_type* the RTP payload type or 0xFF.

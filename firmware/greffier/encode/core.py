@@ -76,11 +76,10 @@ class OpusEncoder:
             )
             if written < 0:
                 raise ValueError(f"libopus: {_reason(written)}")
-            at = 0
-            for i in range(count):
-                end = at + self._lengths[i]
-                packets.append(self._view[at:end])
-                at = end
+            octets, at = self._view[:written], 0
+            for length in ffi.unpack(self._lengths, count):
+                packets.append(octets[at : at + length])
+                at += length
         return packets
 
 

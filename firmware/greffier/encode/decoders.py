@@ -58,7 +58,7 @@ class _Table:
         self._table = TABLES[law]
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        return Decoded(self._table[np.frombuffer(b"".join(payloads), np.uint8)])
+        return Decoded(self._table.take(np.frombuffer(b"".join(payloads), np.uint8)))
 
 
 class _Linear:

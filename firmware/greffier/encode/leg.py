@@ -8,7 +8,7 @@ the part. The cut at a part's start and stop is made before the encoder: no samp
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,24 +70,19 @@ class LegEncoder:
         """What *items*, in the order of the timeline, make ready to be stored.
 
         Give a tick's packets at once: the C core is entered once for a run of them. Raises
-        OtherRate for a codec of another sample rate, before anything of *items* is taken.
+        OtherRate for a codec of another sample rate, which the leg's timeline refuses already.
         """
-        items = list(items)
-        for item in items:
-            if isinstance(item, Placed) and item.codec.rate != self._rate:
-                raise OtherRate(f"{item.codec.name} in a leg of {self._rate} Hz")
         out: list[Out] = []
-        start, stop = self._start, self._stop
-        for item in items:
+        for item in self._coder.continue_run(items, self._stop):
             if isinstance(item, Gap):
                 self._gap(item, out)
                 continue
+            if item.codec.rate != self._rate:
+                raise OtherRate(f"{item.codec.name} in a leg of {self._rate} Hz")
             end = item.position + item.samples
-            if start <= item.position and end <= stop:
-                self._coder.take(item, 0, 0, out)
-            elif max(item.position, start) < min(end, stop):
-                front = max(start - item.position, 0)
-                self._coder.take(item, front, max(end - stop, 0), out)
+            if max(item.position, self._start) < min(end, self._stop):
+                front = max(self._start - item.position, 0)
+                self._coder.take(item, front, max(end - self._stop, 0), out)
         self._coder.settle(out)
         return out
 
@@ -120,6 +115,10 @@ class _Original:
     @property
     def stored(self) -> Stored:
         return Stored("original", self._rate, codecs=dict(self._codecs))
+
+    def continue_run(self, items: Iterable[Item], stop: int) -> Iterable[Item]:
+        """Packets are not joined."""
+        return items
 
     def take(self, item: Placed, front: int, back: int, out: list[Out]) -> None:
         position, samples = item.position + front, item.samples - front - back
@@ -195,21 +194,38 @@ class _Blocks:
         self._run: list[bytes] = []
         self._position = 0  # of the run's first wanted sample
         self._front = 0  # unwanted samples at the front of the run
-        self._wanted = 0  # wanted samples of the run
-        self._due: deque[tuple[int, int, int]] = deque()  # position, samples, flags of blocks
+        self._end = 0  # position behind the run's last wanted sample
+        self._due: deque[int] = deque()  # positions of blocks not out yet
         self._sequence = 0
+
+    def continue_run(self, items: Iterable[Item], stop: int) -> Iterator[Item]:
+        """Take the packets that simply go on with the run; yield those that need a look."""
+        run = self._run
+        for item in items:
+            if (
+                run
+                and isinstance(item, Placed)
+                and item[0] == self._end
+                and item[3] is self._codec
+                and item[2] == 0
+                and self._end + item[1] <= stop
+            ):
+                run.append(item[6])
+                self._end += item[1]
+            else:
+                yield item
 
     def take(self, item: Placed, front: int, back: int, out: list[Out]) -> None:
         position = item.position + front
-        follows = position == self._position + self._wanted and item.codec == self._codec
-        if self._run and (not follows or front or item.skip):
+        if position != self._end or item.codec != self._codec or front or item.skip:
             self.settle(out)
         if item.codec != self._codec:
-            self._codec, self._decoder = item.codec, decoder_of(item.codec)
+            self._decoder = decoder_of(item.codec)
+        self._codec = item.codec
         if not self._run:
-            self._position, self._front, self._wanted = position, front + item.skip, 0
+            self._position, self._front = position, front + item.skip
         self._run.append(item.payload)
-        self._wanted += item.samples - front - back
+        self._end = item.position + item.samples - back
         if back:
             self.settle(out)
 
@@ -218,8 +234,8 @@ class _Blocks:
         if not self._run:
             return
         decoded = self._decoder.decode(self._run)
-        self._run = []
-        first, end = self._front, self._front + self._wanted
+        self._run.clear()
+        first, end = self._front, self._front + self._end - self._position
         for offset, samples in decoded.damaged:
             low, high = max(offset, first), min(offset + samples, end)
             if low < high:
@@ -233,21 +249,24 @@ class _Blocks:
         self.settle(out)
         last = self._grid.flush()
         if last:
-            cut = CUT_END if last.padding and self.stored.kind == "opus" else 0
-            self._due.append((last.position, self.stored.block - last.padding, cut))
+            self._due.append(last.position)
             self._collect(self._encoder.last(last), out)
             last.pcm.fill(0)
         self._collect(self._encoder.finish(), out)
+        if last and last.padding and isinstance(out[-1], Coded):
+            cut = CUT_END if self.stored.kind == "opus" else 0
+            out[-1] = out[-1]._replace(samples=self.stored.block - last.padding, flags=cut)
 
     def _put(self, blocks: Blocks, out: list[Out]) -> None:
-        size = self.stored.block
-        for at in range(blocks.position, blocks.position + len(blocks.pcm), size):
-            self._due.append((at, size, 0))
+        end = blocks.position + len(blocks.pcm)
+        self._due.extend(range(blocks.position, end, self.stored.block))
         self._collect(self._encoder.encode(blocks.pcm), out)
         blocks.pcm.fill(0)
 
     def _collect(self, packets: list[bytes], out: list[Out]) -> None:
+        """*packets* are those of the oldest blocks that are due."""
+        samples, number = self.stored.block, self._sequence
         for data in packets:
-            position, samples, flags = self._due.popleft()
-            out.append(Coded(position, samples, self._sequence, _NO_TYPE, flags, data))
-            self._sequence = (self._sequence + 1) & _SEQUENCE
+            out.append(Coded(self._due.popleft(), samples, number, _NO_TYPE, 0, data))
+            number = (number + 1) & _SEQUENCE
+        self._sequence = number

@@ -13,8 +13,7 @@ timestamp says, so that jitter moves nothing. Rules, in order:
 Positions only grow. Telephone events and comfort noise carry no sound; time goes on over them.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from greffier.encode import BadPayload, Gap
 from greffier.encode.codecs import Codec
@@ -44,9 +43,11 @@ class OtherRate(ValueError):
     """A codec of another sample rate: it needs a timeline and a leg of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A packet whose samples from number *skip* on lie in [position, position + samples)."""
+class Placed(NamedTuple):
+    """A packet whose samples from number *skip* on lie in [position, position + samples).
+
+    A tuple for the same reason as ``Coded``.
+    """
 
     position: int
     samples: int
@@ -72,6 +73,12 @@ class Timeline:
         self._heard = False
         self._missing = 0  # packets since the last audio that should have been audio
         self._reasons: set[str] = set()
+        # What the next packet looks like if it just goes on: nearly every packet does.
+        self._codec: Codec | None = None
+        self._next = 0  # timestamp
+        self._total = 0  # samples of the last packet
+        self._ticks = 0  # the same in the codec's clock
+        self._lasts = 0  # the same in nanoseconds
 
     @property
     def end(self) -> int:
@@ -83,6 +90,17 @@ class Timeline:
 
         Raises OtherRate for audio at another rate than the timeline's.
         """
+        if (
+            packet.timestamp == self._next
+            and packet.sequence == self._sequence + 1
+            and codec is self._codec
+            and source == self._source
+            and not self._reasons
+            and -JUMP_NS <= packet.arrival_ns - self._last_arrival - self._lasts <= JUMP_NS
+        ):
+            following = self._follow(packet)
+            if following:
+                return [following]
         if codec and codec.decodable and codec.rate != self.rate:
             raise OtherRate(f"{codec.name} has {codec.rate} Hz, this leg {self.rate} Hz")
         if self._count(packet, source):
@@ -92,6 +110,37 @@ class Timeline:
             return []
         position = self._position(packet, codec)
         return self._write(packet, codec, position, total) if total else []
+
+    def _follow(self, packet: Packet) -> Placed | None:
+        """Place a packet that continues the last one; what follows says the same, more slowly."""
+        codec = self._codec
+        if codec is None:
+            return None
+        try:
+            total = codec.samples(packet.payload)
+        except BadPayload:
+            return None
+        position = self._end
+        self._sequence += 1
+        self._last_arrival = packet.arrival_ns
+        if total == self._total:
+            self._end = position + total
+            self._anchor = (packet.timestamp, position)
+            self._next += self._ticks
+        else:
+            self._advance(packet.timestamp, position, total, codec)
+        return Placed(
+            position, total, 0, codec, packet.payload_type, packet.sequence, packet.payload
+        )
+
+    def _advance(self, stamp: int, position: int, total: int, codec: Codec) -> None:
+        self._end = position + total
+        self._anchor = (stamp, position)
+        if total != self._total or codec is not self._codec:
+            self._codec = codec if total * codec.clock % self.rate == 0 else None
+            self._total, self._ticks = total, total * codec.clock // self.rate
+            self._lasts = total * _SECOND // self.rate
+        self._next = stamp + self._ticks
 
     def finish(self) -> list[Gap]:
         """The packets at the end that no later audio could account for."""
@@ -164,6 +213,7 @@ class Timeline:
         skip = max(self._end - position, 0)
         if skip >= total:
             cause = "overlap" if self._heard else "early"
+            self._codec = None
             return [Gap(self._end, self._end, 1, cause)]
         out: list[Placed | Gap] = []
         if position > self._end:
@@ -171,7 +221,7 @@ class Timeline:
         self._missing = 0
         self._reasons.clear()
         self._heard = True
-        self._end = position + total
+        self._advance(packet.timestamp, position, total, codec)
         out.append(
             Placed(
                 position + skip,

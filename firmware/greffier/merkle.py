@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 HASH_BYTES = 32
+_sha256 = hashlib.sha256
 
 Subtree = Callable[[int, int], bytes]
 """``subtree(level, index)``: the root of the 2**level leaves from ``index << level`` on."""
@@ -63,12 +64,12 @@ class Frontier:
         """Add one leaf hash (32 bytes). Raises ValueError for another length."""
         if len(leaf) != HASH_BYTES:
             raise ValueError("a leaf hash is 32 bytes")
-        joined = self._size
-        while joined & 1:
-            leaf = node_hash(self._peaks.pop(), leaf)
-            joined >>= 1
-        self._peaks.append(leaf)
-        self._size += 1
+        size, peaks = self._size, self._peaks
+        self._size = size + 1
+        while size & 1:
+            leaf = _sha256(b"\x01" + peaks.pop() + leaf).digest()  # node_hash, without the call
+            size >>= 1
+        peaks.append(leaf)
 
     def root(self) -> bytes:
         """The root of the tree as it is now."""

@@ -270,9 +270,11 @@ def end_of(kind: int, data: bytes) -> int:
 
     Raises BadFrame if it is too short to state one, or states one that cannot be.
     """
-    if kind == FrameType.AUDIO:
-        position, span, _ = _unpacked(_AUDIO, data, 0)
-        end = position + span
+    if kind == _AUDIO_TYPE:
+        if len(data) < _AUDIO.size:
+            raise BadFrame("the plaintext ends too early", len(data))
+        position, span, _ = _AUDIO.unpack_from(data)
+        end: int = position + span
     else:
         start, end = _unpacked(_SPAN, data, 0)
         if end < start:
@@ -282,6 +284,7 @@ def end_of(kind: int, data: bytes) -> int:
     return end
 
 
+_AUDIO_TYPE = int(FrameType.AUDIO)
 _CLASSES: dict[FrameType, type[Content] | type[Final]] = {
     FrameType.AUDIO: Audio,
     FrameType.META: Meta,

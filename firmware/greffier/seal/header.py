@@ -3,7 +3,7 @@
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,12 +109,18 @@ class Header:
         return covered + zlib.crc32(covered).to_bytes(4, "big")
 
 
-class PartKeys:
-    """What a content key and a header give: the cipher, the base nonce, the leaf salts.
+_Cipher = Callable[[bytes, bytes, bytes], bytes]
 
-    ``okm`` is wiped by :meth:`wipe`. What Python cannot wipe: the library's copy of the frame key
-    and the two hash states made of the leaf key are freed, and cleansed, by OpenSSL when
-    the last reference goes, which :meth:`wipe` drops; the base nonce (an int) is no secret.
+
+class PartKeys:
+    """What a content key and a header give: cipher, base nonce, leaf salts.
+
+    ``encrypt`` and ``decrypt`` take (nonce, data, associated data), ``salt`` the number of a frame;
+    after :meth:`wipe` they raise ValueError.
+
+    What Python cannot wipe: the library's copy of the frame key and the two hash states made of
+    the leaf key are freed, and cleansed, by OpenSSL when the last reference goes, which
+    :meth:`wipe` drops; the base nonce (an int) is no secret.
     """
 
     def __init__(self, content_key: bytes | bytearray, before: bytes) -> None:
@@ -124,8 +130,10 @@ class PartKeys:
         salt, info = before[56:FIXED_BYTES], _CONTEXT + hashlib.sha512(before).digest()
         HKDF(SHA512(), _OKM_BYTES, salt, info).derive_into(content_key, self._okm)
         view = memoryview(self._okm)
-        self.cipher: ChaCha20Poly1305 | None = ChaCha20Poly1305(view[:32])
-        self.salts: Salts | None = Salts(view[76:108])
+        cipher = ChaCha20Poly1305(view[:32])
+        self.encrypt: _Cipher = cipher.encrypt
+        self.decrypt: _Cipher = cipher.decrypt
+        self.salt: Callable[[int], bytes] = Salts(view[76:108]).salt
         self.base_nonce = int.from_bytes(view[32:44], "big")
         self.commitment = bytes(view[44:76])
         view.release()
@@ -133,8 +141,12 @@ class PartKeys:
     def wipe(self) -> None:
         """Forget every key; safe to repeat."""
         wipe(self._okm)
-        self.cipher = self.salts = None
+        self.encrypt = self.decrypt = self.salt = _closed
         self.base_nonce = 0
+
+
+def _closed(*_: object) -> bytes:
+    raise ValueError("the keys of this part are gone")
 
 
 def wipe(buffer: bytearray) -> None:

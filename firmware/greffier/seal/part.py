@@ -2,7 +2,7 @@
 
 The caller writes what it gets, in order; when a write fails it writes the same bytes again. That no
 nonce is ever used twice does not depend on the caller: the salt is drawn here, the counter is
-claimed before it is used and only moves forward, one lock guards it, a forked or copied writer
+claimed before it is used and only moves forward, one lock guards it, a writer in a forked child
 refuses to work, and nothing comes after FINAL.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
 from typing import Any, NoReturn, Self, SupportsIndex
+from weakref import WeakSet
 
 from greffier import merkle
 from greffier.seal import salted
@@ -40,6 +41,7 @@ from greffier.seal.header import (
 
 LARGEST_SEQ = 0xFFFFFFFF  # left to FINAL
 _HEAD = struct.Struct(">IBBHI")
+_META, _FINAL = FrameType.META, FrameType.FINAL  # looked up once, not for every frame
 
 
 class WriterClosed(RuntimeError):
@@ -97,8 +99,8 @@ class PartWriter:
             envelopes=envelopes,
         )
         self._keys: PartKeys | None = PartKeys(content_key, before)
-        self._process = os.getpid()
         self._lock = Lock()
+        _live.add(self)
         self._header = bytes(
             Header(part_id, recording_id, number, meta, envelopes, self._keys.commitment, before)
         )
@@ -139,22 +141,17 @@ class PartWriter:
         *plaintext* must be that of :mod:`greffier.seal.frames`; only its end position is looked
         at. Raises BadFrame for what no reader would accept, WriterClosed after the end.
         """
-        if kind is FrameType.FINAL:
+        if kind is _FINAL:
             raise BadFrame("FINAL is written by finish()")
         if not 1 <= len(plaintext) <= LARGEST_PLAINTEXT:
             raise BadFrame("a frame holds 1 byte to 1 MiB")
-        if kind.has_leg:
-            if not 0 <= leg < NO_LEG:
-                raise BadFrame("the leg of a frame does not fit its type")
-            end = end_of(kind, plaintext)
-        else:
-            if leg != NO_LEG:
-                raise BadFrame("the leg of a frame does not fit its type")
-            end = -1
+        if not 0 <= leg <= NO_LEG or (leg == NO_LEG) != (kind is _META):
+            raise BadFrame("the leg of a frame does not fit its type")
+        end = -1 if kind is _META else end_of(kind, plaintext)
         with self._lock:
             frame = self._sealed(kind, leg, plaintext)
-            if end >= 0 and end >= self._ends.get(leg, 0):
-                self._ends[leg] = end
+            if end >= 0:
+                self._ends[leg] = max(end, self._ends.get(leg, 0))
         return frame
 
     def finish(self, reason: str) -> Sealed:
@@ -166,7 +163,7 @@ class PartWriter:
             count, root = self._next, self._frontier.root()
             legs = tuple(sorted(self._ends.items()))
             final = Final(count, legs, self._digest.digest(), root, reason)
-            frame = self._sealed(FrameType.FINAL, NO_LEG, bytes(final))
+            frame = self._sealed(_FINAL, NO_LEG, bytes(final))
             self._forget()
             return Sealed(frame, self._size, self._digest.digest(), count, root)
 
@@ -192,20 +189,20 @@ class PartWriter:
 
     def _sealed(self, kind: FrameType, leg: int, plaintext: bytes) -> bytes:
         keys, seq = self._keys, self._next
-        if keys is None or keys.cipher is None or keys.salts is None:
+        if keys is None:
             raise WriterClosed("this part takes no more frames")
-        if os.getpid() != self._process:
-            raise WriterClosed("a part is written by the process that began it")
-        if seq >= LARGEST_SEQ and kind is not FrameType.FINAL:
+        if seq >= LARGEST_SEQ and kind is not _FINAL:
             raise WriterClosed("this part is full")
         self._next = seq + 1  # claimed before it is used, whatever fails below
         try:
-            head = _HEAD.pack(len(plaintext) + TAG_BYTES, kind, leg, 0, seq)
+            number = int(kind)
+            head = _HEAD.pack(len(plaintext) + TAG_BYTES, number, leg, 0, seq)
             nonce = (keys.base_nonce ^ seq).to_bytes(12, "big")
-            text = keys.cipher.encrypt(nonce, plaintext, head)
-            frame = head + zlib.crc32(text, zlib.crc32(head)).to_bytes(4, "big") + text
+            text = keys.encrypt(nonce, plaintext, head)
+            crc = zlib.crc32(text, zlib.crc32(head)).to_bytes(4, "big")
+            frame = b"".join((head, crc, text))
             self._digest.update(frame)
-            self._frontier.append(salted.leaf(keys.salts.salt(seq), kind, leg, seq, plaintext))
+            self._frontier.append(salted.leaf(keys.salt(seq), number, leg, seq, plaintext))
         except BaseException:
             self._forget()  # a frame that nobody got leaves a hole: the part cannot go on
             raise
@@ -213,6 +210,20 @@ class PartWriter:
         return frame
 
     def _forget(self) -> None:
+        _live.discard(self)
         if self._keys is not None:
             self._keys.wipe()
             self._keys = None
+
+
+_live: WeakSet[PartWriter] = WeakSet()
+
+
+def _forget_all() -> None:
+    """In a forked child: two processes with one key and one counter would repeat nonces."""
+    for writer in list(_live):
+        writer._lock = Lock()  # a thread that exists no more may have held the old one
+        writer._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -146,7 +146,8 @@ class Opened:
             raise ValueError("the part has no such frame")
         given = [self.frame(seq) for seq in chosen]
         shown = [
-            salted.Shown(f.seq, f.kind, f.leg, self._salt(f.seq), f.plaintext, ()) for f in given
+            salted.Shown(f.seq, f.kind, f.leg, self._keys.salt(f.seq), f.plaintext, ())
+            for f in given
         ]
         return salted.prove(self.header.part_id, outline.leaves, shown)
 
@@ -186,16 +187,14 @@ class Opened:
         if isinstance(content, Final):
             totals.check(content, raw.offset)
             return content
-        leaf = salted.leaf(self._salt(raw.seq), raw.kind, raw.leg, raw.seq, plaintext)
+        leaf = salted.leaf(self._keys.salt(raw.seq), raw.kind, raw.leg, raw.seq, plaintext)
         totals.add(raw, content, leaf)
         return None
 
     def _decrypted(self, raw: RawFrame) -> tuple[bytes, Content | Final]:
-        if self._keys.cipher is None:
-            raise ValueError("the part was closed")
         nonce = (self._keys.base_nonce ^ raw.seq).to_bytes(12, "big")
         try:
-            plaintext = self._keys.cipher.decrypt(nonce, raw.sealed, raw.head[:12])
+            plaintext = self._keys.decrypt(nonce, raw.sealed, raw.head[:12])
         except InvalidTag:
             raise BadPart(20, raw.offset) from None
         try:
@@ -206,11 +205,6 @@ class Opened:
     def _given(self, raw: RawFrame, complete: bool) -> Frame:
         plaintext, _ = self._decrypted(raw)
         return Frame(raw.seq, raw.kind, raw.leg, plaintext, complete)
-
-    def _salt(self, seq: int) -> bytes:
-        if self._keys.salts is None:
-            raise ValueError("the part was closed")
-        return self._keys.salts.salt(seq)
 
     def _raw(self, seq: int) -> RawFrame:
         while len(self._offsets) <= seq:

@@ -407,4 +407,7 @@ def test_final_is_not_content_and_errors_name_their_place() -> None:
     assert "byte 0" in str(caught.value)
     with pytest.raises(BadFrame):
         bytes(Meta({"deep": 0.5}))
+    for depth in (2_000, 100_000):
+        with pytest.raises(BadFrame):
+            Meta.parse(b'{"a":' + b"[" * depth + b"]" * depth + b"}")
     assert canonical.dump({}) == bytes(Meta({}))

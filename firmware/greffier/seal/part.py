@@ -2,8 +2,8 @@
 
 The caller writes what it gets, in order; when a write fails it writes the same bytes again. That no
 nonce is ever used twice does not depend on the caller: the salt is drawn here, the counter is
-claimed before it is used and only moves forward, one lock guards it, a writer in a forked child
-refuses to work, and nothing comes after FINAL.
+claimed before it is used and only moves forward, one lock guards it, a forked child
+forgets the keys of every writer, a writer cannot be copied, and nothing comes after FINAL.
 """
 
 import hashlib
@@ -64,7 +64,10 @@ class Sealed:
 
 
 def new_content_key() -> bytearray:
-    """32 random bytes, in a buffer that its owner can wipe."""
+    """32 random bytes, in a buffer that its owner wipes with :func:`greffier.seal.header.wipe`.
+
+    The bytes object that the generator hands over is freed at once, but not wiped: Python cannot.
+    """
     return bytearray(secrets.token_bytes(CONTENT_KEY_BYTES))
 
 

@@ -240,6 +240,14 @@ def test_gaps_are_clipped_to_the_part() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_discarded_part_gives_nothing_back(kind: stored.Kind) -> None:
+    encoder = LegEncoder(kind, PCMA, 8)
+    encoder.feed([Placed(0, 99, 0, PCMA, 8, 0, bytes([0x35]) * 99)])
+    encoder.discard()
+    assert encoder.flush() == []
+
+
 def test_another_sample_rate_is_refused() -> None:
     encoder = LegEncoder("flac", PCMA, 8)
     encoder.feed(placed(PCMA, payloads(PCMA, 0.1)))

@@ -9,6 +9,8 @@ the part. The cut at a part's start and stop is made before the encoder: no samp
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ Out = Coded | Gap
 _NEVER = 1 << 62
 _NO_TYPE = 0xFF
 _SEQUENCE = 0xFFFFFFFF
+# Coded of a whole tuple at once, without a call of Python code for each.
+_coded = partial(tuple.__new__, Coded)
 
 
 class LegEncoder:
@@ -95,6 +99,13 @@ class LegEncoder:
         self._coder.finish(out)
         return out
 
+    def discard(self) -> None:
+        """The part is not to be: what is held of decoded audio is zeroed, and nothing comes out.
+
+        The encoder is of no use afterwards.
+        """
+        self._coder.discard()
+
     def _gap(self, gap: Gap, out: list[Out]) -> None:
         if gap.start == gap.end:
             if self._start <= gap.start <= self._stop:
@@ -144,6 +155,9 @@ class _Original:
         """Nothing is held back."""
 
     def finish(self, out: list[Out]) -> None:
+        """Nothing is held back."""
+
+    def discard(self) -> None:
         """Nothing is held back."""
 
 
@@ -200,20 +214,16 @@ class _Blocks:
 
     def continue_run(self, items: Iterable[Item], stop: int) -> Iterator[Item]:
         """Take the packets that simply go on with the run; yield those that need a look."""
-        run = self._run
+        run, codec, end = self._run, self._codec, self._end
         for item in items:
-            if (
-                run
-                and isinstance(item, Placed)
-                and item[0] == self._end
-                and item[3] is self._codec
-                and item[2] == 0
-                and self._end + item[1] <= stop
-            ):
-                run.append(item[6])
-                self._end += item[1]
-            else:
-                yield item
+            if run and isinstance(item, Placed) and item[0] == end and item[3] is codec:
+                _, samples, skip, _, _, _, payload = item
+                if not skip and end + samples <= stop:
+                    run.append(payload)
+                    self._end = end = end + samples
+                    continue
+            yield item
+            codec, end = self._codec, self._end
 
     def take(self, item: Placed, front: int, back: int, out: list[Out]) -> None:
         position = item.position + front
@@ -257,6 +267,11 @@ class _Blocks:
             cut = CUT_END if self.stored.kind == "opus" else 0
             out[-1] = out[-1]._replace(samples=self.stored.block - last.padding, flags=cut)
 
+    def discard(self) -> None:
+        self._run.clear()
+        self._due.clear()
+        self._grid.wipe()
+
     def _put(self, blocks: Blocks, out: list[Out]) -> None:
         end = blocks.position + len(blocks.pcm)
         self._due.extend(range(blocks.position, end, self.stored.block))
@@ -265,8 +280,9 @@ class _Blocks:
 
     def _collect(self, packets: list[bytes], out: list[Out]) -> None:
         """*packets* are those of the oldest blocks that are due."""
-        samples, number = self.stored.block, self._sequence
-        for data in packets:
-            out.append(Coded(self._due.popleft(), samples, number, _NO_TYPE, 0, data))
-            number = (number + 1) & _SEQUENCE
-        self._sequence = number
+        first, due = self._sequence, self._due
+        self._sequence += len(packets)
+        positions = [due.popleft() for _ in packets]
+        numbers = [number & _SEQUENCE for number in range(first, self._sequence)]
+        always = (repeat(self.stored.block), numbers, repeat(_NO_TYPE), repeat(0), packets)
+        out.extend(map(_coded, zip(positions, *always, strict=False)))

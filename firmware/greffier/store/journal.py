@@ -26,7 +26,7 @@ _HEADER = struct.Struct(">8sHHQB")
 _LARGEST = 1 << 20
 _SMALLEST = 4 + 2 + 16
 _PAD = 64
-_EPOCH = re.compile(r"[0-9a-z-]{1,64}", re.ASCII)
+_EPOCH = re.compile(r"[0-9a-z][0-9a-z.-]{0,63}", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -74,7 +74,7 @@ class Mended:
 def write_header(epoch: str, opened_ns: int) -> bytes:
     """The first bytes of an epoch's journal. Raises ValueError for a name that is none."""
     if not _EPOCH.fullmatch(epoch):
-        raise ValueError("an epoch's name is 1 to 64 of 0-9 a-z -")
+        raise ValueError("an epoch's name is 1 to 64 of 0-9 a-z - .")
     body = _HEADER.pack(_MAGIC, 1, 1, opened_ns, len(epoch)) + epoch.encode("ascii")
     return body + _crc(body)
 

@@ -188,7 +188,8 @@ def seal_record(day: str, bucket: BucketKey, seq: int, entry: Entry, salt: bytes
     """The bytes of record *seq* of a bucket; *salt* is 16 fresh random bytes."""
     if not 1 <= len(entry.block) <= LARGEST_BLOCK or len(entry.name.id) != 16:
         raise ValueError("an id has 16 bytes, an envelope block 1 to 65535")
-    if entry.name.what not in (PART, METADATA, SAMPLING) or entry.deletion_class not in "ABC":
+    known = entry.name.what in (PART, METADATA, SAMPLING)
+    if not known or entry.deletion_class not in ("A", "B", "C"):
         raise ValueError("an entry is of a listed kind and class")
     kind = bytes([entry.name.what]) + entry.deletion_class.encode("ascii")
     plain = entry.name.id + kind + entry.block

@@ -6,12 +6,16 @@ The vault knows no keys and no meaning: it takes the bytes that the sealing room
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from greffier.durable import Appender, Disk, commit
 from greffier.errors import NotFound, StorageFailed
+from greffier.seal.header import BadPart
+from greffier.seal.reader import Reader
+from greffier.seal.structure import State
 
 SUFFIX = ".gpart"
 _NAME = re.compile(r"[0-9a-f]{32}\.gpart", re.ASCII)
@@ -34,6 +38,26 @@ class Closed:
 
     part_id: str
     size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A part without a clean end, as recovery found and left it.
+
+    ``torn``: ``cut`` bytes were taken off, ``size`` bytes and ``frames`` frames (before FINAL, if
+    ``final``) stay. ``unfinished``: nothing to cut, but there is no FINAL. ``empty``: it never got
+    a whole header and was removed. ``damaged``: left as it is, because whole frames follow the
+    damage or because the header is broken.
+    """
+
+    part_id: str
+    day: str
+    state: Literal["torn", "unfinished", "empty", "damaged"]
+    size: int
+    cut: int
+    frames: int
+    final: bool
     sha256: str
 
 
@@ -173,6 +197,43 @@ class Vault:
         gone = [part_id for part_id in dict.fromkeys(part_ids) if part_id in found]
         self._disk.remove([found[part_id] for part_id in gone])
         return gone
+
+    def recover(self, known: Collection[str] = ()) -> list[Recovered]:
+        """Bring every part to a clean end that can have one; needs no key.
+
+        *known* are parts that are complete for certain (their entry in the log says so) and are not
+        read. To be called before anything is created. Raises StorageFailed.
+        """
+        found = []
+        for part in self.parts():
+            if part.part_id not in known and (one := self._recover(part)):
+                found.append(one)
+        return found
+
+    def _recover(self, part: StoredPart) -> Recovered | None:
+        """What was done to one file, or None if it is complete."""
+        try:
+            with part.path.open("rb") as file:
+                scan = Reader(file).scan()
+        except BadPart as error:
+            if error.number != 1:
+                return Recovered(part.part_id, part.day, "damaged", part.size, 0, 0, False, "")
+            self._disk.remove([part.path])
+            return Recovered(part.part_id, part.day, "empty", 0, part.size, 0, False, "")
+        if scan.state is State.COMPLETE:
+            return None
+        sha256 = scan.sha256.hex()
+        if scan.state is State.DAMAGED:
+            return Recovered(
+                part.part_id, part.day, "damaged", part.size, 0, scan.frames, scan.final, sha256
+            )
+        cut = part.size - scan.good
+        if cut:
+            self._disk.truncate_to(part.path, scan.good)
+        state: Literal["torn", "unfinished"] = "torn" if cut else "unfinished"
+        return Recovered(
+            part.part_id, part.day, state, scan.good, cut, scan.frames, scan.final, sha256
+        )
 
     def _path(self, part_id: str, day: str) -> Path:
         if not _NAME.fullmatch(f"{part_id}{SUFFIX}") or not _DAY.fullmatch(day):

@@ -1,0 +1,320 @@
+"""The index: what the box has, quickly. Rebuilt from the files at any time and never the truth.
+
+SQLite writes this one file by itself, with WAL and ``synchronous=FULL`` (NORMAL loses committed
+rows at a power cut). A missing, old or damaged index is begun again, empty: then ``fresh`` is set
+and :func:`greffier.store.rebuild.rebuild` fills it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from greffier import canonical
+from greffier.durable import Disk
+from greffier.errors import AlreadyThere, StorageFailed
+
+SCHEMA = 1
+DAY_NS = 86_400 * 1_000_000_000
+_TABLES = """
+CREATE TABLE calls (
+    uid TEXT PRIMARY KEY,
+    line TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER,
+    recording TEXT,
+    clear TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    record INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX calls_by_start ON calls (start_ns, uid);
+CREATE TABLE parts (
+    id TEXT PRIMARY KEY,
+    recording TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    day TEXT NOT NULL,
+    codec TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    deletion TEXT NOT NULL,
+    created_ns INTEGER NOT NULL,
+    purposes TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    complete INTEGER NOT NULL,
+    envelope TEXT NOT NULL,
+    holds TEXT NOT NULL,
+    synced INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parts_by_recording ON parts (recording, number, id);
+CREATE VIEW recordings AS
+    SELECT recording AS id, min(line) AS line, min(created_ns) AS created_ns,
+           count(*) AS parts, sum(bytes) AS bytes
+    FROM parts GROUP BY recording;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """A part: what its header, its file and the shred store say.
+
+    ``purposes`` maps a purpose to (minimum, maximum) days, a maximum of None being none.
+    ``envelope`` says what can still open it: an entry of the shred ``store``, its own ``file``, or
+    ``none`` any more.
+    """
+
+    part_id: str
+    recording: str
+    number: int
+    line: str
+    day: str
+    codec: str
+    epoch: str
+    deletion: str
+    created_ns: int
+    purposes: Mapping[str, tuple[int, int | None]]
+    size: int
+    complete: bool
+    envelope: Literal["store", "file", "none"]
+    holds: tuple[str, ...] = ()
+    synced: bool = False
+
+    @property
+    def min_until_ns(self) -> int:
+        """Before this no purpose lets it go (its creation, when there is no purpose)."""
+        days = max((least for least, _ in self.purposes.values()), default=0)
+        return self.created_ns + days * DAY_NS
+
+    @property
+    def max_until_ns(self) -> int | None:
+        """From here on no purpose keeps it; None if one has no maximum."""
+        most = [most for _, most in self.purposes.values()]
+        days = [one for one in most if one is not None]
+        return None if len(days) < len(most) else self.created_ns + max(days, default=0) * DAY_NS
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call: the clear part of its last record in the journal, where that is, and its parts."""
+
+    uid: str
+    line: str
+    start_ns: int
+    end_ns: int | None
+    recording: str | None
+    clear: Mapping[str, Any]
+    epoch: str
+    record: int
+    parts: tuple[PartRow, ...] = field(default=())
+
+
+class Index:
+    """Made by :meth:`open`; the data directory's lock must be held to write. One thread owns it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, fresh: bool) -> None:
+        self._path = path
+        self._db = connection
+        self.fresh = fresh
+
+    @classmethod
+    def open(cls, path: Path, disk: Disk) -> Self:
+        """The index at *path*, begun again if it is missing, old or damaged.
+
+        Raises StorageFailed.
+        """
+        connection = _sound(path)
+        if connection is not None:
+            return cls(path, connection, fresh=False)
+        disk.remove([path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal")])
+        with suppress(AlreadyThere):  # made here for its mode; SQLite would ask the umask
+            disk.create(path).close()
+        index = cls(path, _connected(path), fresh=True)
+        with index._writing() as db:
+            for statement in _TABLES.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
+        return index
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+
+    def put(self, calls: Iterable[CallRow] = (), parts: Iterable[PartRow] = ()) -> None:
+        """Add rows or replace those of the same id, all or none, durable. Raises StorageFailed."""
+        with self._writing() as db:
+            _insert(db, calls, parts)
+
+    def remove_parts(self, part_ids: Iterable[str]) -> None:
+        """Forget parts, all or none, durable. Raises StorageFailed."""
+        with self._writing() as db:
+            db.executemany("DELETE FROM parts WHERE id = ?", [(one,) for one in part_ids])
+
+    def replace(self, calls: Iterable[CallRow], parts: Iterable[PartRow]) -> None:
+        """Make these rows the whole index, all or none, durable. Raises StorageFailed."""
+        with self._writing() as db:
+            db.execute("DELETE FROM calls")
+            db.execute("DELETE FROM parts")
+            _insert(db, calls, parts)
+
+    def calls(self, line: str | None = None) -> list[CallRow]:
+        """Every call with its parts, by start and then uid. Raises StorageFailed."""
+        with self._reading() as db:
+            by_recording: dict[str, list[PartRow]] = {}
+            for row in db.execute("SELECT * FROM parts ORDER BY recording, number, id"):
+                part = _part(row)
+                by_recording.setdefault(part.recording, []).append(part)
+            found = db.execute(
+                "SELECT * FROM calls WHERE ?1 IS NULL OR line = ?1 ORDER BY start_ns, uid", (line,)
+            )
+            return [_call(row, by_recording) for row in found]
+
+    def parts(self) -> list[PartRow]:
+        """Every part, by recording, number and id. Raises StorageFailed."""
+        with self._reading() as db:
+            found = db.execute("SELECT * FROM parts ORDER BY recording, number, id")
+            return [_part(row) for row in found]
+
+    def recordings(self) -> list[str]:
+        """The id of every recording that has a part, ordered. Raises StorageFailed."""
+        with self._reading() as db:
+            return [one for (one,) in db.execute("SELECT id FROM recordings ORDER BY id")]
+
+    def orphans(self) -> list[str]:
+        """Recordings that no call names (the recorder died before it wrote the call's record)."""
+        with self._reading() as db:
+            found = db.execute(
+                "SELECT id FROM recordings WHERE id NOT IN"
+                " (SELECT recording FROM calls WHERE recording IS NOT NULL) ORDER BY id"
+            )
+            return [one for (one,) in found]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.Error as error:
+            raise StorageFailed(path=self._path, reason=str(error)) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StorageFailed(path=path, reason=str(error)) from error
+    db.row_factory = sqlite3.Row
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error as error:
+        db.close()
+        raise StorageFailed(path=path, reason=str(error)) from error
+    return db
+
+
+def _sound(path: Path) -> sqlite3.Connection | None:
+    """A connection to a whole index of this schema at *path*, or None."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    try:
+        db = _connected(path)
+    except StorageFailed:
+        return None
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == SCHEMA and db.execute("PRAGMA quick_check").fetchone()[0] == "ok":
+            return db
+    except sqlite3.Error:
+        pass  # not an index: begun again by the caller
+    db.close()
+    return None
+
+
+def _insert(db: sqlite3.Connection, calls: Iterable[CallRow], parts: Iterable[PartRow]) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?)", map(_call_values, calls)
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        map(_part_values, parts),
+    )
+
+
+def _call_values(one: CallRow) -> tuple[object, ...]:
+    return (
+        one.uid,
+        one.line,
+        one.start_ns,
+        one.end_ns,
+        one.recording,
+        canonical.dump(dict(one.clear)).decode(),
+        one.epoch,
+        one.record,
+    )
+
+
+def _call(row: sqlite3.Row, parts: Mapping[str, list[PartRow]]) -> CallRow:
+    return CallRow(
+        uid=row["uid"],
+        line=row["line"],
+        start_ns=row["start_ns"],
+        end_ns=row["end_ns"],
+        recording=row["recording"],
+        clear=json.loads(row["clear"]),
+        epoch=row["epoch"],
+        record=row["record"],
+        parts=tuple(parts.get(row["recording"], ())),
+    )
+
+
+def _part_values(one: PartRow) -> tuple[object, ...]:
+    return (
+        one.part_id,
+        one.recording,
+        one.number,
+        one.line,
+        one.day,
+        one.codec,
+        one.epoch,
+        one.deletion,
+        one.created_ns,
+        json.dumps(one.purposes, sort_keys=True),
+        one.size,
+        int(one.complete),
+        one.envelope,
+        json.dumps(one.holds),
+        int(one.synced),
+    )
+
+
+def _part(row: sqlite3.Row) -> PartRow:
+    purposes = json.loads(row["purposes"])
+    return PartRow(
+        part_id=row["id"],
+        recording=row["recording"],
+        number=row["number"],
+        line=row["line"],
+        day=row["day"],
+        codec=row["codec"],
+        epoch=row["epoch"],
+        deletion=row["deletion"],
+        created_ns=row["created_ns"],
+        purposes={name: (least, most) for name, (least, most) in purposes.items()},
+        size=row["bytes"],
+        complete=bool(row["complete"]),
+        envelope=row["envelope"],
+        holds=tuple(json.loads(row["holds"])),
+        synced=bool(row["synced"]),
+    )

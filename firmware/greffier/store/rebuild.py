@@ -1,0 +1,139 @@
+"""From the files to the index: what journal, part headers and shred store say, as rows.
+
+The recorder uses the same functions for a single part or call, so an index that grew and one that
+was rebuilt are equal.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from greffier.durable import Disk
+from greffier.seal.header import BadPart, Header
+from greffier.seal.reader import Reader
+from greffier.seal.structure import State
+from greffier.store import journal
+from greffier.store.index import CallRow, Index, PartRow
+from greffier.store.layout import DataDirectory
+from greffier.store.shred import ShredStore
+from greffier.store.shred_format import PART, Name
+from greffier.store.vault import StoredPart
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many recordings the index has now, and how many it did not have or had too many.
+
+    ``unreadable`` are files in the vault whose header is damaged: they are in no row.
+    """
+
+    recordings: int
+    added: int
+    removed: int
+    unreadable: tuple[str, ...] = ()
+
+
+def rebuild(
+    directory: DataDirectory,
+    disk: Disk,
+    shred: ShredStore,
+    holds: Mapping[str, tuple[str, ...]] | None = None,
+    synced: Collection[str] = (),
+) -> Rebuilt:
+    """Make the index of *directory* anew; the lock must be held.
+
+    *holds* and *synced* (by part id) come from the audit log and the receipts, which this room does
+    not know. Raises StorageFailed, and then the old index stays.
+    """
+    parts: list[PartRow] = []
+    unreadable: list[str] = []
+    for stored in directory.vault(disk).parts():
+        try:
+            row = part_row(stored, shred)
+        except BadPart:
+            unreadable.append(stored.part_id)
+            continue
+        kept = (holds or {}).get(row.part_id, ())
+        parts.append(replace(row, holds=kept, synced=row.part_id in synced))
+    calls = {
+        record.clear["uid"]: call_row(record) for record in journal.everything(directory.calls)
+    }
+    index = Index.open(directory.index, disk)
+    try:
+        before = set(index.recordings())
+        index.replace(calls.values(), parts)
+        after = set(index.recordings())
+    finally:
+        index.close()
+    return Rebuilt(len(after), len(after - before), len(before - after), tuple(unreadable))
+
+
+def call_row(record: journal.Record) -> CallRow:
+    """The row of a record of the journal."""
+    clear = record.clear
+    end = clear["end_ns"]
+    return CallRow(
+        clear["uid"],
+        clear["line"],
+        int(clear["start_ns"]),
+        None if end is None else int(end),
+        clear["recording"],
+        clear,
+        record.epoch,
+        record.number,
+    )
+
+
+def part_row(stored: StoredPart, shred: ShredStore) -> PartRow:
+    """The row of a part's file, read without any key. Raises BadPart if its header is damaged."""
+    with stored.path.open("rb") as file:
+        reader = Reader(file)
+        complete = reader.scan().state is State.COMPLETE
+    header = reader.header
+    meta = header.meta
+    return PartRow(
+        part_id=stored.part_id,
+        recording=header.recording_id.hex(),
+        number=header.number,
+        line=_text(meta, "line"),
+        day=stored.day,
+        codec=_text(meta, "codec"),
+        epoch=_text(meta, "epoch"),
+        deletion=_text(meta, "deletion"),
+        created_ns=_created(meta),
+        purposes=_purposes(meta.get("purposes")),
+        size=stored.path.stat().st_size,
+        complete=complete,
+        envelope=_envelope(header, shred),
+    )
+
+
+def _envelope(header: Header, shred: ShredStore) -> Literal["store", "file", "none"]:
+    if shred.day_of(Name(PART, header.part_id)) is not None:
+        return "store"
+    return "file" if header.envelopes else "none"
+
+
+def _text(meta: Mapping[str, Any], key: str) -> str:
+    value = meta.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _created(meta: Mapping[str, Any]) -> int:
+    text = _text(meta, "created_ns")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _purposes(value: Any) -> dict[str, tuple[int, int | None]]:
+    """The purposes of a header's meta; what has no such form is left out."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for name, days in value.items() if isinstance(value, dict) else ():
+        if isinstance(days, list) and len(days) == 2 and _is_days(days[0]):
+            least, most = days
+            if most is None or _is_days(most):
+                found[name] = (least, most)
+    return found
+
+
+def _is_days(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000

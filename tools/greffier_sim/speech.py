@@ -31,7 +31,7 @@ def speak(text: str) -> NDArray[np.int16]:
         samples = np.frombuffer(spoken.readframes(2**28), dtype="<i2")
     times = np.arange(0, len(samples) * 8000 // rate) * (rate / 8000)
     heard = np.interp(times, np.arange(len(samples)), samples.astype(np.float64) * 0.5)
-    return heard.astype(np.int16)
+    return np.asarray(heard, np.int16)
 
 
 def to_alaw(samples: NDArray[np.int16]) -> bytes:

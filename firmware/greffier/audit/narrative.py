@@ -70,6 +70,8 @@ class Narrative:
             if one.closed is None or one.shredded:
                 continue
             stored = vault.get(part)
+            if stored is None and one.size == 0:
+                continue  # recovered with nothing in it: its file was removed
             if stored is None:
                 found.append(
                     Problem("part.missing", f"part {part} is not in the vault", one.closed)

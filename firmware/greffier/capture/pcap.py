@@ -64,6 +64,11 @@ class Reader:
             # A bad sector ends the capture like a cut does: what came before it is kept.
             self.damage = Damage(self._stream.tell(), error.strerror or "not readable")
 
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read: for showing progress."""
+        return self._stream.tell()
+
     def close(self) -> None:
         """Close the file."""
         self._stream.close()

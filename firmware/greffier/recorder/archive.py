@@ -8,7 +8,6 @@ that :mod:`greffier.recorder.recovery` ends properly.
 One thread owns an Archive and everything below it.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -53,7 +52,7 @@ def create(
             {
                 "device": made.identity.device,
                 "version": __version__,
-                "class": "C",
+                "class": "C",  # the root of the shred store is a file: trust.FileRoot
                 "office_key": keys.read_public(made.office_public, Role.OFFICE).key_id.hex(),
             },
         )
@@ -64,7 +63,7 @@ def create(
 
 def _signer(data: DataDirectory) -> Signer:
     key = trust.load_log_key(data.log_key)
-    return Signer(key.name, key.private.private_bytes_raw())
+    return Signer(key.name, key.private)
 
 
 class Archive:
@@ -113,6 +112,10 @@ class Archive:
     ) -> None:
         self.close()
 
+    def reopen_index(self) -> None:
+        """Open the index again, after it was made anew. Raises StorageFailed."""
+        self.index = Index.open(self.data.index, self.disk)
+
     @property
     def recipients(self) -> list[PublicKey]:
         """Whom parts are sealed to: head office, and the console where there is one."""
@@ -135,7 +138,7 @@ class Archive:
             {
                 "epoch": epoch.name,
                 "commit": epoch.commit,
-                "sampling": b64encode(epoch.sampling_envelopes(self.office)).decode("ascii"),
+                "sampling": epoch.sampling_envelopes(self.office).hex(),
                 "office_key": self.office.key_id.hex(),
             },
         )

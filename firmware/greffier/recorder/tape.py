@@ -107,7 +107,7 @@ class Tape:
             "device": plan.device,
             "line": plan.line,
             "codec": plan.kind,
-            "created_us": plan.start_ns // 1000,
+            "created_ns": str(plan.start_ns),
             "purposes": {name: list(days) for name, days in plan.purposes.items()},
             "epoch": plan.epoch,
             "deletion": plan.deletion,

@@ -1,0 +1,149 @@
+"""``greffier calls``: every call, recorded or not, and why."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from greffier.cli.output import answer, data_option, json_option, table
+from greffier.clock import format_time
+from greffier.durable import Disk
+from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
+from greffier.language import translate as _
+from greffier.recorder.intake import as_json as call_json
+from greffier.seal import envelope, keys
+from greffier.seal.envelope import BadEnvelope, DoesNotOpen
+from greffier.seal.keys import PrivateKey, Role
+from greffier.store import journal, layout
+from greffier.store.index import CallRow, Index, PartRow
+from greffier.store.journal import BadJournal
+from greffier.store.layout import DataDirectory
+from greffier.store.rebuild import rebuild
+from greffier.store.shred import ShredStore
+from greffier.store.shred_format import METADATA, Name
+
+
+def about_calls(
+    directory: DataDirectory, shred: ShredStore, private: PrivateKey
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """What the journal says under its epochs' keys, by (epoch, record number).
+
+    An epoch whose key was destroyed says nothing. Raises KeyDoesNotOpen when *private* opens no
+    epoch that is there, IntegrityError.
+    """
+    opened: dict[str, bytes | None] = {}
+    refused = 0
+    told: dict[tuple[str, int], dict[str, Any]] = {}
+    for record in journal.everything(directory.calls):
+        if record.epoch not in opened:
+            try:
+                opened[record.epoch] = epoch_key(shred, record.epoch, private)
+            except DoesNotOpen as error:
+                if error.number != 10:  # it names this key and does not open
+                    what = f"epoch {record.epoch}"
+                    raise IntegrityError(what=what, reason=error.reason) from error
+                opened[record.epoch] = None
+                refused += 1
+        key = opened[record.epoch]
+        if key is None:
+            continue
+        try:
+            told[record.epoch, record.number] = journal.open_sealed(record, key)
+        except BadJournal as error:
+            raise IntegrityError(what=f"epoch {record.epoch}", reason=error.reason) from error
+    if refused and refused == len(opened):
+        raise KeyDoesNotOpen(what=_("the metadata of these calls"))
+    return told
+
+
+def epoch_key(shred: ShredStore, epoch: str, private: PrivateKey) -> bytes | None:
+    """The metadata key of *epoch*, None where its entry was destroyed.
+
+    Raises DoesNotOpen, IntegrityError.
+    """
+    identity = envelope.epoch_id(epoch)
+    try:
+        block = shred.get(Name(METADATA, identity)).block
+    except NotFound:
+        return None
+    try:
+        return envelope.open_block(block, envelope.What.METADATA, identity, private)
+    except BadEnvelope as error:
+        raise IntegrityError(what=f"epoch {epoch}", reason=error.reason) from error
+
+
+def part_json(part: PartRow) -> dict[str, Any]:
+    """One part as the commands print it."""
+    until = part.max_until_ns
+    return {
+        "part": part.part_id,
+        "purposes": {name: list(days) for name, days in sorted(part.purposes.items())},
+        "min_until": format_time(part.min_until_ns, digits=0),
+        "max_until": None if until is None else format_time(until, digits=0),
+        "holds": list(part.holds),
+        "synced": part.synced,
+        "complete": part.complete,
+        "bytes": part.size,
+        "codec": part.codec,
+    }
+
+
+def row_json(row: CallRow, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One call with its parts."""
+    shown = call_json(row.clear, about)
+    return {**shown, "line": row.line, "parts": [part_json(part) for part in row.parts]}
+
+
+def list_calls(directory: DataDirectory, private: PrivateKey | None) -> list[dict[str, Any]]:
+    """Every call, in order of time; the lock is held meanwhile. Raises Busy, StorageFailed."""
+    disk = Disk()
+    with directory.lock(disk):
+        shred = directory.shred_store(disk)
+        try:
+            index = Index.open(directory.index, disk)
+            fresh = index.fresh
+            rows = [] if fresh else index.calls()
+            index.close()
+            if fresh:
+                rebuild(directory, disk, shred)
+                index = Index.open(directory.index, disk)
+                rows = index.calls()
+                index.close()
+            told = about_calls(directory, shred, private) if private and rows else {}
+        finally:
+            shred.close()
+    return [row_json(row, told.get((row.epoch, row.record))) for row in rows]
+
+
+@click.command(help=_("List every call, recorded or not, and why."))
+@data_option
+@click.option(
+    "--key", type=click.Path(path_type=Path), help=_("secret key that opens names and numbers")
+)
+@json_option
+def command(data: str, key: Path | None, as_json: bool) -> int:
+    """Run it."""
+    private = keys.read_private(key, Role.OFFICE) if key else None
+    calls = list_calls(layout.open(Path(data)), private)
+    answer({"calls": calls}, as_json, lambda: _text(calls))
+    return 0
+
+
+def _text(calls: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            call["start"],
+            call["line"],
+            call["from"] or "-",
+            call["to"] or "-",
+            f"{call['duration_s']:.1f} s",
+            call["result"],
+            call["record"],
+            " ".join(call["codes"]),
+            call["recording"] or "-",
+        ]
+        for call in calls
+    ]
+    headings = [_("start"), _("line"), _("from"), _("to"), _("length"), _("result")]
+    return table([*headings, _("verdict"), _("why"), _("recording")], rows)

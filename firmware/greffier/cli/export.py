@@ -1,0 +1,111 @@
+"""``greffier export``: one recording as a sound file, with a key that opens it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from greffier.cli.output import answer, data_option, json_option
+from greffier.clock import BadTime, SystemClock, format_time, parse_time
+from greffier.durable import Disk
+from greffier.encode import export
+from greffier.encode.export import LegSound, TooLong, TooManyLegs
+from greffier.errors import AlreadyThere, GreffierError, UsageError
+from greffier.language import translate as _
+from greffier.recorder.archive import Archive
+from greffier.recorder.exporting import Taken, take
+from greffier.seal import keys
+from greffier.seal.keys import Role
+
+
+def offset(text: str | None, option: str, start_ns: int) -> float | None:
+    """Seconds after the beginning of the sound; *text* is RFC 3339 or seconds.
+
+    Raises UsageError.
+    """
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass  # not seconds: a time
+    try:
+        return (parse_time(text) - start_ns) / 1_000_000_000
+    except BadTime as error:
+        raise UsageError(reason=f"{option}: {error}") from error
+
+
+def cut(taken: Taken, since: str | None, until: str | None) -> list[LegSound]:
+    """The legs between two times. Raises UsageError when nothing lies there."""
+    low = max(offset(since, "--from", taken.start_ns) or 0.0, 0.0)
+    high = offset(until, "--to", taken.start_ns)
+    legs = []
+    for leg in taken.legs:
+        end = len(leg.samples) if high is None else round(high * leg.rate)
+        legs.append(LegSound(leg.samples[round(low * leg.rate) : max(end, 0)], leg.rate))
+    if not any(len(leg.samples) for leg in legs):
+        raise UsageError(reason=_("the recording has no sound between these times"))
+    return legs
+
+
+@click.command(help=_("Write one recording as a sound file."))
+@click.argument("recording")
+@data_option
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path), help=_("secret key (office.key)")
+)
+@click.option(
+    "--format", "form", type=click.Choice(export.FORMATS), default="wav", show_default=True
+)
+@click.option("--from", "since", help=_("from here on: RFC 3339, or seconds of the sound"))
+@click.option("--to", "until", help=_("up to here: RFC 3339, or seconds of the sound"))
+@click.option("--purpose", help=_("only parts kept for this purpose; it is logged"))
+@click.option("--by", help=_("who takes it; the log keeps a pseudonym"))
+@click.option(
+    "-o", "output", required=True, type=click.Path(path_type=Path), help=_("the file to write")
+)
+@json_option
+def command(
+    recording: str,
+    data: str,
+    key: Path,
+    form: export.Format,
+    since: str | None,
+    until: str | None,
+    purpose: str | None,
+    by: str | None,
+    output: Path,
+    as_json: bool,
+) -> int:
+    """Run it."""
+    private = keys.read_private(key, Role.OFFICE)
+    if output.exists():
+        raise AlreadyThere(path=output)
+    with Archive.open(Path(data), SystemClock()) as archive:
+        taken = take(archive, recording, private, form, purpose, by)
+    legs = cut(taken, since, until)
+    try:
+        content = export.render(legs, form)
+    except (TooManyLegs, TooLong) as error:
+        raise GreffierError(reason=error) from error
+    Disk().create_file(output, content)
+    value: dict[str, Any] = {
+        "recording": recording,
+        "output": str(output),
+        "format": form,
+        "start": format_time(taken.start_ns),
+        "seconds": max(len(leg.samples) / leg.rate for leg in legs),
+        "rate": max(leg.rate for leg in legs),
+        "legs": len(legs),
+        "parts": [part.header.part_id.hex() for part in taken.parts],
+        "bytes": len(content),
+        "gaps": sum(len(leg.gaps) for part in taken.parts for leg in part.legs.values()),
+    }
+    answer(
+        value,
+        as_json,
+        lambda: _("{output}: {seconds:.1f} s, {legs} legs").format(
+            output=output, seconds=value["seconds"], legs=value["legs"]
+        ),
+    )
+    return 0

@@ -1,0 +1,353 @@
+"""One call while it runs: facts and verdict, its parts, what of its audio went where.
+
+The sampled verdict is fixed with the call number. A duty records from the onset; everything else
+waits for the answer, and a call that is never answered keeps nothing. No sample before the instant
+that the verdict names ever reaches an encoder.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from greffier.calls.events import CallIdentified, CallStarted, LegAdded, LegChanged, LegMedia
+from greffier.capture.rtp import Packet
+from greffier.encode import Gap
+from greffier.encode.codecs import Codec, by_name, by_payload_type
+from greffier.encode.leg import Item
+from greffier.encode.stored import Kind
+from greffier.encode.timeline import OtherRate, Placed, Timeline
+from greffier.errors import NotDecodable
+from greffier.policy.facts import Facts
+from greffier.policy.purposes import MANDATORY
+from greffier.policy.verdict import Verdict
+from greffier.recorder.archive import Archive
+from greffier.recorder.outcome import LOSSES, Heard, Span
+from greffier.recorder.rules import Rules, instants, number_of
+from greffier.recorder.tape import PartPlan, Tape
+from greffier.sip.sdp import Codec as Described
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Frames:
+    """How many RTP packets of the call went where; what is in none of them is lost."""
+
+    recorded: int = 0
+    not_recorded: int = 0
+    masked: int = 0
+    silent: int = 0  # comfort noise and telephone events: they hold no sound
+
+
+@dataclass(slots=True)
+class _Track:
+    """The sound of one leg at one rate, on the recording's sample line."""
+
+    number: int
+    timeline: Timeline
+    table: dict[str, Any]
+    kept: list[int] = field(default_factory=list)  # first and last kept position
+    masked: list[int] = field(default_factory=list)
+
+
+class Call:
+    """Mutable; owned by the intake's thread."""
+
+    def __init__(self, archive: Archive, rules: Rules, started: CallStarted, uid: str) -> None:
+        assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
+        self._archive = archive
+        self._epoch = archive.epoch.name
+        self._rules = rules
+        self.uid = uid
+        self.journal_id = secrets.token_hex(16)  # the call's name in the journal
+        self.started: CallStarted | CallIdentified = started
+        self.start_ns = started.time_ns
+        self.answer_ns: int | None = None
+        self.facts: Facts = Facts()
+        self.verdict = Verdict()
+        self.recording: bytes | None = None
+        self.frames = Frames()
+        self._plans: list[tuple[int, dict[str, tuple[int, int]], bool]] = []
+        self._tapes: list[Tape] = []
+        self._previous: str | None = None
+        self._legs: dict[int, LegAdded | LegChanged] = {}
+        self._tables: dict[int, dict[str, Any]] = {}
+        self._tracks: dict[tuple[int, int], _Track] = {}
+        self._media: list[int] = []  # first and last arrival
+        self._lost: list[Span] = []
+        self._unusable: set[int] = set()
+
+    # --- verdicts ---
+
+    def decide_at_start(self, facts: Facts) -> Verdict:
+        """The verdict with the call number; a duty begins to record."""
+        self.facts = facts
+        self.verdict = self._rules.at_start(facts)
+        full = self._rules.at_answer(facts)
+        if full.mandatory:
+            self.verdict = full
+            self._plan(self.start_ns)
+        return self.verdict
+
+    def decide_at_answer(self, time_ns: int) -> Verdict:
+        """The verdict when everything is known; what is voluntary may begin."""
+        self.answer_ns = time_ns
+        self.verdict = self._rules.at_answer(self.facts)
+        self._plans = []
+        self._plan(time_ns)
+        return self.verdict
+
+    def decide_at_end(self) -> Verdict:
+        """The last verdict: what a call that was never answered still waited for never came."""
+        if self.answer_ns is None and not self.verdict.mandatory:
+            self.verdict = self._rules.never_answered(self.facts)
+        return self.verdict
+
+    def _plan(self, answer_ns: int) -> None:
+        """Which parts the verdict wants, and from when; purposes that begin alike share one."""
+        if self.verdict.record in ("none", "provisional_deleted") or self.verdict.waiting:
+            return
+        when = instants(self.facts, self.start_ns, answer_ns)
+        groups: dict[tuple[str, ...], dict[str, tuple[int, int]]] = {}
+        for purpose, days in self.verdict.purposes.items():
+            begin = tuple(self.verdict.begins.get(purpose, ("onset",)))
+            groups.setdefault(begin, {})[purpose] = days
+        for begin, purposes in groups.items():
+            duty = any(purpose in MANDATORY for purpose in purposes)
+            self._plans.append((max(when[name] for name in begin), purposes, duty))
+
+    @property
+    def _wanted(self) -> bool:
+        return bool(self._plans)
+
+    # --- events ---
+
+    def identify(self, event: CallIdentified) -> None:
+        """Bare RTP turned out to have a dialog."""
+        self.started = event
+
+    def leg(self, event: LegAdded | LegChanged) -> None:
+        """A leg is described, or described anew."""
+        self._legs[event.leg] = event
+        if isinstance(event, LegAdded):
+            self._tables[event.leg] = {
+                "source": str(event.source),
+                "destination": str(event.destination),
+                "ssrc": f"0x{event.ssrc:08x}",
+            }
+        self._tables[event.leg]["side"] = event.side
+        if event.codec is not None:
+            self._tables[event.leg]["codec"] = event.codec.name
+
+    def media(self, event: LegMedia) -> None:
+        """Packets of a leg, in order: into the parts, or counted as not recorded."""
+        packets = event.packets
+        if not packets:
+            return
+        self._media = [
+            min([*self._media, packets[0].arrival_ns]),
+            max([*self._media, packets[-1].arrival_ns]),
+        ]
+        leg = self._legs[event.leg]
+        if not self._wanted:
+            self.frames.not_recorded += len(packets)
+            return
+        if leg.encrypted:
+            self._unusable.add(event.leg)
+            self.frames.not_recorded += len(packets)
+            return
+        ssrc = int(self._tables[event.leg]["ssrc"], 16)
+        items: dict[tuple[int, int], list[Item]] = {}
+        for packet in packets:
+            codec = codec_of(event.codecs.get(packet.payload_type), packet.payload_type)
+            self._place(event.leg, packet, codec, ssrc, items)
+        for key, placed in items.items():
+            self._store(self._tracks[key], placed)
+
+    def _place(
+        self,
+        leg: int,
+        packet: Packet,
+        codec: Codec | None,
+        ssrc: int,
+        items: dict[tuple[int, int], list[Item]],
+    ) -> None:
+        if codec is None or codec.purpose in ("noise", "event"):
+            self.frames.silent += 1 if codec else 0
+            self.frames.not_recorded += 0 if codec else 1
+        elif not codec.decodable:
+            self._unusable.add(leg)
+            self.frames.not_recorded += 1
+            return
+        key = self._track_of(leg, codec)
+        if key is None:
+            return
+        track = self._tracks[key]
+        try:
+            placed = track.timeline.place(packet, codec, ssrc)
+        except OtherRate:
+            return  # the track was chosen by the rate
+        for item in placed:
+            if isinstance(item, Gap) and item.cause in LOSSES:
+                self._lose(track, item)
+        items.setdefault(key, []).extend(placed)
+
+    def _track_of(self, leg: int, codec: Codec | None) -> tuple[int, int] | None:
+        """The track for *codec* of *leg*; a codec of another rate has a track of its own."""
+        mine = [key for key in self._tracks if key[0] == leg]
+        if codec is None or not codec.decodable:
+            return mine[-1] if mine else None
+        key = (leg, codec.rate)
+        if key not in self._tracks:
+            timeline = Timeline(self.start_ns, codec.rate)
+            self._tracks[key] = _Track(len(self._tracks), timeline, self._tables[leg])
+        return key
+
+    def _lose(self, track: _Track, gap: Gap) -> None:
+        if gap.end > gap.start:
+            rate = track.timeline.rate
+            low, high = (self.start_ns + at * _SECOND // rate for at in (gap.start, gap.end))
+            self._lost.append(Span(low, high, gap.packets))
+
+    def _store(self, track: _Track, items: Sequence[Item]) -> None:
+        placed = [item for item in items if isinstance(item, Placed)]
+        if self._muted(track):
+            self._mask(track, placed)
+            return
+        if placed and len(self._tapes) < len(self._plans):
+            self._begin_tapes()
+        rate = track.timeline.rate
+        earliest = min(start for start, _, _ in self._plans)
+        first = (earliest - self.start_ns) * rate // _SECOND
+        for tape in self._tapes:
+            try:
+                tape.take(track.number, track.table, items)
+            except NotDecodable:
+                self._unusable.add(track.number)
+                self.frames.not_recorded += len(placed)
+                return
+        for item in placed:
+            if item.position + item.samples > first:
+                self.frames.recorded += 1
+                begin = max(item.position, first)
+                kept = [begin, item.position + item.samples]
+                track.kept = [min([*track.kept, *kept]), max([*track.kept, *kept])]
+            else:
+                self.frames.not_recorded += 1
+
+    def _muted(self, track: _Track) -> bool:
+        """Whether card data may be spoken or keyed on this track: it is never written then."""
+        if self.verdict.pause != "sad_mute" or self.answer_ns is None:
+            return False
+        if not self.verdict.mandatory:
+            return True
+        outside = "callee" if self.facts.dir == "out" else "caller"
+        return track.table.get("side", "unknown") in (outside, "unknown")
+
+    def _mask(self, track: _Track, placed: Sequence[Placed]) -> None:
+        self.frames.masked += len(placed)
+        for item in placed:
+            span = [item.position, item.position + item.samples]
+            track.masked = [min([*track.masked, *span]), max([*track.masked, *span])]
+
+    def _begin_tapes(self) -> None:
+        if self.recording is None:
+            self.recording = secrets.token_bytes(16)
+        kind = cast("Kind", self._rules.policy.codec(self._rules.line))
+        for start_ns, purposes, duty in self._plans[len(self._tapes) :]:
+            plan = PartPlan(
+                device=self._archive.data.identity.device,
+                line=self._rules.line,
+                epoch=self._epoch,
+                recording=self.recording,
+                number=len(self._tapes),
+                previous=self._previous,
+                purposes=purposes,
+                kind=kind,
+                origin_ns=self.start_ns,
+                start_ns=start_ns,
+                in_file=duty,
+                deletion=self._archive.shred.class_name,
+            )
+            tape = Tape(plan, self._archive.recipients, self.about())
+            self._previous = tape.commitment
+            self._tapes.append(tape)
+            self._archive.add(tape)
+
+    # --- the end ---
+
+    def finish(self, reason: str) -> None:
+        """No more audio comes: the parts end."""
+        for track in self._tracks.values():
+            rest: list[Item] = list(track.timeline.finish())
+            for tape in self._tapes:
+                tape.take(track.number, track.table, rest)
+                if track.masked:
+                    tape.mask(track.number, track.masked[0], track.masked[1], "card")
+        for tape in self._tapes:
+            tape.finish(reason)
+
+    def about(self) -> dict[str, Any]:
+        """What may only be said under a key: numbers, names, Call-ID."""
+        started = self.started
+        value: dict[str, Any] = {
+            "call_id": started.call_id,
+            "origin_us": self.start_ns // 1000,
+            "from": number_of(started.from_),
+            "to": number_of(started.to),
+            "from_uri": started.from_.uri.text if started.from_ and started.from_.uri else None,
+            "to_uri": started.to.uri.text if started.to and started.to.uri else None,
+            "names": {
+                "from": started.from_.display if started.from_ else "",
+                "to": started.to.display if started.to else "",
+            },
+        }
+        return value
+
+    def heard(self, end_ns: int) -> Heard:
+        """What happened to the time of the call, which ended at *end_ns*."""
+        kept = self._spans("kept")
+        recorded = None
+        if kept:
+            recorded = Span(min(one.from_ns for one in kept), max(one.to_ns for one in kept))
+        return Heard(
+            start_ns=self.start_ns,
+            end_ns=end_ns,
+            media=Span(*self._media) if self._media and self._media[0] < self._media[1] else None,
+            recorded=recorded,
+            lost=tuple(self._lost),
+            masked=tuple(self._spans("masked")),
+            unusable=bool(self._unusable),
+            answered=self.answer_ns is not None,
+        )
+
+    def _spans(self, attribute: str) -> list[Span]:
+        """The spans of time of what each track *kept* or *masked*."""
+        found = []
+        for track in self._tracks.values():
+            positions = getattr(track, attribute)
+            if positions:
+                rate = track.timeline.rate
+                found.append(Span(*(self.start_ns + at * _SECOND // rate for at in positions)))
+        return found
+
+
+def codec_of(described: Described | None, payload_type: int) -> Codec | None:
+    """The codec of a payload type: as the SDP says, else of RFC 3551, else None."""
+    if described is not None:
+        return by_name(described.name, described.clock, described.channels)
+    return by_payload_type(payload_type)
+
+
+def clear_call_id(about: Mapping[str, Any]) -> str | None:
+    """The Call-ID for the clear part of a record: None where it repeats a number of the parties."""
+    call_id: str | None = about.get("call_id")
+    if call_id is None:
+        return None
+    told = [about.get("from"), about.get("to")]
+    for number in told:
+        digits = "".join(one for one in number or "" if one.isdigit())
+        if (number and number in call_id) or (len(digits) >= 5 and digits[-6:] in call_id):
+            return None
+    return call_id

@@ -1,0 +1,131 @@
+"""An export: the log says who takes what before anything leaves the vault.
+
+The parts that the log names are the recording: one that is missing, altered or was never sealed
+stops the export, unless its key was destroyed on purpose.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from greffier.audit import verify
+from greffier.encode.export import LegSound
+from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
+from greffier.recorder.archive import Archive
+from greffier.seal.envelope import What
+from greffier.seal.keys import PrivateKey
+from greffier.store import playback
+from greffier.store.playback import OpenedPart
+from greffier.store.shred_format import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A part as the log knows it: its length and SHA-256, or None where it was never sealed."""
+
+    part: str
+    number: int
+    size: int | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An opened recording: its parts in order, its legs on one line that begins at *start_ns*."""
+
+    parts: tuple[OpenedPart, ...]
+    legs: tuple[LegSound, ...]
+    start_ns: int
+
+
+def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Known]:
+    """The parts of *recording* (32 hex digits) in order, as the log has them.
+
+    Raises NotFound when there is none, or none for *purpose*.
+    """
+    known: dict[str, Known] = {}
+    purposes: dict[str, list[str]] = {}
+    shredded: set[str] = set()
+    for entry in verify.entries(archive.data.path):
+        data = entry.data
+        if entry.ev == "part.opened" and data["recording"] == recording:
+            known[data["part"]] = Known(data["part"], data["number"], None, "")
+            purposes[data["part"]] = list(data.get("purposes", []))
+        elif entry.ev in ("part.sealed", "part.recovered") and data["part"] in known:
+            number = known[data["part"]].number
+            known[data["part"]] = Known(data["part"], number, data["bytes"], data["sha256"])
+        elif entry.ev == "key.shredded":
+            shredded |= set(data.get("parts", ()))
+    if known and shredded >= known.keys():
+        raise KeyDoesNotOpen(what=f"recording {recording}")
+    wanted = [
+        one
+        for one in known.values()
+        if one.part not in shredded and (purpose is None or purpose in purposes[one.part])
+    ]
+    if not wanted:
+        raise NotFound(what=f"recording {recording}")
+    return sorted(wanted, key=lambda one: one.number)
+
+
+def open_parts(archive: Archive, known: Sequence[Known], private: PrivateKey) -> list[OpenedPart]:
+    """Verify and open *known*, each against the log. Raises IntegrityError, KeyDoesNotOpen."""
+    opened = []
+    for one in known:
+        name = f"part {one.part}"
+        if one.size is None:
+            raise IntegrityError(what=name, reason="it was never sealed")
+        path = _path(archive, one.part, name)
+        try:
+            block = archive.shred.get(Name(What.PART, bytes.fromhex(one.part))).block
+        except NotFound:
+            block = None
+        part = playback.open_part(path, block, private)
+        if part.header.part_id.hex() != one.part:
+            raise IntegrityError(what=name, reason="it is another part")
+        digest = archive.vault.digest(one.part)
+        if (digest.size, digest.sha256) != (one.size, one.digest):
+            raise IntegrityError(what=name, reason="it is not the one that was sealed")
+        opened.append(part)
+    return opened
+
+
+def _path(archive: Archive, part: str, name: str) -> Path:
+    try:
+        return archive.vault.path_of(part)
+    except NotFound as error:
+        raise IntegrityError(what=name, reason="it is missing") from error
+
+
+def take(
+    archive: Archive,
+    recording: str,
+    private: PrivateKey,
+    form: str,
+    purpose: str | None = None,
+    by: str | None = None,
+) -> Taken:
+    """Open *recording* with *private*, for *purpose* in the name of *by*.
+
+    The entry is durable before the first sample is decoded, also when the export then fails.
+    Raises NotFound, KeyDoesNotOpen, IntegrityError, NotDecodable, StorageFailed.
+    """
+    known = parts_of(archive, recording, purpose)
+    archive.log.append(
+        "export",
+        recording,
+        {
+            "recording": recording,
+            "format": form,
+            "parts": [one.part for one in known],
+            "purpose": purpose,
+            "by": sha256(by.encode("utf-8")).hexdigest()[:32] if by else None,
+            "key": private.public.key_id.hex(),
+        },
+    )
+    archive.log.commit()
+    parts = open_parts(archive, known, private)
+    _numbers, legs, first = playback.sound(parts)
+    origin = min(int(part.about.get("origin_us", 0)) for part in parts) * 1000
+    return Taken(tuple(parts), tuple(legs), origin + int(first * 1_000_000_000))

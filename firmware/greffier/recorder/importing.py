@@ -1,0 +1,100 @@
+"""A capture file through the same rooms as a live line: datagrams, calls, verdicts, parts."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from greffier.calls.tracker import Tracker
+from greffier.capture.dissector import Dissector
+from greffier.capture.pcap import open_capture
+from greffier.clock import SECOND, Clock
+from greffier.errors import BadCapture
+from greffier.recorder import recovery
+from greffier.recorder.archive import Archive
+from greffier.recorder.intake import Intake, Report
+from greffier.recorder.rules import Rules
+
+# As in the live recorder: what was accepted is durable at most this much later.
+TICK_NS = 3 * SECOND // 4
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: frames in the file, frames that were no call's, and every call."""
+
+    packets: int
+    ignored: int
+    damage: str | None
+    calls: tuple[Report, ...]
+
+
+def import_capture(
+    path: Path, archive: Archive, rules: Rules, clock: Clock, report: Callable[[int], None]
+) -> Imported:
+    """Take the calls of the capture at *path* into *archive* under *rules*.
+
+    *report* is told how many bytes were read. Raises BadCapture before anything is written,
+    StorageFailed; what was committed until then stays.
+    """
+    with open_capture(path) as reader:
+        recovery.recover(archive)
+        archive.open_epoch()
+        identity = secrets.token_hex(16)
+        policy = rules.policy
+        archive.log.append(
+            "policy.adopted",
+            None,
+            {
+                "policy": policy.id,
+                "policy_version": policy.version,
+                "policy_sha256": policy.sha256,
+                "signed": False,
+            },
+        )
+        archive.log.append(
+            "import.started",
+            None,
+            {"import": identity, "bytes": path.stat().st_size, "sha256": _digest(path)},
+        )
+        intake = Intake(archive, rules)
+        dissector, tracker = Dissector(), Tracker()
+        due = clock.monotonic_ns() + TICK_NS
+        last_ns = 0
+        for record in reader:
+            last_ns = max(last_ns, record.time_ns)
+            for datagram in dissector.feed(record):
+                events = tracker.feed(datagram)
+                if events:
+                    intake.take(events)
+            if not dissector.frames & 0xFF and clock.monotonic_ns() >= due:
+                archive.tick()
+                report(reader.position)
+                due = clock.monotonic_ns() + TICK_NS
+        for datagram in dissector.finish():
+            intake.take(tracker.feed(datagram))
+        intake.take(tracker.finish(last_ns))
+        archive.tick()  # the last parts end
+        ignored = sum(dissector.ignored.values()) + sum(tracker.ignored.values())
+        archive.log.append(
+            "import.ended",
+            None,
+            {
+                "import": identity,
+                "packets": dissector.frames,
+                "calls": len(intake.reports),
+                "ignored": ignored,
+            },
+        )
+        archive.tick()  # and the log says so
+        damage = reader.damage.reason if reader.damage else None
+    return Imported(dissector.frames, ignored, damage, tuple(intake.reports))
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadCapture(path=path, reason=error.strerror) from error

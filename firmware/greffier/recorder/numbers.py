@@ -1,0 +1,43 @@
+"""Call numbers without gaps, per line, and the pseudonym of a call in the log."""
+
+import hmac
+from collections.abc import Iterable
+
+from greffier.audit.entry import Entry
+from greffier.calls.events import CallStarted
+from greffier.policy.sampling import call_uid
+from greffier.trust import LogKey
+
+
+class Numbers:
+    """The next number of each line. One thread owns it.
+
+    A number becomes durable with its decision record, so the log is where the last one is found:
+    a number that was given out and never committed is given out again.
+    """
+
+    def __init__(self, device: str, entries: Iterable[Entry]) -> None:
+        """*entries* are those of the log, in order."""
+        self._device = device
+        self._last: dict[str, int] = {}
+        for entry in entries:
+            if entry.ev == "call.decided":
+                _device, line, number = entry.data["uid"].rsplit("/", 2)
+                self._last[line] = max(self._last.get(line, 0), int(number))
+
+    def next(self, line: str) -> str:
+        """The uid of the next call of *line*."""
+        number = self._last.get(line, 0) + 1
+        self._last[line] = number
+        return call_uid(self._device, line, number)
+
+
+def pseudonym(key: LogKey, call: CallStarted) -> str:
+    """64 hex digits by which the recorder knows the call again after a restart.
+
+    Keyed with a secret of the device, so that the log alone does not show whether a Call-ID that
+    somebody knows was here.
+    """
+    secret = hmac.digest(key.private.private_bytes_raw(), b"greffier/call@v1", "sha256")
+    name = call.call_id if call.call_id is not None else f"{call.call}@{call.time_ns}"
+    return hmac.digest(secret, name.encode("utf-8", "replace"), "sha256").hex()

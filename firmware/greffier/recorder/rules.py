@@ -1,0 +1,108 @@
+"""What one import or one line is recorded under: policy, packs, line, and facts given from outside.
+
+Facts that nobody gave and the capture does not show have their defaults, from the answer on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from greffier.calls.events import CallIdentified, CallStarted
+from greffier.policy import decision, numbering, sampling
+from greffier.policy.facts import PENDING, Facts
+from greffier.policy.packs import Packs
+from greffier.policy.site import Policy
+from greffier.policy.verdict import Verdict
+from greffier.sip.address import Address
+
+Instants = Mapping[str, int]
+
+
+def number_of(party: Address | None) -> str | None:
+    """The number (or name) of *party* as people know it: the user part, else the host."""
+    if party is None or party.uri is None:
+        return None
+    return party.uri.number or party.uri.host or party.uri.text
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """*line* is None where none was named: every call is then on an unconfigured line.
+
+    *given* are the facts from outside, by name; *fixed_draw* replaces the epoch's draw (tests and
+    acceptance only: it shows in each decision record).
+    """
+
+    policy: Policy
+    packs: Packs
+    line: str
+    given: Mapping[str, object] = field(default_factory=dict)
+    fixed_draw: float | None = None
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing of this line may be kept, not even that a call took place."""
+        return self.policy.never_records(self.line)
+
+    def facts_of(
+        self, call: CallStarted | CallIdentified, start_ns: int, stratum_draw: float
+    ) -> Facts:
+        """The facts of *call*, all of them known."""
+        items: dict[str, object] = {
+            "window": self.policy.in_window(start_ns),
+            "t_start": start_ns,
+            **self.given,
+            "u": stratum_draw if self.fixed_draw is None else self.fixed_draw,
+        }
+        facts = Facts.parse(items, self.policy.timezone)
+        outside = number_of(call.from_ if facts.dir == "in" else call.to)
+        if facts.consumer is None and facts.dir != "int" and outside:
+            facts = replace(facts, consumer=numbering.pack_of(outside))
+        return facts
+
+    def direction(self) -> str:
+        """The direction of the calls: from outside, or the default."""
+        return Facts.parse({"dir": self.given["dir"]}).dir if "dir" in self.given else "in"
+
+    def stratum(self) -> str:
+        """The stratum in which the calls of the line are drawn."""
+        return sampling.stratum(self.policy, self.line, self.direction())
+
+    def at_start(self, facts: Facts) -> Verdict:
+        """The verdict when the call begins: what only an answer brings is still pending."""
+        return decision.decide(self.policy, self.packs, self.line, self._waiting(facts))
+
+    def at_answer(self, facts: Facts) -> Verdict:
+        """The verdict once everything is known."""
+        return decision.decide(self.policy, self.packs, self.line, facts)
+
+    def never_answered(self, facts: Facts) -> Verdict:
+        """The verdict of a call that ended before anybody answered."""
+        return decision.settle_ended(self.policy, self.packs, self.line, self._waiting(facts))
+
+    @staticmethod
+    def _waiting(facts: Facts) -> Facts:
+        consent = PENDING if facts.consent != "none" else facts.consent
+        announce = PENDING if facts.announce in ("ok", "assumed_ok") else facts.announce
+        return replace(facts, announce=announce, consent=consent, proof=False, threat=False)
+
+
+def instants(facts: Facts, start_ns: int, answer_ns: int) -> dict[str, int]:
+    """When each thing happened that a part may begin with, nanoseconds since the epoch.
+
+    A time below 1973 is counted from the start of the call.
+    """
+
+    def at(value: int | None) -> int:
+        if value is None:
+            return answer_ns
+        return value if value > 100_000_000 * 1_000_000_000 else start_ns + value
+
+    return {
+        "onset": start_ns,
+        "notice_end": at(facts.t_notice_end),
+        "consent": at(facts.t_consent),
+        "agent": at(facts.t_agent),
+        "proof": at(facts.t_proof),
+        "threat": answer_ns,
+        "transfer": answer_ns,
+    }

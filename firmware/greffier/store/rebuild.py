@@ -121,7 +121,7 @@ def _text(meta: Mapping[str, Any], key: str) -> str:
 
 def _created(meta: Mapping[str, Any]) -> int:
     text = _text(meta, "created_ns")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 19 else 0
 
 
 def _purposes(value: Any) -> dict[str, tuple[int, int | None]]:

@@ -56,11 +56,13 @@ class Table:
         return False, None if default is REQUIRED else default
 
     def text(self, name: str, default: Any = REQUIRED) -> str:
-        """A string; empty counts as given (a reference left empty is a missing reference)."""
+        """A string; a required one must not be empty."""
         given, value = self._take(name, default)
         if given and not isinstance(value, str):
             self.wrong(name, "must be a text")
             return ""
+        if given and default is REQUIRED and not value.strip():
+            self.wrong(name, "must not be empty")
         return value or ""
 
     def choice(self, name: str, choices: Sequence[str], default: Any = REQUIRED) -> str:

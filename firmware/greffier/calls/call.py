@@ -11,6 +11,7 @@ class Call:
     """Mutable; owned by the register, which alone changes ``number``, ``ended`` and ``closed``."""
 
     __slots__ = (
+        "acked_tags",
         "addresses",
         "answered_ns",
         "answered_tags",
@@ -67,6 +68,8 @@ class Call:
         self.callee_tags: set[str | None] = set()
         self.answered_tags: set[str | None] = set()
         """Of the callee's dialogs that were answered and had no BYE yet (forks have several)."""
+        self.acked_tags: set[str | None] = set()
+        """Of the callee's dialogs that had an ACK."""
         self.invites: set[tuple[str | None, int]] = set()
         """(From tag, CSeq) of the INVITEs seen: what comes again opens nothing again."""
         self.answered_ns: int | None = None

@@ -69,15 +69,20 @@ class Claims:
         return best
 
     def single(self, address: Address) -> Claim | None:
-        """The claim on *address*, if exactly one call that has not ended makes one."""
-        found: Claim | None = None
-        for claim in self._at.get(address, {}).values():
-            if claim.call.ended:
-                continue
-            if found is not None and found.call is not claim.call:
-                return None
-            found = claim
-        return found
+        """The claim on *address*, if exactly one call makes one; a call that has ended counts
+        only where no other does."""
+        claims = self._at.get(address, {}).values()
+        for ended in (False, True):
+            found: Claim | None = None
+            for claim in claims:
+                if claim.call.ended != ended:
+                    continue
+                if found is not None and found.call is not claim.call:
+                    return None
+                found = claim
+            if found is not None:
+                return found
+        return None
 
     def contested(self, call: Call, *addresses: Address) -> bool:
         """Whether another call, one that has not ended, claims one of the addresses."""

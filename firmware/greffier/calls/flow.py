@@ -18,7 +18,8 @@ Pair = tuple[Address, Address]
 SPEECH = frozenset(number for number in STATIC if number <= 18 and number not in {13})
 """Payload types that are audio without any description (RFC 3551 table 4), comfort noise not."""
 
-_NEAR = 16  # sequence numbers between two packets that prove a source, despite some loss
+NEAR = 16
+"""Sequence numbers between two packets that show them to be of one source, despite some loss."""
 _UNPROVEN = 64  # packets held of a source that has proven nothing
 
 
@@ -54,7 +55,7 @@ class Track:
         """Keep a packet; how many bytes more (or, negative, less) are held now."""
         sequence = payload[2] << 8 | payload[3]
         ahead = (sequence - self.sequence) & 0xFFFF
-        if self.sequence >= 0 and 0 < ahead <= _NEAR:
+        if self.sequence >= 0 and 0 < ahead <= NEAR:
             self.proven = True
         if self.sequence < 0 or 0 < ahead < 0x8000:
             self.speech += payload[1] & 0x7F in SPEECH
@@ -88,6 +89,7 @@ class Flow:
         "pair",
         "refused",
         "side",
+        "suspect",
         "tracks",
         "weak",
     )
@@ -99,6 +101,9 @@ class Flow:
         """Who sends."""
         self.weak = False
         """Linked by one of its addresses only."""
+        self.suspect = False
+        """Its call is over and another one is being set up on its addresses: from now on only what
+        continues the numbers of a leg is a late packet."""
         self.refused = False
         """Somebody's video or fax."""
         self.tracks: dict[bytes, Track] = {}
@@ -143,6 +148,11 @@ class Flows:
         for address in pair:
             self._at.setdefault(address, {})[pair] = flow
         return flow
+
+    def loosen(self, flow: Flow, time_ns: int) -> None:
+        """A flow that was linked is nobody's again."""
+        flow.first_ns = flow.last_ns = time_ns
+        self.strange[flow.pair] = flow
 
     def touching(self, address: Address) -> list[Flow]:
         """The flows from and to an address."""

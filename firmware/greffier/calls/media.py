@@ -5,7 +5,7 @@ from collections import Counter
 from greffier.calls.call import Call
 from greffier.calls.claims import Claim, Claims, other_side
 from greffier.calls.events import Side
-from greffier.calls.flow import SPEECH, Flow, Flows, Track
+from greffier.calls.flow import NEAR, SPEECH, Flow, Flows, Track
 from greffier.calls.leg import Leg
 from greffier.calls.limits import Limits
 from greffier.calls.register import Register
@@ -47,8 +47,13 @@ class MediaPath:
         track = flow.tracks.get(key)
         if track is None:
             track = self._track(flow, key, time_ns)
+        if track.leg is not None and flow.suspect and not _continues(track.leg, payload):
+            self._detach(flow)
+            self._flows.loosen(flow, time_ns)
+            track = self._track(flow, key, time_ns)
         if track.leg is not None:
-            flow.hot_key, flow.hot_leg = key, track.leg
+            if not flow.suspect:
+                flow.hot_key, flow.hot_leg = key, track.leg
             self.deliver(track.leg, payload, time_ns)
             return
         self._flows.hold(flow, track, payload, time_ns)
@@ -134,9 +139,11 @@ class MediaPath:
     def _reconsider(self, flow: Flow, call: Call, time_ns: int) -> None:
         """A description touches this flow: is it *call*'s now?"""
         claim = self._claims.exact(*flow.pair)
-        if claim is None or claim.call is not call:
-            return
         owner = flow.call
+        if claim is None or claim.call is not call:
+            if owner is not None and owner is not call and owner.ended:
+                flow.suspect, flow.hot_key, flow.hot_leg = True, b"", None
+            return
         if owner is call:
             flow.weak, flow.side = False, other_side(claim.side)
             return
@@ -174,7 +181,7 @@ class MediaPath:
         flow.tracks, flow.hot_key, flow.hot_leg = kept, b"", None
         if owner is not None:
             del owner.flows[flow.pair]
-        flow.call = None
+        flow.call, flow.suspect = None, False
 
     def _link(self, flow: Flow, claim: Claim, side: Side, *, weak: bool) -> None:
         """The flow is of the claim's call, sent by *side*."""
@@ -256,13 +263,15 @@ class MediaPath:
         limits = self._limits
         age, stopped = time_ns - flow.first_ns, time_ns - flow.last_ns
         if final or age >= limits.weak_ns:
-            if self._link_exactly(flow, even_ended=True):
+            if self._link_exactly(flow):
                 return
             claim = self._by_one_address(flow)
             if claim is not None:
                 receiving = claim.address == flow.pair[1]
                 side = other_side(claim.side) if receiving else claim.side
                 self._link(flow, claim, side, weak=True)
+                return
+            if self._link_exactly(flow, even_ended=True):
                 return
         if final or age >= limits.bare_ns or stopped >= limits.bare_stopped_ns:
             speaks = any(
@@ -301,3 +310,9 @@ class MediaPath:
             if pair[place] == claim.address and active:
                 return None
         return claim
+
+
+def _continues(leg: Leg, payload: bytes) -> bool:
+    """Whether a packet's number is near the highest of the leg."""
+    ahead = ((payload[2] << 8 | payload[3]) - leg.stream.counters.highest) & 0xFFFF
+    return ahead <= NEAR or ahead >= 0x10000 - NEAR

@@ -118,7 +118,7 @@ class Register:
     def answer(self, call: Call, time_ns: int, tag: str | None) -> None:
         """One of the call's dialogs is answered."""
         call.answered_tags.add(tag)
-        if call.ended and call.reason != "bye":
+        if call.ended and (call.reason != "bye" or call.answered_ns is None):
             self.revive(call)
         if call.answered_ns is None:
             call.answered_ns = time_ns

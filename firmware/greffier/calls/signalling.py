@@ -88,13 +88,14 @@ class Signalling:
         elif request.method == "CANCEL":
             if call.answered_ns is None:
                 self._register.end(call, time_ns, "cancelled")
+        elif request.method == "ACK":
+            call.acked_tags.add(_to_tag(request) if tag in call.caller_tags else tag)
         elif request.method == "BYE":
             remote = _to_tag(request) if tag in call.caller_tags else tag
-            early = remote in call.callee_tags and remote not in call.answered_tags
-            if early and call.answered_tags:
-                return  # one branch of a fork is told to go, another one talks
             call.answered_tags.discard(remote)
-            if not call.answered_tags or remote not in call.callee_tags:
+            # One branch of a fork may be told to go while another one talks on. A branch that was
+            # never acknowledged is no conversation: gateways that merge branches leave such.
+            if not call.answered_tags & call.acked_tags or remote not in call.callee_tags:
                 self._register.end(call, time_ns, "bye")
 
     def _invite(self, call: Call, request: Request, tag: str | None) -> None:

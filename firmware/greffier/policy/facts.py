@@ -132,7 +132,7 @@ def _choice(*choices: str) -> _Reader:
     return read
 
 
-def _number(low: float, high: float) -> _Reader:
+def _number(low: float, high: float) -> Callable[[object, ZoneInfo | None], float]:
     def read(value: object, _: ZoneInfo | None) -> float:
         phrase = translate("must be a number from {low} to {high}").format(low=low, high=high)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -150,9 +150,9 @@ def _number(low: float, high: float) -> _Reader:
 
 def _count(value: object, zone: ZoneInfo | None) -> int:
     number = _number(0, 10**9)(value, zone)
-    if number != int(str(number).removesuffix(".0") or 0):
+    if not number.is_integer():
         raise ValueError(translate("must be a whole number"))
-    return int(str(number).removesuffix(".0"))
+    return int(number)
 
 
 def _text(value: object, _: ZoneInfo | None) -> str:

@@ -25,7 +25,7 @@ ffibuilder.set_source(
     "\n".join(f'#include "{room}.h"' for room in ROOMS),
     sources=[f"native/{room}.c" for room in ROOMS + INNER],
     include_dirs=["native"],
-    depends=[f"native/{room}.h" for room in ROOMS + INNER],
+    depends=[f"native/{room}.h" for room in (*ROOMS, *INNER, "ring_fast")],
     libraries=LIBRARIES,
     extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
     py_limited_api=True,

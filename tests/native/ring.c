@@ -1,9 +1,9 @@
-#include "ring.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "check.h"
+#include "ring_fast.h"
 
 static void only_powers_of_two_are_accepted(void)
 {
@@ -103,12 +103,60 @@ static void wiping_zeroes_what_is_stored_too(void)
     greffier_ring_free(ring);
 }
 
+static void the_short_ways_do_the_same(void)
+{
+    uint32_t state = 7;
+    for (int erase = 0; erase < 2; erase++) {
+        greffier_ring *quick = greffier_ring_new(3, 8, erase);
+        greffier_ring *slow = greffier_ring_new(3, 8, erase);
+        greffier_ring_regions all;
+        CHECK_IS(greffier_ring_write_regions(quick, 8, &all), 8);
+        const uint8_t *quick_memory = all.first;
+        CHECK_IS(greffier_ring_write_regions(slow, 8, &all), 8);
+        const uint8_t *slow_memory = all.first;
+        for (int round = 0; round < 20000; round++) {
+            uint8_t in[36], one[36] = {0}, two[36] = {0};
+            memset(in, round, sizeof in);
+            size_t frames = (state = state * 1664525u + 1013904223u) >> 24;
+            frames = frames < 2 ? SIZE_MAX : frames % 12;
+            greffier_ring_regions here, there;
+            switch (state >> 16 & 3) {
+            case 0:
+                if (frames <= 12)
+                    CHECK_IS(greffier_ring_fast_put(quick, in, frames),
+                             greffier_ring_put(slow, in, frames));
+                break;
+            case 1:
+                CHECK_IS(greffier_ring_fast_get(quick, one, frames), greffier_ring_get(slow, two, frames));
+                break;
+            case 2:
+                CHECK_IS(greffier_ring_fast_read_regions(quick, frames, &here),
+                         greffier_ring_read_regions(slow, frames, &there));
+                CHECK_IS(here.first_frames, there.first_frames);
+                CHECK_IS(here.second_frames, there.second_frames);
+                CHECK_IS(here.first - quick_memory, there.first - slow_memory);
+                break;
+            default:
+                CHECK_IS(greffier_ring_fast_read_advance(quick, frames),
+                         greffier_ring_read_advance(slow, frames));
+            }
+            CHECK(memcmp(one, two, sizeof one) == 0);
+            CHECK(memcmp(quick_memory, slow_memory, 24) == 0);
+            CHECK_IS(greffier_ring_stored(quick), greffier_ring_stored(slow));
+            CHECK_IS(greffier_ring_dropped(quick), greffier_ring_dropped(slow));
+        }
+        greffier_ring_free(quick);
+        greffier_ring_free(slow);
+    }
+}
+
 int main(void)
 {
     RUN(only_powers_of_two_are_accepted);
     RUN(every_slot_is_used_and_the_newest_is_dropped);
     RUN(regions_cross_the_end_in_two_pieces);
     RUN(erasing_and_scrubbing_leave_nothing);
+    RUN(the_short_ways_do_the_same);
     RUN(wiping_zeroes_what_is_stored_too);
     return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "check.h"
 #include "record.h"
-#include "ring.h"
+#include "ring_fast.h"
 
 enum { WORDS = 8, SLOTS = 64, BATCH = 5, RECORDS = 20000 };
 
@@ -49,7 +49,8 @@ static void *produce(void *argument)
         } else {
             for (size_t i = 0; i < wanted; i++)
                 fill(batch[i], number + i);
-            stored = greffier_ring_put(ring, batch, wanted);
+            stored = number % 2 ? greffier_ring_put(ring, batch, wanted)
+                                : greffier_ring_fast_put(ring, batch, wanted);
             refused += wanted - stored;
         }
         number += stored;
@@ -69,19 +70,20 @@ static void two_threads_lose_nothing(void)
     for (uint64_t number = 0; number < total;) {
         size_t taken;
         if (number % 2 == 0) {
-            taken = greffier_ring_get(ring, batch, BATCH);
+            taken = number % 4 ? greffier_ring_get(ring, batch, BATCH)
+                               : greffier_ring_fast_get(ring, batch, BATCH);
             for (size_t i = 0; i < taken; i++)
                 expect(batch[i], number + i);
         } else {
             greffier_ring_regions from;
-            taken = greffier_ring_read_regions(ring, BATCH, &from);
+            taken = greffier_ring_fast_read_regions(ring, BATCH, &from);
             for (size_t i = 0; i < taken; i++) {
                 int straight = i < from.first_frames;
                 const uint8_t *base = straight ? from.first : from.second;
                 size_t at = straight ? i : i - from.first_frames;
                 expect((const uint64_t *)(const void *)(base + at * sizeof batch[0]), number + i);
             }
-            CHECK_IS(greffier_ring_read_advance(ring, taken), 0);
+            CHECK_IS(greffier_ring_fast_read_advance(ring, taken), 0);
         }
         number += taken;
         if (taken == 0)

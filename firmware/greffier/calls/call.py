@@ -92,6 +92,11 @@ class Call:
         self.status: int | None = None
 
     @property
+    def described(self) -> bool:
+        """Both sides have said where they receive."""
+        return len({side for _, side in self.addresses}) == 2
+
+    @property
     def active_ns(self) -> int:
         """Its last sign of life."""
         return max(self.signal_ns, self.media_ns)

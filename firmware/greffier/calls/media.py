@@ -292,24 +292,29 @@ class MediaPath:
             self._promote(flow, track)
 
     def _by_one_address(self, flow: Flow) -> Claim | None:
-        """The claim of the only call that names one of the flow's addresses, if that is safe.
-
-        Not safe while that call has other media from or to the same address: then this flow is
-        more likely another call's of which nothing was heard.
-        """
+        """The claim of the only call that names one of the flow's addresses, if that is safe."""
         source, destination = flow.pair
         claims = [self._claims.single(destination), self._claims.single(source)]
-        found = [claim for claim in claims if claim is not None]
-        if not found or any(claim.call is not found[0].call for claim in found):
+        found = [claim for claim in claims if claim and not self._busy(flow, claim)]
+        if len({claim.call for claim in found}) > 1:
+            # Of two calls the one of which a description is missing: to the other one it would
+            # have matched.
+            found = [claim for claim in found if not claim.call.described]
+        if len({claim.call for claim in found}) != 1:
             return None
-        claim = found[0]
-        place = 1 if claim.address == destination else 0
+        return found[0]
+
+    def _busy(self, flow: Flow, claim: Claim) -> bool:
+        """Whether the claim's call has other media from or to that address.
+
+        Then this flow is more likely another call's of which little was heard.
+        """
         for pair in claim.call.flows:
-            other = self._flows.table[pair]
-            active = flow.last_ns - other.latest_ns < self._limits.weak_ns
-            if pair[place] == claim.address and active:
-                return None
-        return claim
+            place = 1 if claim.address == flow.pair[1] else 0
+            latest_ns = self._flows.table[pair].latest_ns
+            if pair[place] == claim.address and flow.last_ns - latest_ns < self._limits.weak_ns:
+                return True
+        return False
 
 
 def _continues(leg: Leg, payload: bytes) -> bool:

@@ -234,12 +234,14 @@ class Register:
 
 
 def _worth(call: Call) -> int:
-    """What is lost by closing a call early."""
+    """What is lost by closing a call early: least where nobody ever replied to its INVITE."""
     if call.ended:
         return 0
     if call.legs:
+        return 4
+    if call.answered_ns is not None:
         return 3
-    return 1 if call.answered_ns is None else 2
+    return 2 if call.callee_tags else 1
 
 
 def _key(pair: Pair) -> Pair:

@@ -48,7 +48,7 @@ class Signalling:
             self._response(call, message, datagram.time_ns)
         if message.cseq.method in _DESCRIBING and message.body:
             self._descriptions(call, message, datagram)
-        if call.waiting and (call.ended or _both_described(call)):
+        if call.waiting and (call.ended or call.described):
             # Whatever it was to be adopted by has been looked for.
             self._register.list(call)
 
@@ -207,8 +207,3 @@ def _addresses(message: Message, source: Address | None) -> list[Address]:
         host = source.host if source else ""
         found += [address for media in session.audio if (address := media_address(media, host))]
     return found
-
-
-def _both_described(call: Call) -> bool:
-    """Whether both sides have said where they receive."""
-    return len({side for _, side in call.addresses}) == 2

@@ -1,6 +1,7 @@
 """Time in one place: three kinds of it, and texts that mean one instant."""
 
 import ast
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -186,8 +187,10 @@ def asks_the_time(path: Path) -> list[str]:
             calls.append("import time")
         if isinstance(node, ast.ImportFrom) and node.module == "time":
             calls.append("from time")
-        if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today"):
-            calls.append(node.attr)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asked = ast.unparse(node.func)
+            if re.fullmatch(r"(datetime\.)?(datetime|date)\.(now|utcnow|today)", asked):
+                calls.append(asked)
     return calls
 
 
@@ -198,3 +201,12 @@ def test_nobody_else_asks_what_time_it_is() -> None:
         if path.name != "clock.py" and (calls := asks_the_time(path))
     }
     assert guilty == {}
+
+
+def test_the_check_sees_who_asks(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text("import time\nfrom time import time\ndate.today()\ndatetime.datetime.now(UTC)")
+    found = ["import time", "from time", "date.today", "datetime.datetime.now"]
+    assert asks_the_time(path) == found
+    path.write_text("rule.today\nclock.now()")
+    assert asks_the_time(path) == []

@@ -39,6 +39,18 @@ def test_write_file_makes_exactly_the_calls_of_its_list(tmp_path: Path) -> None:
     assert system.done == ["open", "write", "fdatasync", "truncate", "rename", "open", "fsync"]
 
 
+def test_many_files_are_written_with_one_sync_a_batch(tmp_path: Path) -> None:
+    system = FaultySystem()
+    (tmp_path / "sub").mkdir()
+    files = {tmp_path / f"{n}": b"%d" % n for n in range(150)} | {tmp_path / "sub" / "x": NEW}
+    Disk(system).write_files(files)
+    assert {path: path.read_bytes() for path in files} == files
+    assert (system.done.count("syncfs"), system.done.count("fdatasync")) == (2, 0)
+    assert system.done.count("fsync") == 3
+    assert len(names(tmp_path)) == 151
+    Disk(system).write_files({})
+
+
 def test_a_link_is_replaced_and_never_written_through(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(OLD)
@@ -331,6 +343,7 @@ def draft(disk: Disk, path: Path) -> None:
 DEEDS: dict[str, tuple[Deed, bytes | None, bytes | None]] = {
     "write_file": (lambda disk, path: disk.write_file(path, NEW), OLD, NEW),
     "write_file, new": (lambda disk, path: disk.write_file(path, NEW), None, NEW),
+    "write_files": (lambda disk, path: disk.write_files({path: NEW}), OLD, NEW),
     "create_file": (lambda disk, path: disk.create_file(path, NEW), None, NEW),
     "draft": (draft, OLD, NEW),
     "truncate_to": (lambda disk, path: disk.truncate_to(path, 3), OLD, OLD[:3]),

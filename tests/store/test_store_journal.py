@@ -91,7 +91,7 @@ def test_an_epoch_is_begun_once(tmp_path: Path) -> None:
     begun(tmp_path).close()
     with pytest.raises(AlreadyThere):
         begun(tmp_path)
-    for name in ("", "../x", "UPPER", "a" * 65, "a/b"):
+    for name in ("", "../x", ".x", "-x", "UPPER", "a" * 65, "a/b"):
         with pytest.raises(ValueError, match="epoch"):
             begun(tmp_path, epoch=name)
 

@@ -149,6 +149,18 @@ def test_old_files_and_the_old_key_together_are_needed_to_open(tmp_path: Path) -
     assert opens_now(tmp_path / "old") == set()
 
 
+def test_an_entry_whose_put_failed_can_be_destroyed(tmp_path: Path) -> None:
+    """Its record may stand in the file although no one was told so."""
+    filled(tmp_path)
+    system = FaultySystem(at=1, calls=frozenset({"fdatasync"}))
+    store = opened(tmp_path, Disk(system))
+    with pytest.raises(StorageFailed):
+        store.put(DAY, [entry(5)])
+    assert entry(5).name in opens_now(tmp_path)
+    assert store.destroy([entry(5).name]).absent == (entry(5).name,)
+    assert opens_now(tmp_path) == {entry(n).name for n in (1, 2, 3, 4)}
+
+
 # --- damage ---
 
 
@@ -430,4 +442,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestAgainstAModel = Model.TestCase
-TestAgainstAModel.settings = settings(deadline=None, max_examples=15, stateful_step_count=15)
+TestAgainstAModel.settings = settings(deadline=None, max_examples=25, stateful_step_count=15)

@@ -5,7 +5,7 @@ state is all old or all new. One thread owns a store.
 """
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -25,7 +25,7 @@ from greffier.store.shred_format import (
     is_day,
     open_record,
     open_root,
-    seal_record,
+    seal_records,
     seal_root,
     walk,
 )
@@ -97,7 +97,7 @@ class ShredStore:
         store = cls(folder, disk, effaceable)
         for copy in store._folders:
             disk.make_dirs(copy)
-        store._write_root(Root(1, {}))
+        store._write_root(Root(1, {}), {})
         store._load()
         return store
 
@@ -187,15 +187,16 @@ class ShredStore:
         """
         self._settle()
         wanted = sorted(set(names))
-        doomed = [name for name in wanted if name in self._where]
+        doomed = {name for name in wanted if name in self._where}
         absent = tuple(name for name in wanted if name not in self._where)
+        days = {self._where[name] for name in doomed}
+        if absent:  # one may stand in a file whose append failed, and would come to light again
+            days |= {day for day, bucket in self._days.items() if not bucket.sound}
         leftovers = 0
-        if doomed:
-            days = sorted({self._where[name] for name in doomed})
-            leftovers = self._commit(
-                {day: self._survivors(self._days[day], day, set(doomed)) for day in days}
-            )
-        return Destroyed(tuple(doomed), absent, leftovers)
+        if days:
+            kept = {day: self._survivors(self._days[day], day, doomed) for day in sorted(days)}
+            leftovers = self._commit(kept)
+        return Destroyed(tuple(sorted(doomed)), absent, leftovers)
 
     # --- reading ---
 
@@ -300,7 +301,8 @@ class ShredStore:
     # --- writing ---
 
     def _append(self, day: str, bucket: _Day, entries: Sequence[Entry]) -> None:
-        data, placed = _records(day, bucket.key, bucket.next_seq, self._size(day, bucket), entries)
+        size = self._size(day, bucket)
+        data, placed = seal_records(day, bucket.key, bucket.next_seq, size, entries, _salts())
         try:
             for appender in bucket.appenders:
                 appender.append(data)
@@ -327,19 +329,19 @@ class ShredStore:
         generation = self._root.generation + 1
         keys = {day: key for day, key in self._root.buckets.items() if day not in changes}
         fresh: dict[str, _Day] = {}
+        files: dict[Path, bytes] = {}
         for day, entries in changes.items():
             if not entries:
                 continue
             key = BucketKey(generation, secrets.token_bytes(32))
-            data, placed = _records(day, key, 0, BUCKET_HEADER, entries)
+            data, placed = seal_records(day, key, 0, BUCKET_HEADER, entries, _salts())
             for folder in self._folders:
-                content = bucket_header(day, generation) + data
-                self._disk.write_file(folder / f"{day}.{generation}", content)
+                files[folder / f"{day}.{generation}"] = bucket_header(day, generation) + data
             keys[day] = key
             fresh[day] = _Day(key)
             for one in placed:
                 fresh[day].add(one)
-        self._write_root(Root(generation, dict(sorted(keys.items()))))
+        self._write_root(Root(generation, keys), files)
         for day in changes:
             if old := self._days.pop(day, None):
                 old.close()
@@ -350,11 +352,13 @@ class ShredStore:
             self._where |= dict.fromkeys(bucket.placed, day)
         return self._sweep()
 
-    def _write_root(self, root: Root) -> None:
+    def _write_root(self, root: Root, files: dict[Path, bytes]) -> None:
+        """Commit *root*, whose new buckets are *files*."""
         effaceable = secrets.token_bytes(32)
         slot = seal_root(root, effaceable, secrets.token_bytes(32))
         for folder in self._folders:
-            self._disk.write_file(folder / f"root.{root.generation % 2}", slot)
+            files[folder / f"root.{root.generation % 2}"] = slot
+        self._disk.write_files(files)
         self._stale = True  # until the replacement answers, the medium alone knows
         self._effaceable.replace(effaceable)
         self._stale = False
@@ -379,22 +383,14 @@ class ShredStore:
         return 0
 
 
-def _records(
-    day: str, key: BucketKey, seq: int, offset: int, entries: Sequence[Entry]
-) -> tuple[bytes, list[Placed]]:
-    """The record bytes of *entries* from *seq* on, and where each will lie from *offset* on."""
-    data = bytearray()
-    placed: list[Placed] = []
-    for number, entry in enumerate(entries, seq):
-        raw = seal_record(day, key, number, entry, secrets.token_bytes(16))
-        placed.append(Placed(entry, number, offset + len(data), len(raw)))
-        data += raw
-    return bytes(data), placed
-
-
 def _content(path: Path) -> bytes:
     """The file's bytes; none where it cannot be read (the other copy then counts)."""
     try:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _salts() -> Iterator[bytes]:
+    while True:
+        yield secrets.token_bytes(16)

@@ -6,7 +6,7 @@ Whoever seals hands in the random salt, so the same call gives the same bytes.
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, cast
@@ -242,6 +242,24 @@ class Placed:
     seq: int
     offset: int
     length: int
+
+
+def seal_records(
+    day: str,
+    bucket: BucketKey,
+    seq: int,
+    offset: int,
+    entries: Iterable[Entry],
+    salts: Iterator[bytes],
+) -> tuple[bytes, list[Placed]]:
+    """The records of *entries* from *seq* on, and where each will lie from *offset* on."""
+    data = bytearray()
+    placed: list[Placed] = []
+    for number, entry in enumerate(entries, seq):
+        raw = seal_record(day, bucket, number, entry, next(salts))
+        placed.append(Placed(entry, number, offset + len(data), len(raw)))
+        data += raw
+    return bytes(data), placed
 
 
 @dataclass(frozen=True, slots=True)

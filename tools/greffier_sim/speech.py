@@ -44,6 +44,16 @@ def to_alaw(samples: NDArray[np.int16]) -> bytes:
     return bytes(((exponent << 4 | mantissa) ^ sign).astype(np.uint8))
 
 
+def from_alaw(octets: bytes) -> NDArray[np.int16]:
+    """The 16-bit samples that ITU-T G.711 A-law *octets* stand for."""
+    code = np.frombuffer(octets, np.uint8).astype(np.int32) ^ 0x55
+    exponent, mantissa = code >> 4 & 7, code & 15
+    value = np.where(
+        exponent > 0, (mantissa * 16 + 264) << np.maximum(exponent - 1, 0), mantissa * 16 + 8
+    )
+    return np.where(code & 0x80, value, -value).astype(np.int16)
+
+
 def write_phrase(path: Path, number: int) -> bytes:
     """Write sentence *number* (modulo the list) as raw A-law whole 20 ms packets; return it."""
     octets = to_alaw(speak(SENTENCES[number % len(SENTENCES)]))

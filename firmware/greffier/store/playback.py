@@ -154,7 +154,8 @@ def _leg_sound(parts: Sequence[OpenedPart], number: int, first: float) -> LegSou
         if not leg.packets:
             continue
         low = min(packet.position for packet in leg.packets)
-        silent = [(one.start, one.end) for one in (*leg.masks, *leg.gaps)]
+        silent = [(mask.start, mask.end) for mask in leg.masks]
+        silent += [(gap.start, gap.end) for gap in leg.gaps]
         try:
             heard = audio.decode(leg.stored, leg.packets, silent=silent, start=low).samples
         except BadAudio as error:

@@ -132,6 +132,22 @@ def test_bare_rtp_that_turns_out_to_be_a_dialog_stays_one_call() -> None:
     assert [leg.side for leg in found.ended.legs] == ["caller", "callee"]
 
 
+@pytest.mark.parametrize("half", ["request", "response"])
+def test_half_a_mirror_is_enough_to_name_bare_rtp(half: str) -> None:
+    plan = replace(PLAN, talk_ms=30_000)
+    at = plan.answer_ns + 20 * SECOND
+    signals = [
+        request(plan, at, "INVITE", 2, body=offer(plan, "caller")),
+        response(plan, at + MS, 200, "2 INVITE", body=offer(plan, "callee")),
+    ]
+    one = signals[:1] if half == "request" else signals[1:]
+    (found,) = hear(in_order([*both(plan), *one, *closing(plan)]))[0].calls
+    assert found.call_id == plan.call_id
+    assert found.ended is not None
+    assert (found.ended.reason, found.packets) == ("bye", 3_000)
+    assert [leg.side for leg in found.ended.legs] == ["caller", "callee"]
+
+
 def test_a_call_that_only_shares_an_address_with_bare_rtp_is_another_call() -> None:
     bare = replace(PLAN, talk_ms=30_000)
     other = replace(
@@ -300,6 +316,22 @@ def test_a_clock_that_jumps_back_loses_no_packet() -> None:
     back = [d._replace(time_ns=d.time_ns - 3_600 * SECOND) for d in every[40:]]
     (found,) = hear([*every[:40], *back])[0].calls
     assert found.packets == 100
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_media() -> None:
+    plan = replace(PLAN, talk_ms=60_000)
+    every = call(plan)[:-2]
+    back = [d._replace(time_ns=d.time_ns - 3_600 * SECOND) for d in every[40:]]
+    heard, _ = hear([*every[:40], *back], finish=False)
+    assert [len(leg.packets) > 2_900 for leg in heard.calls[0].legs] == [True, True]
+
+
+def test_one_wrong_time_ends_no_call() -> None:
+    every = call(PLAN)
+    every[40] = every[40]._replace(time_ns=every[40].time_ns + 86_400 * SECOND)
+    (found,) = hear(every)[0].calls
+    assert found.ended is not None
+    assert (found.ended.reason, found.packets) == ("bye", 100)
 
 
 def test_traffic_that_looks_like_rtp_is_bounded_and_hides_no_call() -> None:

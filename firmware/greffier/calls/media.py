@@ -97,6 +97,9 @@ class MediaPath:
 
     def look(self, time_ns: int) -> None:
         """Decide what is old enough to be decided."""
+        for call in self._register.joined():
+            if time_ns - call.signal_ns >= self._limits.weak_ns:
+                self._adopt_by_one_side(call)
         for flow in tuple(self._flows.loose.values()):
             self._decide(flow, time_ns, final=False)
         strange = self._flows.strange
@@ -108,6 +111,8 @@ class MediaPath:
 
     def finish(self, time_ns: int) -> None:
         """The capture is over: decide everything."""
+        for call in self._register.joined():
+            self._adopt_by_one_side(call)
         for flow in tuple(self._flows.loose.values()):
             self._decide(flow, time_ns, final=True)
         for table in (self._flows.strange, self._flows.loose):
@@ -169,6 +174,27 @@ class MediaPath:
                     self._register.adopt(call, flow.call)
                     return
 
+    def _adopt_by_one_side(self, call: Call) -> None:
+        """Only one side of a dialog is heard (half a mirror): its address has to be enough."""
+        bare = {
+            flow.call
+            for address, _ in call.addresses
+            if (claim := self._claims.single(address)) and claim.call is call
+            for flow in self._flows.touching(address)
+            if flow.call is not None and flow.call.call_id is None
+        }
+        if len(bare) != 1 or call.described:
+            return
+        self._register.adopt(call, bare.pop())
+        for pair in call.flows:
+            flow = self._flows.table[pair]
+            flow.weak = True
+            for place, side_of in ((1, other_side), (0, _same)):
+                claim = self._claims.single(pair[place])
+                if claim and claim.call is call:
+                    flow.side = side_of(claim.side)
+            self._describe(flow, call.signal_ns)
+
     def _detach(self, flow: Flow) -> None:
         """The flow's call has no more of it; its legs stay, ended."""
         owner = flow.call
@@ -212,7 +238,7 @@ class MediaPath:
             self._ignored["limit"] += track.dropped + len(self._flows.release(track))
             track.dropped = 0
             return
-        self._register.list(call)
+        self._register.enlist(call)
         first_ns = track.held[0][0]
         leg = track.leg = Leg(call.number, len(call.legs), flow.pair, track.ssrc, first_ns)
         call.legs.append(leg)
@@ -315,6 +341,11 @@ class MediaPath:
             if pair[place] == claim.address and flow.last_ns - latest_ns < self._limits.weak_ns:
                 return True
         return False
+
+
+def _same(side: Side) -> Side:
+    """The side itself: who claims the source is who sends."""
+    return side
 
 
 def _continues(leg: Leg, payload: bytes) -> bool:

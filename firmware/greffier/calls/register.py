@@ -49,7 +49,7 @@ class Register:
         if call is None:
             self._make_room()
             call = self._bare[key] = Call(None, time_ns)
-            self.list(call)
+            self.enlist(call)
         return call
 
     def bare_at(self, pair: Pair) -> Call | None:
@@ -68,7 +68,7 @@ class Register:
             call.invites.add((tag, number))
         return True
 
-    def list(self, call: Call) -> None:
+    def enlist(self, call: Call) -> None:
         """Say that there is this call, once."""
         if call.listed:
             return
@@ -148,7 +148,7 @@ class Register:
             if len(self._past) > self._limits.remembered:
                 self._past.popitem(last=False)
         if call.invited:
-            self.list(call)
+            self.enlist(call)
         if call.listed:
             for leg in call.legs:
                 leg.hand_on(self.out, everything=True)
@@ -178,6 +178,16 @@ class Register:
                 reason = self._overdue(call, time_ns - call.active_ns)
                 if reason:
                     self.give_up(call, reason)
+
+    def joined(self) -> list[Call]:
+        """Calls that were joined late and are not listed yet."""
+        return [call for call in self.by_id.values() if call.joined_late and not call.listed]
+
+    def set_back(self, time_ns: int) -> None:
+        """The clock was set back: what the legs have ready is due now, not when it is late."""
+        for call in (*self.by_id.values(), *self._bare.values()):
+            for leg in call.legs:
+                leg.due_ns = min(leg.due_ns, time_ns)
 
     def finish(self) -> None:
         """The capture is over: close every call."""

@@ -50,7 +50,7 @@ class Signalling:
             self._descriptions(call, message, datagram)
         if call.waiting and (call.ended or call.described):
             # Whatever it was to be adopted by has been looked for.
-            self._register.list(call)
+            self._register.enlist(call)
 
     def _call_of(self, message: Message, datagram: Datagram) -> Call | None:
         """The call of a message, opened if this message may open one."""
@@ -117,7 +117,7 @@ class Signalling:
         if self._media.touches_bare(offered):
             call.waiting = True
         else:
-            self._register.list(call)
+            self._register.enlist(call)
 
     def _response(self, call: Call, response: Response, time_ns: int) -> None:
         """What a response does."""

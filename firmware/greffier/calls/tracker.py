@@ -14,13 +14,19 @@ from greffier.capture.datagram import Datagram
 from greffier.sip.message import is_sip
 
 _LOOK_NS = SECOND // 4
+_STEP_NS = 600 * SECOND
+"""Time that passes at once only if the next datagrams agree: one wrong time ends no call."""
+_BACK_NS = 2 * SECOND
+"""Disorder of a capture; what is older is a clock that was set back, if the next ones agree."""
+_AGREE = 8
 
 
 class Tracker:
     """Follows every call of one trunk or capture. Not for use by two threads.
 
-    Time is the capture time of the datagrams; where it jumps back, it stands still. Memory is
-    bounded by :class:`~greffier.calls.limits.Limits`. Nothing in a datagram makes it raise.
+    Time is the capture time of the datagrams. A clock that is set back delays what is to end by
+    time, and nothing else. Memory is bounded by :class:`~greffier.calls.limits.Limits`. Nothing in
+    a datagram makes it raise.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -33,7 +39,9 @@ class Tracker:
         """RTCP datagrams: neither a leg's nor ignored."""
         self._batch_ns = limits.batch_ns
         self._now_ns = 0
+        self._oldest_ns = 0
         self._next_look_ns = 0
+        self._disagreeing = 0
         claims = Claims(limits.claims)
         self._flows = Flows(limits, self.ignored)
         self._table = self._flows.table
@@ -44,7 +52,7 @@ class Tracker:
     def feed(self, datagram: Datagram) -> list[Event]:
         """What a datagram, and the time that has passed, bring about."""
         time_ns, source, destination, payload, transport = datagram
-        if time_ns >= self._next_look_ns:
+        if not self._oldest_ns <= time_ns < self._next_look_ns:
             self._look(time_ns)
         if len(payload) >= 12 and payload[0] & 0xC0 == 0x80 and transport == "udp":
             second = payload[1]
@@ -70,6 +78,13 @@ class Tracker:
             self.ignored["other"] += 1
         return self._take()
 
+    def advance(self, time_ns: int) -> list[Event]:
+        """Let time pass without a datagram: for a live tap, on which nothing may be heard."""
+        if time_ns > self._now_ns:
+            self._disagreeing = _AGREE
+            self._look(time_ns)
+        return self._take()
+
     def finish(self, time_ns: int = 0) -> list[Event]:
         """The capture is over: everything that is still open ends, at its last sign of life."""
         self._now_ns = max(self._now_ns, time_ns)
@@ -83,7 +98,15 @@ class Tracker:
 
     def _look(self, time_ns: int) -> None:
         """Let time pass."""
+        if self._now_ns and not -_BACK_NS < time_ns - self._now_ns < _STEP_NS:
+            self._disagreeing += 1
+            if self._disagreeing < _AGREE:
+                return
+            if time_ns < self._now_ns:
+                self._register.set_back(time_ns)
+        self._disagreeing = 0
         self._now_ns = time_ns
+        self._oldest_ns = time_ns - _BACK_NS
         self._next_look_ns = time_ns + _LOOK_NS
         self._media.look(time_ns)
         self._register.look(time_ns)

@@ -249,6 +249,62 @@ StreamsInLockstep.TestCase.settings = settings(
 TestStreamsInLockstep = StreamsInLockstep.TestCase
 
 
+def given_all(*numbers_and_timestamps: tuple[int, int]) -> tuple[list[str], Lockstep]:
+    """What became of empty packets with these numbers and timestamps."""
+    both = Lockstep()
+    statuses = [both.give(packet(*pair, b"")).name for pair in numbers_and_timestamps]
+    both.compare()
+    return statuses, both
+
+
+@pytest.mark.parametrize(
+    ("step", "timestamp", "status"),
+    [
+        (1, 1160, "NEWEST"),
+        (2999, 0, "NEWEST"),
+        (3000, 0, "PROBATION"),
+        (32767, 0, "PROBATION"),
+        (-32768, 0, "PROBATION"),
+        (0, 1000, "DUPLICATE"),
+        (0, 1001, "PROBATION"),
+        (-1, 0, "REORDERED"),
+        (-31, 0, "REORDERED"),
+        (-32, 0, "LATE"),
+        (-100, 0, "LATE"),
+        (-101, 0, "PROBATION"),
+        (-4096, 1000, "PROBATION"),  # its place in memory is that of the highest number
+    ],
+)
+def test_each_rule_of_numbers_holds_at_its_edge(step: int, timestamp: int, status: str) -> None:
+    statuses, _ = given_all((5000, 1000), (5000 + step, timestamp))
+    assert statuses[1] == status
+
+
+@pytest.mark.parametrize(
+    ("back", "status"), [(4094, "DUPLICATE"), (4095, "LATE"), (4096, "PROBATION")]
+)
+def test_memory_of_numbers_ends_where_it_says(back: int, status: str) -> None:
+    numbers = [0, 2, 2 + 2047, 2 + 4094, 1 + 4095]
+    statuses, _ = given_all(*((number, number) for number in [*numbers, 4096 - back]))
+    assert statuses[-1] == status
+
+
+def test_a_jump_under_another_timestamp_is_another_jump() -> None:
+    statuses, both = given_all((1, 1), (40000, 7), (40000, 8), (40000, 8), (40001, 168))
+    assert statuses[1:] == ["PROBATION"] * 3 + ["RESTARTED"]
+    counters = both.real.counters
+    assert (counters.strays, counters.duplicates, counters.packets) == (1, 1, 4)
+
+
+def test_a_long_press_is_one_key_in_either_order() -> None:
+    for stamps in [(0, 65535, 131070), (131070, 65535, 0)]:
+        both = Lockstep()
+        for number, stamp in enumerate(stamps):
+            both.give(packet(number, stamp, bytes([1, 10, 255, 255]), payload_type=101))
+        both.compare()
+        assert both.real.counters.keys == 1
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_long_bad_line_is_counted_as_the_reference_counts_it(seed: int) -> None:
     rng = random.Random(seed)

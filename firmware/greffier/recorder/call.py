@@ -19,15 +19,18 @@ from greffier.encode.stored import Kind
 from greffier.encode.timeline import OtherRate, Placed, Timeline
 from greffier.errors import NotDecodable
 from greffier.policy.facts import Facts
-from greffier.policy.purposes import MANDATORY
 from greffier.policy.verdict import Verdict
+from greffier.recorder import plans
 from greffier.recorder.archive import Archive
 from greffier.recorder.outcome import LOSSES, Heard, Span
+from greffier.recorder.plans import Plan
 from greffier.recorder.rules import Rules, instants, number_of
-from greffier.recorder.tape import PartPlan, Tape
+from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample
 from greffier.sip.sdp import Codec as Described
 
 _SECOND = 1_000_000_000
+_Dated = tuple[int, Item]
+"""What a packet added to the sample line, and when the packet arrived."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class _Track:
     number: int
     timeline: Timeline
     table: dict[str, Any]
+    codec: Codec
+    payload_type: int
     kept: list[int] = field(default_factory=list)  # first and last kept position
     masked: list[int] = field(default_factory=list)
 
@@ -68,7 +73,7 @@ class Call:
         self.verdict = Verdict()
         self.recording: bytes | None = None
         self.frames = Frames()
-        self._plans: list[tuple[int, dict[str, tuple[int, int]], bool]] = []
+        self._plans: list[Plan] = []  # the first of them have their tapes
         self._tapes: list[Tape] = []
         self._previous: str | None = None
         self._legs: dict[int, LegAdded | LegChanged] = {}
@@ -87,15 +92,16 @@ class Call:
         full = self._rules.at_answer(facts)
         if full.mandatory:
             self.verdict = full
-            self._plan(self.start_ns)
+            when = instants(facts, self.start_ns, self.start_ns)
+            self._plans += plans.at_onset(full, when)
         return self.verdict
 
     def decide_at_answer(self, time_ns: int) -> Verdict:
         """The verdict when everything is known; what is voluntary may begin."""
         self.answer_ns = time_ns
         self.verdict = self._rules.at_answer(self.facts)
-        self._plans = []
-        self._plan(time_ns)
+        when = instants(self.facts, self.start_ns, time_ns)
+        self._plans += plans.at_answer(self.verdict, when)
         return self.verdict
 
     def decide_at_end(self) -> Verdict:
@@ -103,23 +109,6 @@ class Call:
         if self.answer_ns is None and not self.verdict.mandatory:
             self.verdict = self._rules.never_answered(self.facts)
         return self.verdict
-
-    def _plan(self, answer_ns: int) -> None:
-        """Which parts the verdict wants, and from when; purposes that begin alike share one."""
-        if self.verdict.record in ("none", "provisional_deleted") or self.verdict.waiting:
-            return
-        when = instants(self.facts, self.start_ns, answer_ns)
-        groups: dict[tuple[str, ...], dict[str, tuple[int, int]]] = {}
-        for purpose, days in self.verdict.purposes.items():
-            begin = tuple(self.verdict.begins.get(purpose, ("onset",)))
-            groups.setdefault(begin, {})[purpose] = days
-        for begin, purposes in groups.items():
-            duty = any(purpose in MANDATORY for purpose in purposes)
-            self._plans.append((max(when[name] for name in begin), purposes, duty))
-
-    @property
-    def _wanted(self) -> bool:
-        return bool(self._plans)
 
     # --- events ---
 
@@ -150,7 +139,7 @@ class Call:
             max([*self._media, packets[-1].arrival_ns]),
         ]
         leg = self._legs[event.leg]
-        if not self._wanted:
+        if not self._plans:
             self.frames.not_recorded += len(packets)
             return
         if leg.encrypted:
@@ -158,7 +147,7 @@ class Call:
             self.frames.not_recorded += len(packets)
             return
         ssrc = int(self._tables[event.leg]["ssrc"], 16)
-        items: dict[tuple[int, int], list[Item]] = {}
+        items: dict[tuple[int, int], list[_Dated]] = {}
         for packet in packets:
             codec = codec_of(event.codecs.get(packet.payload_type), packet.payload_type)
             self._place(event.leg, packet, codec, ssrc, items)
@@ -171,7 +160,7 @@ class Call:
         packet: Packet,
         codec: Codec | None,
         ssrc: int,
-        items: dict[tuple[int, int], list[Item]],
+        items: dict[tuple[int, int], list[_Dated]],
     ) -> None:
         if codec is None or codec.purpose in ("noise", "event"):
             self.frames.silent += 1 if codec else 0
@@ -180,8 +169,10 @@ class Call:
             self._unusable.add(leg)
             self.frames.not_recorded += 1
             return
-        key = self._track_of(leg, codec)
+        key = self._track_of(leg, codec, packet.payload_type)
         if key is None:
+            if codec is not None and codec.decodable:
+                self.frames.not_recorded += 1
             return
         track = self._tracks[key]
         try:
@@ -191,17 +182,25 @@ class Call:
         for item in placed:
             if isinstance(item, Gap) and item.cause in LOSSES:
                 self._lose(track, item)
-        items.setdefault(key, []).extend(placed)
+        items.setdefault(key, []).extend((packet.arrival_ns, item) for item in placed)
 
-    def _track_of(self, leg: int, codec: Codec | None) -> tuple[int, int] | None:
-        """The track for *codec* of *leg*; a codec of another rate has a track of its own."""
+    def _track_of(self, leg: int, codec: Codec | None, payload_type: int) -> tuple[int, int] | None:
+        """The track for *codec* of *leg*; a codec of another rate has a track of its own.
+
+        None where there is none: nothing was heard of the leg yet, or a part holds no more legs.
+        """
         mine = [key for key in self._tracks if key[0] == leg]
         if codec is None or not codec.decodable:
             return mine[-1] if mine else None
         key = (leg, codec.rate)
         if key not in self._tracks:
+            if len(self._tracks) > LARGEST_LEG:
+                self._unusable.add(leg)
+                return None
             timeline = Timeline(self.start_ns, codec.rate)
-            self._tracks[key] = _Track(len(self._tracks), timeline, self._tables[leg])
+            self._tracks[key] = _Track(
+                len(self._tracks), timeline, self._tables[leg], codec, payload_type
+            )
         return key
 
     def _lose(self, track: _Track, gap: Gap) -> None:
@@ -210,31 +209,44 @@ class Call:
             low, high = (self.start_ns + at * _SECOND // rate for at in (gap.start, gap.end))
             self._lost.append(Span(low, high, gap.packets))
 
-    def _store(self, track: _Track, items: Sequence[Item]) -> None:
-        placed = [item for item in items if isinstance(item, Placed)]
+    def _store(self, track: _Track, dated: Sequence[_Dated]) -> None:
+        placed = [(at, item) for at, item in dated if isinstance(item, Placed)]
         if self._muted(track):
-            self._mask(track, placed)
+            self._mask(track, [item for _, item in placed])
             return
         if placed and len(self._tapes) < len(self._plans):
-            self._begin_tapes()
-        rate = track.timeline.rate
-        earliest = min(start for start, _, _ in self._plans)
-        first = (earliest - self.start_ns) * rate // _SECOND
+            self._begin_tapes(max(at for at, _ in placed))
+        oldest = min(at for at, _ in dated) if dated else 0
         for tape in self._tapes:
+            begin = tape.plan.start_ns
+            # A packet that arrived before the part's first instant was spoken before it.
+            items = [
+                item
+                for at, item in dated
+                if oldest >= begin or at >= begin or isinstance(item, Gap)
+            ]
             try:
                 tape.take(track.number, track.table, items)
             except NotDecodable:
                 self._unusable.add(track.number)
                 self.frames.not_recorded += len(placed)
                 return
-        for item in placed:
-            if item.position + item.samples > first:
-                self.frames.recorded += 1
-                begin = max(item.position, first)
-                kept = [begin, item.position + item.samples]
-                track.kept = [min([*track.kept, *kept]), max([*track.kept, *kept])]
-            else:
-                self.frames.not_recorded += 1
+        self._count(track, placed)
+
+    def _count(self, track: _Track, placed: Sequence[tuple[int, Placed]]) -> None:
+        """Note which of *placed* a part has taken."""
+        if not self._tapes:
+            self.frames.not_recorded += len(placed)
+            return
+        begin = min(tape.plan.start_ns for tape in self._tapes)
+        first = first_sample(begin, self.start_ns, track.timeline.rate)
+        taken = [one for at, one in placed if at >= begin and one.position + one.samples > first]
+        self.frames.recorded += len(taken)
+        self.frames.not_recorded += len(placed) - len(taken)
+        if taken:
+            low = min(max(one.position, first) for one in taken)
+            high = max(one.position + one.samples for one in taken)
+            track.kept = [min([*track.kept, low]), max([*track.kept, high])]
 
     def _muted(self, track: _Track) -> bool:
         """Whether card data may be spoken or keyed on this track: it is never written then."""
@@ -251,23 +263,27 @@ class Call:
             span = [item.position, item.position + item.samples]
             track.masked = [min([*track.masked, *span]), max([*track.masked, *span])]
 
-    def _begin_tapes(self) -> None:
-        if self.recording is None:
-            self.recording = secrets.token_bytes(16)
+    def _begin_tapes(self, now_ns: int) -> None:
+        """Begin the parts whose first instant has come. They stand in order of it."""
         kind = cast("Kind", self._rules.policy.codec(self._rules.line))
-        for start_ns, purposes, duty in self._plans[len(self._tapes) :]:
+        for planned in self._plans[len(self._tapes) :]:
+            if planned.start_ns > now_ns:
+                return
+            if self.recording is None:
+                self.recording = secrets.token_bytes(16)
             plan = PartPlan(
                 device=self._archive.data.identity.device,
                 line=self._rules.line,
+                uid=self.uid,
                 epoch=self._epoch,
                 recording=self.recording,
                 number=len(self._tapes),
                 previous=self._previous,
-                purposes=purposes,
+                purposes=planned.purposes,
                 kind=kind,
                 origin_ns=self.start_ns,
-                start_ns=start_ns,
-                in_file=duty,
+                start_ns=planned.start_ns,
+                in_file=planned.duty,
                 deletion=self._archive.shred.class_name,
             )
             tape = Tape(plan, self._archive.recipients, self.about())
@@ -282,11 +298,19 @@ class Call:
         for track in self._tracks.values():
             rest: list[Item] = list(track.timeline.finish())
             for tape in self._tapes:
-                tape.take(track.number, track.table, rest)
                 if track.masked:
-                    tape.mask(track.number, track.masked[0], track.masked[1], "card")
+                    self._tell_mask(tape, track)
+                tape.take(track.number, track.table, rest)
         for tape in self._tapes:
             tape.finish(reason)
+
+    def _tell_mask(self, tape: Tape, track: _Track) -> None:
+        try:
+            tape.know(track.number, track.table, track.codec, track.payload_type)
+        except NotDecodable:  # then none of it would have been stored, card or not
+            self._unusable.add(track.number)
+            return
+        tape.mask(track.number, track.masked[0], track.masked[1], "card")
 
     def about(self) -> dict[str, Any]:
         """What may only be said under a key: numbers, names, Call-ID."""

@@ -5,7 +5,7 @@ stops the export, unless its key was destroyed on purpose.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from greffier.audit import verify
 from greffier.encode.export import LegSound
 from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
 from greffier.recorder.archive import Archive
+from greffier.recorder.recovery import TORN
 from greffier.seal.envelope import What
 from greffier.seal.keys import PrivateKey
 from greffier.store import playback
@@ -22,12 +23,16 @@ from greffier.store.shred_format import Name
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A part as the log knows it: its length and SHA-256, or None where it was never sealed."""
+    """A part as the log knows it: its length and SHA-256, or None where it was never sealed.
+
+    *torn*: its recording was cut short, and it was recovered without an end.
+    """
 
     part: str
     number: int
-    size: int | None
-    digest: str
+    size: int | None = None
+    digest: str = ""
+    torn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,15 @@ def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Know
     for entry in verify.entries(archive.data.path):
         data = entry.data
         if entry.ev == "part.opened" and data["recording"] == recording:
-            known[data["part"]] = Known(data["part"], data["number"], None, "")
+            known[data["part"]] = Known(data["part"], data["number"])
             purposes[data["part"]] = list(data.get("purposes", []))
         elif entry.ev in ("part.sealed", "part.recovered") and data["part"] in known:
-            number = known[data["part"]].number
-            known[data["part"]] = Known(data["part"], number, data["bytes"], data["sha256"])
+            known[data["part"]] = replace(
+                known[data["part"]],
+                size=data["bytes"],
+                digest=data["sha256"],
+                torn=data.get("end") == TORN,
+            )
         elif entry.ev == "key.shredded":
             shredded |= set(data.get("parts", ()))
     if known and shredded >= known.keys():
@@ -62,7 +71,9 @@ def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Know
     wanted = [
         one
         for one in known.values()
-        if one.part not in shredded and (purpose is None or purpose in purposes[one.part])
+        if one.size != 0  # cut before it held anything
+        and one.part not in shredded
+        and (purpose is None or purpose in purposes[one.part])
     ]
     if not wanted:
         raise NotFound(what=f"recording {recording}")
@@ -81,7 +92,7 @@ def open_parts(archive: Archive, known: Sequence[Known], private: PrivateKey) ->
             block = archive.shred.get(Name(What.PART, bytes.fromhex(one.part))).block
         except NotFound:
             block = None
-        part = playback.open_part(path, block, private)
+        part = playback.open_part(path, block, private, unfinished=one.torn)
         if part.header.part_id.hex() != one.part:
             raise IntegrityError(what=name, reason="it is another part")
         digest = archive.vault.digest(one.part)

@@ -16,6 +16,9 @@ from greffier.store import journal
 from greffier.store.rebuild import rebuild
 from greffier.store.vault import StoredPart
 
+TORN = "torn"
+"""The end of a part that was cut: its whole frames count, there is no FINAL."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -84,7 +87,7 @@ def _recover_part(archive: Archive, stored: StoredPart) -> bool:
             "bytes": digest.size,
             "sha256": digest.sha256,
             "frames": scan.frames,
-            "end": "complete" if scan.state is State.COMPLETE else "torn",
+            "end": "complete" if scan.state is State.COMPLETE else TORN,
         },
     )
     return True

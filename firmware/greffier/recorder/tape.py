@@ -13,17 +13,26 @@ from typing import Any
 from greffier.clock import day_of
 from greffier.encode import Coded
 from greffier.encode import Gap as Missing
+from greffier.encode.codecs import Codec
 from greffier.encode.leg import Item, LegEncoder
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
 from greffier.errors import StorageFailed
 from greffier.seal import envelope
 from greffier.seal.envelope import What
-from greffier.seal.frames import Audio, Content, Gap, Mask, Meta, Packet
+from greffier.seal.frames import NO_LEG, Audio, Content, Gap, Mask, Meta, Packet
 from greffier.seal.header import wipe
 from greffier.seal.keys import PublicKey, Role
 from greffier.seal.part import PartWriter, new_content_key
 from greffier.store.vault import Closed, OpenPart, Vault
+
+LARGEST_LEG = NO_LEG - 1
+"""The highest number of a leg in a part."""
+
+
+def first_sample(instant_ns: int, origin_ns: int, rate: int) -> int:
+    """The first sample of the line from *origin_ns* that lies wholly at or after *instant_ns*."""
+    return -((origin_ns - instant_ns) * rate // 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class PartPlan:
 
     device: str
     line: str
+    uid: str
     epoch: str
     recording: bytes
     number: int
@@ -120,6 +130,7 @@ class Tape:
             "part": self.part.hex(),
             "recording": self.recording.hex(),
             "number": self.plan.number,
+            "uid": self.plan.uid,
             "line": self.plan.line,
             "purposes": sorted(self.plan.purposes),
             "class": self.plan.deletion,
@@ -145,20 +156,32 @@ class Tape:
         first = next((item for item in items if isinstance(item, Placed)), None)
         if first is None:
             return None
-        rate = first.codec.rate
-        start = (self.plan.start_ns - self.plan.origin_ns) * rate // 1_000_000_000
-        encoder = LegEncoder(self.plan.kind, first.codec, first.payload_type, start_at=start)
-        track = _Track(encoder, dict(table), [], {})
-        self._tracks[leg] = track
+        return self._new_track(leg, table, first.codec, first.payload_type)
+
+    def _new_track(
+        self, leg: int, table: Mapping[str, Any], codec: Codec, payload_type: int
+    ) -> _Track:
+        start = first_sample(self.plan.start_ns, self.plan.origin_ns, codec.rate)
+        encoder = LegEncoder(self.plan.kind, codec, payload_type, start_at=start)
+        track = self._tracks[leg] = _Track(encoder, dict(table), [], {})
         self._tell_legs()
         return track
 
+    def know(self, leg: int, table: Mapping[str, Any], codec: Codec, payload_type: int) -> None:
+        """List *leg* though nothing of it may be kept. Raises NotDecodable as :meth:`take`."""
+        if leg not in self._tracks:
+            self._new_track(leg, table, codec, payload_type)
+
     def mask(self, leg: int, start: int, end: int, reason: str) -> None:
         """Say that samples [start, end) of *leg* were left out on purpose."""
-        self._put(Mask(start, end, reason), leg)
+        rate = self._tracks[leg].encoder.stored.rate
+        start = max(start, first_sample(self.plan.start_ns, self.plan.origin_ns, rate))
+        if start < end:
+            self._put(Mask(start, end, reason), leg)
 
     def flush(self) -> None:
         """Seal what waits, though its second is not full (a tick is due)."""
+        self._tell_legs()  # a payload type may be new: without it a torn part could not be read
         for leg, track in self._tracks.items():
             self._seal_audio(leg, track)
 

@@ -65,10 +65,13 @@ def content_key(header: Header, block: bytes | None, private: PrivateKey) -> byt
     raise KeyDoesNotOpen(what=name)
 
 
-def open_part(path: Path, block: bytes | None, private: PrivateKey) -> OpenedPart:
+def open_part(
+    path: Path, block: bytes | None, private: PrivateKey, *, unfinished: bool = False
+) -> OpenedPart:
     """Verify and open the part in the file *path*, all of it.
 
-    Raises KeyDoesNotOpen, IntegrityError.
+    A part without FINAL, as a power cut leaves it, is refused unless *unfinished*: then its whole
+    frames count. Raises KeyDoesNotOpen, IntegrityError.
     """
     name = f"part {path.stem}"
     try:
@@ -76,8 +79,9 @@ def open_part(path: Path, block: bytes | None, private: PrivateKey) -> OpenedPar
             reader = Reader(file)
             opened = reader.open(content_key(reader.header, block, private))
             try:
-                outline = opened.verify()
-                contents = [(frame.leg, frame.content) for frame in opened.frames()]
+                outline = opened.verify(allow_unfinished=unfinished)
+                frames = opened.frames(allow_unfinished=unfinished)
+                contents = [(frame.leg, frame.content) for frame in frames]
             finally:
                 opened.close()
         final = outline.final

@@ -12,6 +12,7 @@ from greffier.sip import sdp
 from greffier.sip.message import BadMessage, Message, Request, Response, parse
 from greffier.sip.multipart import sdp_parts
 
+Described = list[tuple[sdp.Media, Address | None]]
 _DESCRIBING = {"INVITE", "ACK", "PRACK", "UPDATE"}
 _GONE = {
     481,
@@ -42,12 +43,14 @@ class Signalling:
             self._ignored["no_call"] += 1
             return
         call.signal_ns = max(call.signal_ns, datagram.time_ns)
+        described = self._media_of(message, datagram.source.host)
         if isinstance(message, Request):
-            self._request(call, message, datagram.time_ns)
+            self._request(call, message, described, datagram.time_ns)
         else:
             self._response(call, message, datagram.time_ns)
-        if message.cseq.method in _DESCRIBING and message.body:
-            self._descriptions(call, message, datagram)
+        if described:
+            side = self._sender(call, message, datagram)
+            self._claim(call, side, described, datagram.time_ns)
         if call.waiting and (call.ended or call.described):
             # Whatever it was to be adopted by has been looked for.
             self._register.enlist(call)
@@ -80,11 +83,25 @@ class Signalling:
             self._register.answer(call, datagram.time_ns, _to_tag(message))
         return call
 
-    def _request(self, call: Call, request: Request, time_ns: int) -> None:
+    def _media_of(self, message: Message, host: str) -> Described:
+        """Every stream that a message describes, with its address."""
+        if message.cseq.method not in _DESCRIBING or not message.body:
+            return []
+        found: Described = []
+        for part in sdp_parts(message):
+            try:
+                session = sdp.parse(part)
+            except sdp.BadSession:
+                self._ignored["bad_sdp"] += 1
+                continue
+            found += [(media, media_address(media, host)) for media in session.media]
+        return found
+
+    def _request(self, call: Call, request: Request, described: Described, time_ns: int) -> None:
         """What a request does."""
         tag = request.from_.tag if request.from_ else None
         if request.method == "INVITE":
-            self._invite(call, request, tag)
+            self._invite(call, request, tag, described)
         elif request.method == "CANCEL":
             if call.answered_ns is None:
                 self._register.end(call, time_ns, "cancelled")
@@ -98,7 +115,7 @@ class Signalling:
             if not call.answered_tags & call.acked_tags or remote not in call.callee_tags:
                 self._register.end(call, time_ns, "bye")
 
-    def _invite(self, call: Call, request: Request, tag: str | None) -> None:
+    def _invite(self, call: Call, request: Request, tag: str | None, described: Described) -> None:
         """A first INVITE, a repetition, another attempt, or a re-INVITE."""
         new = self._register.saw_invite(call, tag, request.cseq.number)
         fresh = _to_tag(request) is None
@@ -113,7 +130,7 @@ class Signalling:
             self._register.revive(call)
         if call.listed or call.waiting:
             return
-        offered = _addresses(request, call.source)
+        offered = [address for media, address in described if address and media.kind == "audio"]
         if self._media.touches_bare(offered):
             call.waiting = True
         else:
@@ -144,31 +161,23 @@ class Signalling:
         elif status > 100 and call.ended and call.reason == "rejected":
             self._register.revive(call)  # another branch of a fork still rings
 
-    def _descriptions(self, call: Call, message: Message, datagram: Datagram) -> None:
-        """Claim the media addresses that a message names."""
-        side = self._sender(call, message, datagram)
+    def _claim(self, call: Call, side: Side, described: Described, time_ns: int) -> None:
+        """Claim the media addresses that a message names for the side that sent it."""
         addresses: list[Address] = []
         stopped: list[bool] = []
-        for part in sdp_parts(message):
-            try:
-                session = sdp.parse(part)
-            except sdp.BadSession:
-                self._ignored["bad_sdp"] += 1
-                continue
-            for media in session.media:
-                address = media_address(media, datagram.source.host)
-                audio = media.kind == "audio"
-                if audio and not media.rejected:
-                    stopped.append(address is None or media.direction != "sendrecv")
-                    call.encrypted = media.encrypted
-                if address is None or (not audio and address in addresses):
-                    continue  # with BUNDLE all streams share the audio's address
-                self._claims.add(call, side, address, media)
-                addresses.append(address)
+        for media, address in described:
+            audio = media.kind == "audio"
+            if audio and not media.rejected:
+                stopped.append(address is None or media.direction != "sendrecv")
+                call.encrypted = media.encrypted
+            if address is None or (not audio and address in addresses):
+                continue  # with BUNDLE all streams share the audio's address
+            self._claims.add(call, side, address, media)
+            addresses.append(address)
         if stopped:
-            self._hold(call, side, all(stopped), datagram.time_ns)
+            self._hold(call, side, all(stopped), time_ns)
         if addresses:
-            self._media.described(call, addresses, datagram.time_ns)
+            self._media.described(call, addresses, time_ns)
 
     def _hold(self, call: Call, side: Side, stopped: bool, time_ns: int) -> None:
         """Say when a call goes on hold, and when it is resumed."""
@@ -194,16 +203,3 @@ class Signalling:
 def _to_tag(message: Message) -> str | None:
     """The tag of the To header."""
     return message.to.tag if message.to else None
-
-
-def _addresses(message: Message, source: Address | None) -> list[Address]:
-    """The media addresses in a message."""
-    found = []
-    for part in sdp_parts(message):
-        try:
-            session = sdp.parse(part)
-        except sdp.BadSession:
-            continue
-        host = source.host if source else ""
-        found += [address for media in session.audio if (address := media_address(media, host))]
-    return found

@@ -134,6 +134,7 @@ KINDS: Mapping[str, Kind] = {
     "call.decided": _kind(
         {"uid": UID, "line": NAME, "record": RECORD, "codes": CODES, "call": HASH},
         {
+            "at_ns": TIME,
             "u": COUNT,
             "stratum": NAME,
             "epoch": EPOCH,

@@ -137,7 +137,7 @@ def _text(calls: list[dict[str, Any]]) -> str:
             call["line"],
             call["from"] or "-",
             call["to"] or "-",
-            f"{call['duration_s']:.1f} s",
+            "-" if call["duration_s"] is None else f"{call['duration_s']:.1f} s",
             call["result"],
             call["record"],
             " ".join(call["codes"]),

@@ -17,6 +17,8 @@ from greffier.recorder.exporting import Taken, take
 from greffier.seal import keys
 from greffier.seal.keys import Role
 
+LONGEST_S = 10**9
+
 
 def offset(text: str | None, option: str, start_ns: int) -> float | None:
     """Seconds after the beginning of the sound; *text* is RFC 3339 or seconds.
@@ -26,9 +28,13 @@ def offset(text: str | None, option: str, start_ns: int) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass  # not seconds: a time
+    else:
+        if 0 <= seconds < LONGEST_S:
+            return seconds
+        raise UsageError(reason=f"{option}: {text}")
     try:
         return (parse_time(text) - start_ns) / 1_000_000_000
     except BadTime as error:

@@ -1,5 +1,6 @@
 """``greffier import-pcap``: the calls of a capture become verdicts and sealed recordings."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from greffier.seal import keys
 from greffier.seal.keys import Role
 
 DEVELOPMENT_KEY = "dev-office.key"
+LINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+MOST_DIGITS = 6
 
 
 def prepare(data: Path, clock: Clock) -> None:
@@ -47,10 +50,16 @@ def words_of(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def line_of(policy: Policy, line: str | None) -> str:
-    """The line that was named, else the policy's only line, else one that it does not know."""
-    if line is not None:
-        return line
-    return next(iter(policy.lines)) if len(policy.lines) == 1 else "unnamed"
+    """The line that was named, else the policy's only line, else one that it does not know.
+
+    Raises UsageError for a name that could not stand in the log: it might be a caller's number.
+    """
+    if line is None:
+        line = next(iter(policy.lines)) if len(policy.lines) == 1 else "unnamed"
+    if not LINE_NAME.fullmatch(line) or sum(one.isdigit() for one in line) > MOST_DIGITS:
+        reason = _("a line's name has up to 64 letters, digits, - and _, and at most 6 digits")
+        raise UsageError(reason=reason)
+    return line
 
 
 @click.command(help=_("Record the calls of a capture (pcap, pcapng) as the policy says."))

@@ -39,25 +39,11 @@ def import_capture(
     StorageFailed; what was committed until then stays.
     """
     with open_capture(path) as reader:
-        recovery.recover(archive)
+        recovered = recovery.recover(archive)
         archive.open_epoch()
+        recovery.list_cut(archive, recovered.calls)
         identity = secrets.token_hex(16)
-        policy = rules.policy
-        archive.log.append(
-            "policy.adopted",
-            None,
-            {
-                "policy": policy.id,
-                "policy_version": policy.version,
-                "policy_sha256": policy.sha256,
-                "signed": False,
-            },
-        )
-        archive.log.append(
-            "import.started",
-            None,
-            {"import": identity, "bytes": path.stat().st_size, "sha256": _digest(path)},
-        )
+        _log_beginning(path, archive, rules, identity)
         intake = Intake(archive, rules)
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
@@ -77,19 +63,50 @@ def import_capture(
         intake.take(tracker.finish(last_ns))
         archive.tick()  # the last parts end
         ignored = sum(dissector.ignored.values()) + sum(tracker.ignored.values())
+        made = Imported(
+            dissector.frames,
+            ignored,
+            reader.damage.reason if reader.damage else None,
+            tuple(intake.reports),
+        )
+        _log_end(archive, rules, identity, made)
+        archive.tick()  # and the log says so
+    return made
+
+
+def _log_beginning(path: Path, archive: Archive, rules: Rules, identity: str) -> None:
+    policy = rules.policy
+    archive.log.append(
+        "policy.adopted",
+        None,
+        {
+            "policy": rules.policy_name,
+            "policy_version": policy.version,
+            "policy_sha256": policy.sha256,
+            "signed": False,
+        },
+    )
+    if not rules.never:
+        archive.log.append(
+            "import.started",
+            None,
+            {"import": identity, "bytes": path.stat().st_size, "sha256": _digest(path)},
+        )
+
+
+def _log_end(archive: Archive, rules: Rules, identity: str, made: Imported) -> None:
+    """Of a line that is never recorded not even the number of calls is kept."""
+    if not rules.never:
         archive.log.append(
             "import.ended",
             None,
             {
                 "import": identity,
-                "packets": dissector.frames,
-                "calls": len(intake.reports),
-                "ignored": ignored,
+                "packets": made.packets,
+                "calls": len(made.calls),
+                "ignored": made.ignored,
             },
         )
-        archive.tick()  # and the log says so
-        damage = reader.damage.reason if reader.damage else None
-    return Imported(dissector.frames, ignored, damage, tuple(intake.reports))
 
 
 def _digest(path: Path) -> str:

@@ -50,7 +50,7 @@ class Intake:
         self._log_key = trust.load_log_key(archive.data.log_key)
         self._numbers = Numbers(archive.data.identity.device, verify.entries(archive.data.path))
         self._calls: dict[int, Call] = {}
-        self._unkept: dict[int, CallStarted] = {}
+        self._unkept: dict[int, CallStarted | CallIdentified] = {}
         self._said_never = False
         self.reports: list[Report] = []
 
@@ -58,7 +58,9 @@ class Intake:
         """Carry out what *events* mean, in order. Raises StorageFailed."""
         for event in events:
             if event.call in self._unkept:
-                if isinstance(event, CallEnded):
+                if isinstance(event, CallIdentified):
+                    self._unkept[event.call] = event
+                elif isinstance(event, CallEnded):
                     self.reports.append(_unkept(self._unkept.pop(event.call)))
                 continue
             if isinstance(event, CallStarted):
@@ -107,11 +109,12 @@ class Intake:
             {
                 **self._verdict_data(verdict),
                 "uid": uid,
+                "at_ns": event.time_ns,
                 "call": pseudonym(self._log_key, event),
                 "u": numerator,
                 "stratum": stratum or None,
                 "epoch": self._archive.epoch.name if self._archive.epoch else None,
-                "policy": policy.id,
+                "policy": self._rules.policy_name,
                 "policy_version": policy.version,
                 "policy_sha256": policy.sha256,
             },
@@ -224,7 +227,7 @@ def warnings_of(event: CallEnded, heard: Heard) -> list[str]:
     return found
 
 
-def _unkept(started: CallStarted) -> Report:
+def _unkept(started: CallStarted | CallIdentified) -> Report:
     """A call of a line that is never recorded: who called whom, and when, is not even shown."""
     clear: dict[str, Any] = {
         "call_id": started.call_id,

@@ -5,9 +5,14 @@ left of a part is named in the log by its length and SHA-256, because nobody on 
 its key any more and no FINAL can be added.
 """
 
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from greffier.audit import verify
+from greffier.audit.entry import Entry
+from greffier.clock import format_time
 from greffier.recorder.archive import Archive
 from greffier.seal.header import BadPart
 from greffier.seal.reader import Reader
@@ -16,46 +21,150 @@ from greffier.store import journal
 from greffier.store.rebuild import rebuild
 from greffier.store.vault import StoredPart
 
+INTERRUPTED = "interrupted"
 TORN = "torn"
 """The end of a part that was cut: its whole frames count, there is no FINAL."""
 
 
 @dataclass(frozen=True, slots=True)
+class CutCall:
+    """A call that the log knows and the journal does not: the process ended before its record.
+
+    *ended* is what the log says of its end, or None. *recording* is None where nothing was kept.
+    """
+
+    uid: str
+    line: str
+    start_ns: int
+    record: str
+    codes: tuple[str, ...]
+    recording: str | None
+    ended: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
-    """Parts that were cut and kept, parts that held nothing and went, records cut off journals."""
+    """Parts that were cut and kept, parts that held nothing and went, records cut off journals.
+
+    *calls* are to be listed by :func:`list_cut` once an epoch is open.
+    """
 
     parts: int
     empty: int
     journals: int
+    calls: tuple[CutCall, ...]
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the log tells of parts and calls."""
+
+    sizes: dict[str, int | None] = field(default_factory=dict)  # of parts; None: no end
+    uids: dict[str, tuple[str, str]] = field(default_factory=dict)  # part -> uid, recording
+    decided: dict[str, Entry] = field(default_factory=dict)
+    ended: dict[str, Entry] = field(default_factory=dict)
+
+    def read(self, entry: Entry) -> None:
+        data = entry.data
+        if entry.ev == "part.opened":
+            self.sizes[data["part"]] = None
+            self.uids[data["part"]] = (data.get("uid", ""), data["recording"])
+        elif entry.ev in ("part.sealed", "part.recovered"):
+            self.sizes[data["part"]] = data["bytes"]
+        elif entry.ev == "call.decided":
+            self.decided[data["uid"]] = entry
+        elif entry.ev == "call.ended":
+            self.ended[data["uid"]] = entry
 
 
 def recover(archive: Archive) -> Recovered:
     """Bring vault, journal, log and index to one story. Raises IntegrityError, StorageFailed."""
-    told: set[str] = set()
-    opened: set[str] = set()
+    told = _Told()
     for entry in verify.entries(archive.data.path):
-        if entry.ev in ("part.sealed", "part.recovered"):
-            told.add(entry.data["part"])
-        elif entry.ev == "part.opened":
-            opened.add(entry.data["part"])
+        told.read(entry)
+    unended = {part for part, size in told.sizes.items() if size is None}
     kept = empty = 0
     for stored in archive.vault.parts():
         # A file that the log never opened is not ours: it stays, and a verification shows it.
-        if stored.part_id in opened - told:
-            if _recover_part(archive, stored):
-                kept += 1
-            else:
-                empty += 1
-            told.add(stored.part_id)
-    for part in sorted(opened - told):  # its file never began, or was empty and has gone
+        if stored.part_id in unended:
+            unended.discard(stored.part_id)
+            told.sizes[stored.part_id] = size = _recover_part(archive, stored)
+            kept, empty = kept + bool(size), empty + (not size)
+    for part in sorted(unended):  # its file never began, or was empty and has gone
         archive.log.append("part.recovered", None, _nothing(part))
+        told.sizes[part] = 0
+        empty += 1
     mended = journal.recover(archive.data.calls, archive.disk)
-    if kept or empty or mended or opened - told or archive.index.fresh:
+    if kept or empty or mended or archive.index.fresh:
         archive.log.commit()
         archive.index.close()
         rebuild(archive.data, archive.disk, archive.shred)
         archive.reopen_index()
-    return Recovered(kept, empty, len(mended))
+    return Recovered(kept, empty, len(mended), tuple(_cut_calls(archive, told)))
+
+
+def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
+    listed = {record.clear.get("number") for record in journal.everything(archive.data.calls)}
+    recordings = {
+        uid: recording for part, (uid, recording) in told.uids.items() if told.sizes[part]
+    }
+    for uid, decided in told.decided.items():
+        if uid in listed:
+            continue
+        ended = told.ended.get(uid)
+        last = (ended or decided).data
+        yield CutCall(
+            uid,
+            decided.data["line"],
+            decided.data.get("at_ns", decided.t_ns),
+            last.get("record", decided.data["record"]),
+            tuple(last.get("codes", decided.data["codes"])),
+            recordings.get(uid),
+            ended.data if ended else None,
+        )
+
+
+def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:
+    """Give *calls* an end in the log and a record in the journal, durable with the next tick.
+
+    Who called whom was known under keys that are gone; when the call ended nobody knows.
+    Raises StorageFailed.
+    """
+    for call in calls:
+        result = "degraded" if call.recording else "failed" if call.record != "none" else "ok"
+        if call.ended:
+            result = call.ended["result"]
+        else:
+            data = {
+                "uid": call.uid,
+                "result": result,
+                "line": call.line,
+                "record": call.record,
+                "codes": list(call.codes),
+                "recording": call.recording,
+                "reason": INTERRUPTED,
+            }
+            archive.log.append("call.ended", call.recording, data)
+        archive.write_call(
+            {
+                "uid": secrets.token_hex(16),
+                "number": call.uid,
+                "line": call.line,
+                "start_ns": str(call.start_ns),
+                "end_ns": None,
+                "recording": call.recording,
+                "call_id": None,
+                "start": format_time(call.start_ns),
+                "duration_ms": None,
+                "result": result,
+                "record": call.record,
+                "codes": list(call.codes),
+                "end": INTERRUPTED,
+                "warnings": ["INTERRUPTED"],
+                "legs": [],
+            },
+            {},
+        )
 
 
 def _nothing(part: str) -> dict[str, object]:
@@ -63,8 +172,8 @@ def _nothing(part: str) -> dict[str, object]:
     return {"part": part, "bytes": 0, "sha256": sha256, "frames": 0, "end": "empty"}
 
 
-def _recover_part(archive: Archive, stored: StoredPart) -> bool:
-    """Cut a part at its last whole frame and log it; whether anything is left of it."""
+def _recover_part(archive: Archive, stored: StoredPart) -> int:
+    """Cut a part at its last whole frame and log it; how many bytes are left of it."""
     try:
         with stored.path.open("rb") as file:
             reader = Reader(file)
@@ -73,7 +182,7 @@ def _recover_part(archive: Archive, stored: StoredPart) -> bool:
     except BadPart:
         archive.disk.remove([stored.path])
         archive.log.append("part.recovered", None, _nothing(stored.part_id))
-        return False
+        return 0
     if scan.good < stored.size:
         archive.disk.truncate_to(stored.path, scan.good)
     digest = archive.vault.digest(stored.part_id)
@@ -90,4 +199,4 @@ def _recover_part(archive: Archive, stored: StoredPart) -> bool:
             "end": "complete" if scan.state is State.COMPLETE else TORN,
         },
     )
-    return True
+    return digest.size

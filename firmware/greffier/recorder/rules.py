@@ -6,6 +6,7 @@ Facts that nobody gave and the capture does not show have their defaults, from t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from greffier.audit.kinds import NAME
 from greffier.calls.events import CallIdentified, CallStarted
 from greffier.policy import decision, numbering, sampling
 from greffier.policy.facts import PENDING, Facts
@@ -28,8 +29,8 @@ def number_of(party: Address | None) -> str | None:
 class Rules:
     """*line* is None where none was named: every call is then on an unconfigured line.
 
-    *given* are the facts from outside, by name; *fixed_draw* replaces the epoch's draw (tests and
-    acceptance only: it shows in each decision record).
+    *given* are the facts from outside, by name; *fixed_draw* (or a given ``u``) replaces the
+    epoch's draw (tests and acceptance only: it shows in each decision record).
     """
 
     policy: Policy
@@ -43,6 +44,14 @@ class Rules:
         """Whether nothing of this line may be kept, not even that a call took place."""
         return self.policy.never_records(self.line)
 
+    @property
+    def policy_name(self) -> str:
+        """The policy's id as the log may hold it; one that looks like a number has no name there.
+
+        Its SHA-256 stands beside it and tells which it is.
+        """
+        return self.policy.id if NAME.holds(self.policy.id) else "unnamed"
+
     def facts_of(
         self, call: CallStarted | CallIdentified, start_ns: int, stratum_draw: float
     ) -> Facts:
@@ -50,8 +59,9 @@ class Rules:
         items: dict[str, object] = {
             "window": self.policy.in_window(start_ns),
             "t_start": start_ns,
+            "u": stratum_draw,
             **self.given,
-            "u": stratum_draw if self.fixed_draw is None else self.fixed_draw,
+            **({} if self.fixed_draw is None else {"u": self.fixed_draw}),
         }
         facts = Facts.parse(items, self.policy.timezone)
         outside = number_of(call.from_ if facts.dir == "in" else call.to)

@@ -11,9 +11,9 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
+from greffier.config.fields import COUNTRY
 from greffier.errors import UsageError
 from greffier.language import translate
-from greffier.policy.fields import COUNTRY
 
 PENDING = "pending"
 # A plain number of a time below this is seconds, above it nanoseconds (since the Unix epoch, or

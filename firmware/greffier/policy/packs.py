@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
+from greffier.config.fields import Problems, Table
 from greffier.errors import BadPacks
 from greffier.language import translate
-from greffier.policy.fields import Problems, Table
 from greffier.policy.purposes import EMERGENCY_KINDS, VOLUNTARY
 
 # The consent lattice: a greater number is stricter.

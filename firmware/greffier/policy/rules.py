@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from greffier.config.fields import Problems, Table
 from greffier.errors import BadPolicy
 from greffier.language import translate
 from greffier.policy import purposes, windows
-from greffier.policy.fields import Problems, Table
 from greffier.policy.packs import CONSENT_LEVELS, LONGEST_DAYS
 from greffier.policy.site import (
     Agents,

@@ -94,6 +94,14 @@ class Table:
             return 0.0
         return float(value or 0)
 
+    def number(self, name: str, low: float, high: float, default: Any = REQUIRED) -> float:
+        """A number, whole or not, from *low* to *high*."""
+        given, value = self._take(name, default)
+        if given and (type(value) not in (int, float) or not low <= value <= high):
+            self.wrong(name, "must be a number from {low} to {high}", low=low, high=high)
+            return low
+        return low if value is None else float(value)
+
     def flag(self, name: str, default: Any = REQUIRED) -> bool:
         """true or false."""
         given, value = self._take(name, default)
@@ -157,6 +165,17 @@ class Table:
         return [
             (name, Table(value, self.key(name), self.problems))
             for name, value in self.values.items()
+        ]
+
+    def rows(self, name: str) -> "list[Table]":
+        """The array of tables *name* (``[[name]]``), numbered from 1; empty where it is absent."""
+        _, value = self._take(name, ())
+        if not isinstance(value, list | tuple):
+            self.wrong(name, "must be a list of tables")
+            return []
+        return [
+            Table(row, f"{self.key(name)}[{number}]", self.problems)
+            for number, row in enumerate(value, 1)
         ]
 
     def done(self) -> None:

@@ -83,9 +83,11 @@ setup() {
     python=$(find_python)
     local packages=("${APT_BUILD[@]}" "${APT_TEST[@]}")
     # A Python of Debian's brings neither venv nor headers by itself; another kind brings both.
-    if [ "$(readlink -f "$(command -v "$python" || true)" 2>/dev/null | xargs dirname)" = /usr/bin ] || ! command -v "$python" >/dev/null; then
-        packages+=(python3 python3-venv python3-dev)
-    fi
+    local found
+    found=$(command -v "$python" || true)
+    case $(readlink -f "${found:-/usr/bin/python3}") in
+        /usr/bin/*) packages+=(python3 python3-venv python3-dev) ;;
+    esac
     install_packages "${packages[@]}"
     local now
     now=$(stamp)

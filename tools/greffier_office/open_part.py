@@ -69,7 +69,7 @@ def command(
         raise BadKeyFile(path=envelope, reason=error.strerror) from error
     part = playback.open_part(file, block, private)
     if output:
-        _numbers, legs, _first = playback.sound([part])
+        legs, _first = playback.sound([part])
         sound = export.render(legs, "wav") if legs else b""
         Disk().create_file(output, sound, 0o600)
     value: dict[str, Any] = {

@@ -137,6 +137,6 @@ def take(
     )
     archive.log.commit()
     parts = open_parts(archive, known, private)
-    _numbers, legs, first = playback.sound(parts)
+    legs, first = playback.sound(parts)
     origin = min(int(part.about.get("origin_us", 0)) for part in parts) * 1000
     return Taken(tuple(parts), tuple(legs), origin + int(first * 1_000_000_000))

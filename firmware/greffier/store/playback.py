@@ -14,6 +14,7 @@ import numpy as np
 from greffier.encode import Coded, audio, stored
 from greffier.encode.audio import BadAudio
 from greffier.encode.export import LegSound
+from greffier.encode.resample import resample
 from greffier.encode.stored import BadStored, Stored
 from greffier.errors import IntegrityError, KeyDoesNotOpen
 from greffier.seal import envelope
@@ -130,14 +131,14 @@ def _packets(frame: Audio) -> list[Coded]:
     ]
 
 
-def sound(parts: Sequence[OpenedPart]) -> tuple[list[int], list[LegSound], float]:
-    """The legs of a recording on one line: their numbers, their sound, and where the line begins.
+def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
+    """The legs of a recording on one line, and where the line begins.
 
     All legs begin together, at the first instant that any part holds; what a leg lacks is silence.
-    The last value is that instant, in seconds after the recording's sample 0. Raises
-    IntegrityError for packets that cannot be, NotDecodable.
+    The second value is that instant, in seconds after the recording's sample 0. What one RTP source
+    sent at several rates is one leg at the highest of them. Raises IntegrityError for packets that
+    cannot be, NotDecodable.
     """
-    numbers = sorted({number for part in parts for number in part.legs})
     starts = [
         packet.position / leg.stored.rate
         for part in parts
@@ -145,7 +146,50 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[int], list[LegSound], float
         for packet in leg.packets
     ]
     first = min(starts, default=0.0)
-    return numbers, [_leg_sound(parts, number, first) for number in numbers], first
+    sources: dict[object, set[int]] = {}
+    for part in parts:
+        for number, leg in part.legs.items():
+            sources.setdefault(_source_of(leg, number), set()).add(number)
+    groups = sorted(sorted(numbers) for numbers in sources.values())
+    return [_joined(parts, numbers, first) for numbers in groups], first
+
+
+def _source_of(leg: Leg, number: int) -> object:
+    named = tuple(leg.table.get(key) for key in ("source", "destination", "ssrc"))
+    return number if None in named else named
+
+
+def _joined(parts: Sequence[OpenedPart], numbers: Sequence[int], first: float) -> LegSound:
+    """The sound of one source that was stored as several legs, one for each rate."""
+    sounds = [_leg_sound(parts, number, first) for number in numbers]
+    if len(sounds) == 1:
+        return sounds[0]
+    rate = max(one.rate for one in sounds)
+    tracks = [resample(one.samples, one.rate, rate) for one in sounds]
+    whole = np.zeros(max(len(track) for track in tracks), np.int16)
+    for number, one, track in zip(numbers, sounds, tracks, strict=True):
+        start = round(first * one.rate)
+        for low, high in _runs(parts, number):
+            span = slice((low - start) * rate // one.rate, (high - start) * rate // one.rate)
+            whole[span] = track[span]
+    return LegSound(whole, rate)
+
+
+def _runs(parts: Sequence[OpenedPart], number: int) -> list[tuple[int, int]]:
+    """The spans [low, high) of samples of a leg that some part holds, touching ones joined."""
+    spans = sorted(
+        (packet.position, packet.position + packet.samples)
+        for part in parts
+        if number in part.legs
+        for packet in part.legs[number].packets
+    )
+    runs: list[tuple[int, int]] = []
+    for low, high in spans:
+        if runs and low <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], high))
+        else:
+            runs.append((low, high))
+    return runs
 
 
 def _leg_sound(parts: Sequence[OpenedPart], number: int, first: float) -> LegSound:

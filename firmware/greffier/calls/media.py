@@ -331,14 +331,15 @@ class MediaPath:
         return found[0]
 
     def _busy(self, flow: Flow, claim: Claim) -> bool:
-        """Whether the claim's call has other media from or to that address.
+        """Whether other media goes from or to that address, whosever it is.
 
-        Then this flow is more likely another call's of which little was heard.
+        Then one address tells nothing: this flow is more likely another call's of which little was
+        heard, and no sample may belong to two calls.
         """
-        for pair in claim.call.flows:
-            place = 1 if claim.address == flow.pair[1] else 0
-            latest_ns = self._flows.table[pair].latest_ns
-            if pair[place] == claim.address and flow.last_ns - latest_ns < self._limits.weak_ns:
+        place = 1 if claim.address == flow.pair[1] else 0
+        for other in self._flows.touching(claim.address):
+            near = flow.first_ns - other.latest_ns < self._limits.weak_ns
+            if other is not flow and other.pair[place] == claim.address and near:
                 return True
         return False
 

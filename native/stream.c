@@ -159,22 +159,19 @@ static int fill(greffier_stream *s, const greffier_rtp_header *header, const uin
     return place == NONE ? GREFFIER_STREAM_OVERSIZE : GREFFIER_STREAM_REORDERED;
 }
 
-int greffier_stream_receive(greffier_stream *s, const uint8_t *packet, size_t length, int64_t arrival_ns)
+static int receive(greffier_stream *s, const greffier_rtp_header *header, const uint8_t *packet,
+                   int64_t arrival_ns)
 {
-    greffier_rtp_header header;
-    int fault = greffier_rtp_parse(packet, length, &header);
-    if (fault != GREFFIER_RTP_OK)
-        return fault;
     if (s->sequence.packets == 0)
-        begin(s, &header, arrival_ns);
-    else if (header.ssrc != s->ssrc)
+        begin(s, header, arrival_ns);
+    else if (header->ssrc != s->ssrc)
         return GREFFIER_STREAM_FOREIGN;
     if (s->window.unused_count == 0)
         return GREFFIER_STREAM_FULL;
     uint64_t number;
-    int place = greffier_sequence_place(&s->sequence, header.sequence, header.timestamp, &number);
+    int place = greffier_sequence_place(&s->sequence, header->sequence, header->timestamp, &number);
     if (place == GREFFIER_SEQUENCE_JUMP)
-        return set_aside(s, &header, packet, arrival_ns);
+        return set_aside(s, header, packet, arrival_ns);
     if (place == GREFFIER_SEQUENCE_JUMP_COPY)
         return GREFFIER_STREAM_PROBATION;
     s->last_arrival_ns = arrival_ns;
@@ -182,16 +179,48 @@ int greffier_stream_receive(greffier_stream *s, const uint8_t *packet, size_t le
         return GREFFIER_STREAM_DUPLICATE;
     if (place == GREFFIER_SEQUENCE_RESTART)
         restart(s);
-    note_event(s, header.payload_type, header.timestamp, packet + header.payload_offset,
-               header.payload_length);
-    int status = place == GREFFIER_SEQUENCE_REORDERED ? fill(s, &header, packet, arrival_ns, number)
-                                                      : rise(s, &header, packet, arrival_ns, number);
+    note_event(s, header->payload_type, header->timestamp, packet + header->payload_offset,
+               header->payload_length);
+    int status = place == GREFFIER_SEQUENCE_REORDERED ? fill(s, header, packet, arrival_ns, number)
+                                                      : rise(s, header, packet, arrival_ns, number);
     if (s->sequence.highest - s->window.next + 1 >= GREFFIER_STREAM_WINDOW)
         s->window.begun = 1;
     greffier_window_advance(&s->window);
-    return place == GREFFIER_SEQUENCE_RESTART && status == GREFFIER_STREAM_NEWEST
-               ? GREFFIER_STREAM_RESTARTED
-               : status;
+    int begun_anew = place == GREFFIER_SEQUENCE_RESTART && status == GREFFIER_STREAM_NEWEST;
+    return begun_anew ? GREFFIER_STREAM_RESTARTED : status;
+}
+
+int greffier_stream_receive(greffier_stream *s, const uint8_t *packet, size_t length, int64_t arrival_ns)
+{
+    greffier_rtp_header header;
+    int fault = greffier_rtp_parse(packet, length, &header);
+    return fault != GREFFIER_RTP_OK ? fault : receive(s, &header, packet, arrival_ns);
+}
+
+int greffier_stream_pass(greffier_stream *s, const uint8_t *packet, size_t length, int64_t arrival_ns,
+                         greffier_stream_packet *passed)
+{
+    greffier_rtp_header header;
+    int fault = greffier_rtp_parse(packet, length, &header);
+    if (fault != GREFFIER_RTP_OK)
+        return fault;
+    /* begun: there was a packet. The next number, while none below it is missing: none is held. */
+    if (!s->window.begun || s->window.ready_count > 0 || s->window.next != s->sequence.highest + 1
+        || header.sequence != (uint16_t)(s->sequence.wire + 1) || header.ssrc != s->ssrc
+        || header.payload_length > s->window.room)
+        return receive(s, &header, packet, arrival_ns);
+    uint64_t number;
+    greffier_sequence_place(&s->sequence, header.sequence, header.timestamp, &number);
+    s->last_arrival_ns = arrival_ns;
+    note_event(s, header.payload_type, header.timestamp, packet + header.payload_offset,
+               header.payload_length);
+    note_type(s, header.payload_type);
+    s->clock = extend(s, header.timestamp);
+    s->window.next = number + 1;
+    *passed = (greffier_stream_packet){number, s->clock, arrival_ns, header.payload_offset,
+                                       header.payload_length, s->sequence.segment,
+                                       header.payload_type, header.marker, 0};
+    return GREFFIER_STREAM_PASSED;
 }
 
 size_t greffier_stream_take(greffier_stream *s, greffier_stream_packet *packets, size_t wanted)
@@ -210,21 +239,12 @@ void greffier_stream_flush(greffier_stream *s)
 void greffier_stream_count(const greffier_stream *s, greffier_stream_counters *counters)
 {
     *counters = (greffier_stream_counters){
-        .packets = s->sequence.packets,
-        .lost = s->sequence.lost,
-        .duplicates = s->sequence.duplicates,
-        .reordered = s->sequence.reordered,
-        .late = s->late,
-        .oversize = s->oversize,
-        .strays = s->sequence.strays,
-        .restarts = s->sequence.segment,
-        .payload_changes = s->payload_changes,
-        .keys = s->events.keys,
-        .malformed_events = s->events.malformed,
-        .first = s->sequence.first,
-        .highest = s->sequence.highest,
-        .first_arrival_ns = s->first_arrival_ns,
-        .last_arrival_ns = s->last_arrival_ns,
-        .ssrc = s->ssrc,
+        .packets = s->sequence.packets, .lost = s->sequence.lost, .duplicates = s->sequence.duplicates,
+        .reordered = s->sequence.reordered, .late = s->late, .oversize = s->oversize,
+        .strays = s->sequence.strays, .restarts = s->sequence.segment,
+        .payload_changes = s->payload_changes, .keys = s->events.keys,
+        .malformed_events = s->events.malformed, .first = s->sequence.first,
+        .highest = s->sequence.highest, .first_arrival_ns = s->first_arrival_ns,
+        .last_arrival_ns = s->last_arrival_ns, .ssrc = s->ssrc,
     };
 }

@@ -31,6 +31,7 @@ enum greffier_stream_status {
     GREFFIER_STREAM_OVERSIZE = 6,  /* counted, not kept: the payload is larger than a held one may be */
     GREFFIER_STREAM_FULL = 7,      /* nothing was done: take packets out, then give it again */
     GREFFIER_STREAM_FOREIGN = 8,   /* nothing was done: another source (SSRC) than the first packet's */
+    GREFFIER_STREAM_PASSED = 9,    /* by greffier_stream_pass only: handed out at once, not held */
 };
 
 /* A packet handed out; 40 octets without filling. */
@@ -80,6 +81,12 @@ int greffier_stream_expect_events(greffier_stream *stream, unsigned payload_type
 /* One packet as it came from the network. The first one decides which source this stream is. */
 int greffier_stream_receive(greffier_stream *stream, const uint8_t *packet, size_t length,
                             int64_t arrival_ns);
+
+/* The same, for a caller that takes packets out as soon as they are ready: the packet whose turn it is,
+ * with none held before it, is not copied in. Then the status is PASSED and *passed is the packet, its
+ * offset counted from `packet`; with any other status *passed is untouched. */
+int greffier_stream_pass(greffier_stream *stream, const uint8_t *packet, size_t length,
+                         int64_t arrival_ns, greffier_stream_packet *passed);
 
 /* Hands out at most `wanted` packets, lowest number first; returns how many. Their payloads stay in place
  * until the next receive. */

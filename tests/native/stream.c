@@ -207,6 +207,57 @@ static void odd_sizes_and_empty_streams_are_handled(void)
     greffier_stream_free(stream);
 }
 
+/* One of two streams hands packets out as they pass, the other one holds each: all else is alike. */
+static void passing_and_holding_give_the_same_packets(void)
+{
+    greffier_stream *held = greffier_stream_new(160), *passing = greffier_stream_new(160);
+    greffier_stream_expect_events(held, 101);
+    greffier_stream_expect_events(passing, 101);
+    uint32_t random = 7;
+    unsigned number = 65000, passed_count = 0;
+    for (int i = 0; i < 20000; i++) {
+        random = random * 1664525u + 1013904223u;
+        unsigned luck = random >> 16 & 0x7ff;
+        number += luck < 8 ? 1 + luck : luck < 10 ? 5000 : luck < 24 ? (unsigned)-(int)(luck - 9) : 1;
+        uint8_t packet[200] = {0x80, luck < 30 ? 101 : 8, (uint8_t)(number >> 8), (uint8_t)number};
+        packet[5] = (uint8_t)(number >> 5 & 0xff);
+        packet[6] = (uint8_t)(number << 3 & 0xff);
+        packet[11] = luck == 99;
+        packet[13] = 0x80;
+        size_t length = luck == 77 ? 11 : luck == 78 ? 180 : 16 + luck % 32;
+        greffier_stream_packet from_held[GREFFIER_STREAM_HELD], from_passing[GREFFIER_STREAM_HELD];
+        int status = greffier_stream_receive(held, packet, length, i);
+        greffier_stream_packet passed;
+        int other = greffier_stream_pass(passing, packet, length, i, &passed);
+        size_t count = take(held, from_held);
+        if (other == GREFFIER_STREAM_PASSED) {
+            passed_count++;
+            CHECK_IS(status, GREFFIER_STREAM_NEWEST);
+            CHECK_IS(count, 1);
+            const uint8_t *payload = greffier_stream_payloads(held) + from_held[0].offset;
+            CHECK(memcmp(payload, packet + passed.offset, passed.length) == 0);
+            passed.offset = from_held[0].offset;
+            CHECK(memcmp(&passed, from_held, sizeof passed) == 0);
+        } else {
+            CHECK_IS(status, other);
+            CHECK_IS(take(passing, from_passing), count);
+            for (size_t k = 0; k < count; k++) {
+                CHECK_IS(from_passing[k].sequence, from_held[k].sequence);
+                CHECK_IS(from_passing[k].timestamp, from_held[k].timestamp);
+                CHECK_IS(from_passing[k].segment, from_held[k].segment);
+                CHECK(memcmp(greffier_stream_payloads(held) + from_held[k].offset,
+                             greffier_stream_payloads(passing) + from_passing[k].offset,
+                             from_held[k].length) == 0);
+            }
+        }
+        greffier_stream_counters a = counted(held), b = counted(passing);
+        CHECK(memcmp(&a, &b, sizeof a) == 0);
+    }
+    CHECK(passed_count > 5000);
+    greffier_stream_free(held);
+    greffier_stream_free(passing);
+}
+
 int main(void)
 {
     RUN(payloads_come_out_in_order_with_their_octets);
@@ -217,5 +268,6 @@ int main(void)
     RUN(hours_of_wraps_are_exact);
     RUN(payload_types_events_and_sizes_are_noted);
     RUN(odd_sizes_and_empty_streams_are_handled);
+    RUN(passing_and_holding_give_the_same_packets);
     return 0;
 }

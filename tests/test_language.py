@@ -36,12 +36,13 @@ def said(source: str) -> set[str]:
 
 def test_every_message_has_its_french() -> None:
     known = gettext.translation("greffier", language.LOCALE_DIR, ["fr"])
+    translated = {message for message, text in known._catalog.items() if text}  # type: ignore[attr-defined]
     missing = {}
     for folder in ("firmware", "tools"):
         for path in (ROOT / folder).rglob("*.py"):
             if path.name == "language.py":
                 continue
-            texts = {text for text in said(path.read_text()) if known.gettext(text) == text}
+            texts = said(path.read_text()) - translated  # some words are the same in both
             if texts:
                 missing[str(path.relative_to(ROOT))] = texts
     assert missing == {}

@@ -110,7 +110,8 @@ def run(name: str, commands: dict[str, str], words: Sequence[str], version: str)
     except Exception as error:
         if os.environ.get("GREFFIER_TRACEBACK"):
             raise
-        print(GreffierError(reason=f"internal error, {type(error).__name__}"), file=sys.stderr)
+        reason = language.translate("an error in the program, {kind}")
+        print(GreffierError(reason=reason.format(kind=type(error).__name__)), file=sys.stderr)
         return GreffierError.exit_code
     return result if isinstance(result, int) else 0
 

@@ -18,6 +18,8 @@ from greffier.recorder.rules import Rules
 
 # As in the live recorder: what was accepted is durable at most this much later.
 TICK_NS = 3 * SECOND // 4
+# A frame that says that it was captured after 2200 says nothing: its clock was never set.
+LATEST_NS = 7_258_118_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,11 @@ def import_capture(
         intake = Intake(archive, rules)
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
-        last_ns = 0
+        last_ns = timeless = 0
         for record in reader:
+            if record.time_ns >= LATEST_NS:
+                timeless += 1
+                continue
             last_ns = max(last_ns, record.time_ns)
             for datagram in dissector.feed(record):
                 events = tracker.feed(datagram)
@@ -62,9 +67,9 @@ def import_capture(
             intake.take(tracker.feed(datagram))
         intake.take(tracker.finish(last_ns))
         archive.tick()  # the last parts end
-        ignored = sum(dissector.ignored.values()) + sum(tracker.ignored.values())
+        ignored = sum(dissector.ignored.values()) + sum(tracker.ignored.values()) + timeless
         made = Imported(
-            dissector.frames,
+            dissector.frames + timeless,
             ignored,
             reader.damage.reason if reader.damage else None,
             tuple(intake.reports),

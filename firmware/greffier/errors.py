@@ -51,6 +51,14 @@ class BadPolicy(GreffierError):
     step = "correct the file and run `greffier policy check`"
 
 
+class BadConfig(GreffierError):
+    """The recorder's configuration cannot be read, or has missing or wrong keys."""
+
+    exit_code = 2
+    cause = "the configuration {path} cannot be used: {reason}"
+    step = "correct the file; docs/config.md lists every key"
+
+
 class BadPacks(GreffierError):
     """A file of law packs cannot be read, or has missing or wrong keys."""
 
@@ -123,6 +131,28 @@ class Busy(GreffierError):
     exit_code = 11
     cause = "the data directory {path} is in use"
     step = "stop the other command, or wait for it"
+
+
+class NotRunning(GreffierError):
+    """Nobody listens on the control socket."""
+
+    cause = "no recorder answers at {path}"
+    step = "start it with `systemctl start greffier-recorder` or `greffier run --config FILE`"
+
+
+class NotAllowed(GreffierError):
+    """The recorder refuses this request of this user."""
+
+    exit_code = 12
+    cause = "the recorder does not allow you to {what}"
+    step = "run the command as a user that [control] names, or as root"
+
+
+class Refused(GreffierError):
+    """The recorder understood a request and does not do it."""
+
+    cause = "the recorder refused: {reason}"
+    step = "see `greffier status`"
 
 
 class BadKeyFile(GreffierError):

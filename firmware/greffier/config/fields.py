@@ -20,9 +20,11 @@ class Problems:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.keys: set[str] = set()
 
     def add(self, key: str, phrase: str, **fields: object) -> None:
         """Note that *key* is wrong; *phrase* is a message identifier with named fields."""
+        self.keys.add(key)
         self.lines.append(f"{key}: {translate(phrase).format(**fields)}")
 
 
@@ -46,6 +48,10 @@ class Table:
     def wrong(self, name: str, phrase: str, **fields: object) -> None:
         """Note that the key *name* is wrong."""
         self.problems.add(self.key(name), phrase, **fields)
+
+    def sound(self, *names: str) -> bool:
+        """Whether none of these keys was found wrong so far: their values may be compared."""
+        return not any(self.key(name) in self.problems.keys for name in names)
 
     def _take(self, name: str, default: Any) -> tuple[bool, Any]:
         self.asked.add(name)
@@ -80,6 +86,14 @@ class Table:
             self.wrong(name, "must be a whole number from {low} to {high}", low=low, high=high)
             return low
         return low if value is None else int(value)
+
+    def choice_whole(self, name: str, choices: Sequence[int], default: Any = REQUIRED) -> int:
+        """One of the whole numbers *choices*."""
+        given, value = self._take(name, default)
+        if given and (type(value) is not int or value not in choices):
+            self.wrong(name, "must be one of {values}", values=", ".join(map(str, choices)))
+            return choices[0]
+        return choices[0] if value is None else int(value)
 
     def optional_whole(self, name: str, low: int, high: int) -> int | None:
         """An integer from *low* to *high*, or None where the key is absent."""

@@ -1,0 +1,137 @@
+"""Writes invalid.json: single edits of full.toml, each with the keys that it makes wrong."""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# (what is replaced in full.toml, by what, the dotted keys that must be named)
+EDITS: list[tuple[str, str, list[str]]] = [
+    ('schema = "recorder/1"', "", ["schema"]),
+    ('schema = "recorder/1"', 'schema = "recorder/2"', ["schema"]),
+    ('data = "/var/lib/greffier"\n', "", ["data"]),
+    ('data = "/var/lib/greffier"', 'data = ""', ["data"]),
+    ('data = "/var/lib/greffier"', "data = 3", ["data"]),
+    ('data = "/var/lib/greffier"', 'data = "a\\u0000b"', ["data"]),
+    ('policy = "policy.toml"\n', "", ["policy"]),
+    ('timezone = "Europe/Paris"', 'timezone = "Europe/Lyon"', ["timezone"]),
+    ('timezone = "Europe/Paris"', 'timezone = "../../etc/passwd"', ["timezone"]),
+    ("tick_ms = 500", "tick_ms = 751", ["tick_ms"]),
+    ("tick_ms = 500", "tick_ms = 0", ["tick_ms"]),
+    ("tick_ms = 500", "tick_ms = 500.0", ["tick_ms"]),
+    ("tick_ms = 500", "tick_ms = true", ["tick_ms"]),
+    ("tick_ms = 500", "tick_s = 0.5", ["tick_s"]),
+    ('country_code = "33"', 'country_code = "+33"', ["numbering.country_code"]),
+    ('country_code = "33"', 'country_code = "3333"', ["numbering.country_code"]),
+    ('country_code = "33"', "country_code = 33", ["numbering.country_code"]),
+    ('trunk_prefix = "0"', 'trunk_prefix = "\u0660"', ["numbering.trunk_prefix"]),
+    ("extension_digits = 6", "extension_digits = -1", ["numbering.extension_digits"]),
+    ("extension_digits = 6", "extensions = 6", ["numbering.extensions"]),
+    ("/run/greffier/control.sock", "/run/" + "x" * 110, ["control.socket"]),
+    ('watch = ["greffier-alarm", 990]', 'watch = "root"', ["control.watch"]),
+    ('watch = ["greffier-alarm", 990]', "watch = [-1]", ["control.watch"]),
+    ('watch = ["greffier-alarm", 990]', "watch = [true]", ["control.watch"]),
+    ('watch = ["greffier-alarm", 990]', 'watch = [""]', ["control.watch"]),
+    ("stop = []", "kill = []", ["control.kill"]),
+    ("[taps.trunk]", '[taps."0123456789"]', ["taps.0123456789", "match[2].tap"]),
+    ("[taps.trunk]", '[taps."a b"]', ["taps.a b", "match[2].tap"]),
+    ('interface = "eth1"\n', "", ["taps.trunk.interface"]),
+    ('interface = "eth1"', 'interface = "eth1/.."', ["taps.trunk.interface"]),
+    ('interface = "eth1"', 'interface = ".."', ["taps.trunk.interface"]),
+    ('interface = "eth1"', 'interface = "sixteen-letters-"', ["taps.trunk.interface"]),
+    ("promiscuous = true", "promiscuous = 1", ["taps.trunk.promiscuous"]),
+    ("ring_blocks = 256", "ring_blocks = 8", ["taps.trunk.ring_blocks"]),
+    ("block_kib = 128", "block_kib = 100", ["taps.trunk.block_kib"]),
+    ("retire_ms = 60", "retire_ms = 0", ["taps.trunk.retire_ms"]),
+    ("sip_ports = [5060, 5080]", "sip_ports = [0]", ["taps.trunk.sip_ports"]),
+    ("sip_ports = [5060, 5080]", "sip_ports = 5060", ["taps.trunk.sip_ports"]),
+    ("blind_after_s = 300", "blind_after_s = 1", ["taps.trunk.blind_after_s"]),
+    ("channel = 1", "channel = 0", ["analogue.accueil-2.channel"]),
+    ("channel = 1", "channel = 2", ["analogue.accueil-2.channel"]),
+    ("channel = 1\nchannels = 2", "channel = 1\nchannels = 4", ["analogue.accueil-2.pcm"]),
+    ("rate = 8000", "rate = 11025", ["analogue.accueil-1.rate"]),
+    ("buffer_ms = 500", "buffer_ms = 5001", ["analogue.accueil-1.buffer_ms"]),
+    ("period_ms = 20\nbuffer_ms = 500", "period_ms = 100\nbuffer_ms = 150",
+     ["analogue.accueil-1.buffer_ms", "analogue.accueil-2.pcm"]),
+    ('mixer = "Capture"', "", ["analogue.accueil-1.gain_percent"]),
+    ("gain_percent = 70", "gain_percent = 101", ["analogue.accueil-1.gain_percent"]),
+    ('detect = "both"', 'detect = "vad"', ["analogue.accueil-1.detect"]),
+    ('off_hook_input = "/sys/class/gpio/gpio17/value"', "",
+     ["analogue.accueil-1.off_hook_input"]),
+    ("start_dbfs = -45", "start_dbfs = 1", ["analogue.accueil-1.start_dbfs"]),
+    ("start_dbfs = -45", "start_dbfs = nan", ["analogue.accueil-1.start_dbfs"]),
+    ("start_dbfs = -45", "start_dbfs = -60", ["analogue.accueil-1.end_dbfs"]),
+    ("end_dbfs = -50.5", "end_dbfs = -inf", ["analogue.accueil-1.end_dbfs"]),
+    ("hang_over_s = 15", "hang_over_s = 0", ["analogue.accueil-1.hang_over_s"]),
+    ("onset_ms = 200", 'onset_ms = "200"', ["analogue.accueil-1.onset_ms"]),
+    ('line = "cse"\n', "", ["match[1].line"]),
+    ('line = "cse"', 'line = "0123456"', ["match[1].line"]),
+    ('did = ["01 23 45 67 89"]', 'did = ["0123*9"]', ["match[1].did"]),
+    ('did = ["01 23 45 67 89"]', 'did = ["accueil"]', ["match[1].did"]),
+    ('did = ["01 23 45 67 89"]', 'did = [""]', ["match[1].did"]),
+    ('did = ["01 23 45 67 89"]', "did = []", ["match[1].did"]),
+    ('did = ["01 23 45 67 89"]', 'did = "0123456789"', ["match[1].did"]),
+    ('did = ["01 23 45 67 89"]', 'number = ["0123456789"]', ["match[1].number"]),
+    ('tap = ["trunk"]', 'tap = ["trunc"]', ["match[2].tap"]),
+    ('uri = ["sip:112@*", "*@psap.example"]', 'uri = ["*a*b*c*"]', ["match[2].uri"]),
+    ('uri = ["sip:112@*", "*@psap.example"]', 'uri = [" "]', ["match[2].uri"]),
+    ('"10.1.0.0/16"', '"10.1.0.1/16"', ["match[2].networks"]),
+    ('"10.1.0.0/16"', '"10.1.0.0/33"', ["match[2].networks"]),
+    ("vlans = [12]", "vlans = [4095]", ["match[2].vlans"]),
+    ('direction = ["in"]', 'direction = ["inbound"]', ["match[2].direction"]),
+    ("[direction]", "[direction]\ninside = []", ["direction.inside"]),
+    ('inside_numbers = ["1??", "0123456*"]', "inside_numbers = [1]", ["direction.inside_numbers"]),
+    ('inside_networks = ["10.0.0.0/8"]', 'inside_networks = ["lan"]',
+     ["direction.inside_networks"]),
+    ('otherwise = "in"', 'otherwise = "none"', ["direction.otherwise"]),
+    ('file = "agents.csv"', 'file = "no-such.csv"', ["agents.file"]),
+    ('file = "agents.csv"', 'file = "full.toml"', ["agents.file"]),
+    ('agent = "agent-a"\n', "", ["agents.entry[1].agent"]),
+    ("from = 2026-01-01", 'from = "yesterday"', ["agents.entry[1].from"]),
+    ("from = 2026-01-01", "from = 2026-01-01T00:00:00", ["agents.entry[1].from"]),
+    ("until = 2026-06-30", "until = 2026-07-01", ["agents"]),
+    ("until = 2026-06-30", "until = 2025-12-31", ["agents.entry[1].until"]),
+    ('from = "2026-07-01T00:00:00+02:00"', "", ["agents"]),
+    ('kind = "syslog"', 'kind = "pager"', ["outputs.journal.kind"]),
+    ('kind = "syslog"', 'kind = "led"', ["outputs.journal.path", "outputs.journal.socket"]),
+    ('severity = "critical"', 'severity = "fatal"', ["outputs.lamp.severity"]),
+    ('language = "en"', 'language = "de"', ["outputs.journal.language"]),
+    ('path = "/sys/class/leds/alarm/brightness"\n', "", ["outputs.lamp.path"]),
+    ('on = "1"\noff = "0"', 'command = "/bin/sh"', ["outputs.lamp.command"]),
+    ('host = "smtp.example.org"\n', "", ["outputs.mail.host"]),
+    ("port = 587", "port = 65536", ["outputs.mail.port"]),
+    ('security = "starttls"', 'security = "none"', ["outputs.mail.password_file"]),
+    ('user = "box"\n', "", ["outputs.mail.user"]),
+    ('from = "box@example.org"', 'from = "box"', ["outputs.mail.from"]),
+    ('from = "box@example.org"', 'from = "a@b\\nBcc: c@d"', ["outputs.mail.from"]),
+    ('to = ["it@example.org", "manager@example.org"]', "to = []", ["outputs.mail.to"]),
+    ('to = ["it@example.org", "manager@example.org"]', 'to = ["@"]', ["outputs.mail.to"]),
+    ('url = "https://alarms.example.org/greffier"', 'url = "http://alarms.example.org/"',
+     ["outputs.hook.url"]),
+    ('url = "https://alarms.example.org/greffier"', 'url = "https://u:p@example.org/"',
+     ["outputs.hook.url"]),
+    ('url = "https://alarms.example.org/greffier"', 'url = "https://example.org:99999/"',
+     ["outputs.hook.url"]),
+    ('url = "https://alarms.example.org/greffier"', 'url = "https://[::1/"',
+     ["outputs.hook.url"]),
+    ('secret_file = "/etc/greffier/hook.secret"\n', "", ["outputs.hook.secret_file"]),
+    ("calls = 1000", "calls = 0", ["limits.calls"]),
+    ("undecided_s = 60", "undecided_s = 61", ["limits.undecided_s"]),
+    ("encoder_threads = 2", "threads = 2", ["limits.threads"]),
+]  # fmt: skip
+
+
+def main() -> None:
+    """Write the file."""
+    full = (HERE / "full.toml").read_text("utf-8")
+    made = []
+    for old, new, wrong in EDITS:
+        if full.count(old) < 1:
+            raise SystemExit(f"not in full.toml: {old}")
+        if wrong:
+            made.append({"old": old, "new": new, "wrong": wrong})
+    lines = ",\n".join(json.dumps(one, ensure_ascii=True) for one in made)
+    (HERE / "invalid.json").write_text(f"[\n{lines}\n]\n", "ascii")
+
+
+if __name__ == "__main__":
+    main()

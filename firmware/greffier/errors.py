@@ -125,6 +125,14 @@ class PartlyDone(GreffierError):
     step = "see the list, mend the cause and run the command again"
 
 
+class DeviceNotFound(GreffierError):
+    """A device that is needed is absent, or does not do what is asked of it."""
+
+    exit_code = 10
+    cause = "the device {device} cannot be used: {reason}"
+    step = "check its cable and its name, then start again"
+
+
 class Busy(GreffierError):
     """Another process holds the data directory."""
 

@@ -9,68 +9,15 @@ import click
 from greffier.cli.output import answer, data_option, json_option, table
 from greffier.clock import format_time
 from greffier.durable import Disk
-from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
 from greffier.language import translate as _
 from greffier.recorder.intake import as_json as call_json
-from greffier.seal import envelope, keys
-from greffier.seal.envelope import BadEnvelope, DoesNotOpen
+from greffier.recorder.people import about_calls
+from greffier.seal import keys
 from greffier.seal.keys import PrivateKey, Role
-from greffier.store import journal, layout
+from greffier.store import layout
 from greffier.store.index import CallRow, Index, PartRow
-from greffier.store.journal import BadJournal
 from greffier.store.layout import DataDirectory
 from greffier.store.rebuild import rebuild
-from greffier.store.shred import ShredStore
-from greffier.store.shred_format import METADATA, Name
-
-
-def about_calls(
-    directory: DataDirectory, shred: ShredStore, private: PrivateKey
-) -> dict[tuple[str, int], dict[str, Any]]:
-    """What the journal says under its epochs' keys, by (epoch, record number).
-
-    An epoch whose key was destroyed says nothing. Raises KeyDoesNotOpen when *private* opens no
-    epoch that is there, IntegrityError.
-    """
-    opened: dict[str, bytes | None] = {}
-    refused = 0
-    told: dict[tuple[str, int], dict[str, Any]] = {}
-    for record in journal.everything(directory.calls):
-        if record.epoch not in opened:
-            try:
-                opened[record.epoch] = epoch_key(shred, record.epoch, private)
-            except DoesNotOpen as error:
-                if error.number != 10:  # it names this key and does not open
-                    what = f"epoch {record.epoch}"
-                    raise IntegrityError(what=what, reason=error.reason) from error
-                opened[record.epoch] = None
-                refused += 1
-        key = opened[record.epoch]
-        if key is None:
-            continue
-        try:
-            told[record.epoch, record.number] = journal.open_sealed(record, key)
-        except BadJournal as error:
-            raise IntegrityError(what=f"epoch {record.epoch}", reason=error.reason) from error
-    if refused and refused == len(opened):
-        raise KeyDoesNotOpen(what=_("the metadata of these calls"))
-    return told
-
-
-def epoch_key(shred: ShredStore, epoch: str, private: PrivateKey) -> bytes | None:
-    """The metadata key of *epoch*, None where its entry was destroyed.
-
-    Raises DoesNotOpen, IntegrityError.
-    """
-    identity = envelope.epoch_id(epoch)
-    try:
-        block = shred.get(Name(METADATA, identity)).block
-    except NotFound:
-        return None
-    try:
-        return envelope.open_block(block, envelope.What.METADATA, identity, private)
-    except BadEnvelope as error:
-        raise IntegrityError(what=f"epoch {epoch}", reason=error.reason) from error
 
 
 def part_json(part: PartRow) -> dict[str, Any]:
@@ -110,7 +57,7 @@ def list_calls(directory: DataDirectory, private: PrivateKey | None) -> list[dic
                 index = Index.open(directory.index, disk)
                 rows = index.calls()
                 index.close()
-            told = about_calls(directory, shred, private) if private and rows else {}
+            told = about_calls(directory, shred, private, rows) if private else {}
         finally:
             shred.close()
     return [row_json(row, told.get((row.epoch, row.record))) for row in rows]

@@ -1,0 +1,74 @@
+"""Who called whom: what the calls journal says under its epochs' keys, for who may open them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
+from greffier.language import translate as _
+from greffier.seal import envelope
+from greffier.seal.envelope import BadEnvelope, DoesNotOpen
+from greffier.seal.keys import PrivateKey
+from greffier.store import journal
+from greffier.store.index import CallRow
+from greffier.store.journal import BadJournal
+from greffier.store.layout import DataDirectory
+from greffier.store.shred import ShredStore
+from greffier.store.shred_format import METADATA, Name
+
+About = dict[str, Any]
+
+
+def about_calls(
+    directory: DataDirectory, shred: ShredStore, private: PrivateKey, rows: Sequence[CallRow]
+) -> dict[tuple[str, int], About]:
+    """What *private* opens of the calls *rows*, by (epoch, record number).
+
+    An epoch whose key was destroyed says nothing. Raises KeyDoesNotOpen when *private* opens no
+    epoch that is there, IntegrityError (also where a record is gone that its key would open).
+    """
+    epochs = {row.epoch for row in rows}
+    opened: dict[str, bytes | None] = {}
+    refused = 0
+    for epoch in sorted(epochs):
+        try:
+            opened[epoch] = epoch_key(shred, epoch, private)
+        except KeyDoesNotOpen:
+            opened[epoch] = None
+            refused += 1
+    if refused and refused == len(epochs):
+        raise KeyDoesNotOpen(what=_("the metadata of these calls"))
+    told: dict[tuple[str, int], About] = {}
+    for record in journal.everything(directory.calls):
+        key = opened.get(record.epoch)
+        if key is None:
+            continue
+        try:
+            told[record.epoch, record.number] = journal.open_sealed(record, key)
+        except BadJournal as error:
+            raise IntegrityError(what=f"epoch {record.epoch}", reason=error.reason) from error
+    for row in rows:
+        if opened[row.epoch] is not None and (row.epoch, row.record) not in told:
+            reason = f"record {row.record} of the calls journal is damaged or missing"
+            raise IntegrityError(what=f"epoch {row.epoch}", reason=reason)
+    return told
+
+
+def epoch_key(shred: ShredStore, epoch: str, private: PrivateKey) -> bytes | None:
+    """The metadata key of *epoch*, None where its entry was destroyed.
+
+    Raises KeyDoesNotOpen (it is sealed to others), IntegrityError.
+    """
+    identity = envelope.epoch_id(epoch)
+    what = f"epoch {epoch}"
+    try:
+        block = shred.get(Name(METADATA, identity)).block
+    except NotFound:
+        return None
+    try:
+        return envelope.open_block(block, envelope.What.METADATA, identity, private)
+    except DoesNotOpen as error:
+        if error.number == 10:  # no envelope names this key
+            raise KeyDoesNotOpen(what=what) from error
+        raise IntegrityError(what=what, reason=error.reason) from error
+    except BadEnvelope as error:
+        raise IntegrityError(what=what, reason=error.reason) from error

@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 ROOT=$PWD
 VENV=$ROOT/.venv
 # What setup installs where it is missing; the second list is only for demo, test and bench.
-APT_BUILD=(gcc libc6-dev libasound2-dev libopus-dev libspandsp-dev libflac-dev gettext pkg-config)
+APT_BUILD=(gcc libc6-dev libasound2-dev libopus-dev libspandsp-dev libflac-dev libssl-dev libdeflate-dev gettext pkg-config)
 APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps)
 
 say() { printf '%s\n' "$*" >&2; }

@@ -6,9 +6,11 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
-ROOMS = ("ring", "record", "rtp", "event", "stream", "g711", "opus", "flac", "narrow", "udp")
-INNER = ("sequence", "window")  # used by other rooms only: Python does not see their declarations
-LIBRARIES: list[str] = ["opus", "FLAC", "spandsp"]
+SOUND = ("g711", "opus", "flac", "narrow")
+ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal")
+# Used by other rooms only: Python does not see their declarations.
+INNER = ("sequence", "window", "tree", "hkdf")
+LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 
 
 def declarations(header: Path) -> str:

@@ -50,6 +50,17 @@ class Event(CData):
     end: int
     volume: int
 
+class Totals(CData):
+    """greffier_seal_totals."""
+
+    size: int
+    frames: int
+    legs: int
+    sha256: CData
+    root: CData
+    leg: CData
+    end: CData
+
 class Pointers(CData):
     """A pointer to a pointer, as an out argument."""
 
@@ -63,6 +74,8 @@ class _Ffi:
     def new(self, kind: Literal["greffier_record *"]) -> Record: ...
     @overload
     def new(self, kind: Literal["greffier_event *"]) -> Event: ...
+    @overload
+    def new(self, kind: Literal["greffier_seal_totals *"]) -> Totals: ...
     @overload
     def new(self, kind: Literal["uint8_t **", "uint32_t **"]) -> Pointers: ...
     @overload
@@ -198,6 +211,32 @@ class _Lib:
         payload: CData,
         payload_length: CData,
     ) -> int: ...
+    GREFFIER_SEAL_OVERHEAD: int
+    GREFFIER_SEAL_TAIL: int
+    GREFFIER_SEAL_LARGEST: int
+    GREFFIER_SEAL_CLOSED: int
+    GREFFIER_SEAL_FULL: int
+    GREFFIER_SEAL_BAD: int
+    GREFFIER_SEAL_FAILED: int
+    def greffier_seal_new(
+        self, content_key: CData, before: bytes, length: int, tail: CData
+    ) -> CData: ...
+    def greffier_seal_close(self, seal: CData) -> None: ...
+    def greffier_seal_free(self, seal: CData) -> None: ...
+    def greffier_seal_locked(self, seal: CData) -> int: ...
+    def greffier_sealer_new(self) -> CData: ...
+    def greffier_sealer_free(self, sealer: CData) -> None: ...
+    def greffier_seal_frame(
+        self,
+        seal: CData,
+        sealer: CData,
+        type: int,
+        leg: int,
+        plaintext: bytes,
+        length: int,
+        out: CData,
+    ) -> int: ...
+    def greffier_seal_count(self, seal: CData, totals: Totals) -> int: ...
 
 ffi: _Ffi
 lib: _Lib

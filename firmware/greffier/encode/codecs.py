@@ -5,6 +5,7 @@ RFC 3551 (tables 4 and 5, sections 4.5.x), RFC 7587 (Opus), RFC 3389 (comfort no
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from greffier.encode import BadPayload, opus_packet
@@ -84,6 +85,7 @@ def _gsm_samples(payload: bytes) -> int:
     return len(payload) // _GSM_FRAME * 160
 
 
+@lru_cache(maxsize=1024)
 def by_name(name: str, clock: int = 8000, channels: int = 1) -> Codec:
     """The codec of an ``a=rtpmap`` (any letter case); a name that nobody knows is not decodable.
 

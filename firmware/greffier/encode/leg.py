@@ -77,16 +77,18 @@ class LegEncoder:
         OtherRate for a codec of another sample rate, which the leg's timeline refuses already.
         """
         out: list[Out] = []
-        for item in self._coder.continue_run(items, self._stop):
+        start, stop, take = self._start, self._stop, self._coder.take
+        for item in self._coder.continue_run(items, stop):
             if isinstance(item, Gap):
                 self._gap(item, out)
                 continue
             if item.codec.rate != self._rate:
                 raise OtherRate(f"{item.codec.name} in a leg of {self._rate} Hz")
             end = item.position + item.samples
-            if max(item.position, self._start) < min(end, self._stop):
-                front = max(self._start - item.position, 0)
-                self._coder.take(item, front, max(end - self._stop, 0), out)
+            if item.position >= start and end <= stop:
+                take(item, 0, 0, out)
+            elif start < stop and end > start and item.position < stop:
+                take(item, max(start - item.position, 0), max(end - stop, 0), out)
         self._coder.settle(out)
         return out
 
@@ -132,6 +134,11 @@ class _Original:
         return items
 
     def take(self, item: Placed, front: int, back: int, out: list[Out]) -> None:
+        known = self._codecs.get(item.payload_type)
+        if known is item.codec and not (front or back or item.skip):  # nearly every packet
+            sequence, kind = item.sequence & _SEQUENCE, item.payload_type
+            out.append(Coded(item.position, item.samples, sequence, kind, 0, item.payload))
+            return
         position, samples = item.position + front, item.samples - front - back
         front += item.skip
         if (front or back) and not item.codec.cuttable:

@@ -148,9 +148,12 @@ class Call:
             return
         ssrc = int(self._tables[event.leg]["ssrc"], 16)
         items: dict[tuple[int, int], list[_Dated]] = {}
+        codecs: dict[int, Codec | None] = {}
         for packet in packets:
-            codec = codec_of(event.codecs.get(packet.payload_type), packet.payload_type)
-            self._place(event.leg, packet, codec, ssrc, items)
+            kind = packet.payload_type
+            if kind not in codecs:
+                codecs[kind] = codec_of(event.codecs.get(kind), kind)
+            self._place(event.leg, packet, codecs[kind], ssrc, items)
         for key, placed in items.items():
             self._store(self._tracks[key], placed)
 
@@ -244,8 +247,8 @@ class Call:
         self.frames.recorded += len(taken)
         self.frames.not_recorded += len(placed) - len(taken)
         if taken:
-            low = min(max(one.position, first) for one in taken)
-            high = max(one.position + one.samples for one in taken)
+            # Positions only grow along a timeline.
+            low, high = max(taken[0].position, first), taken[-1].position + taken[-1].samples
             track.kept = [min([*track.kept, low]), max([*track.kept, high])]
 
     def _muted(self, track: _Track) -> bool:

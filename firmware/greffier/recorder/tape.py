@@ -20,7 +20,7 @@ from greffier.encode.timeline import Placed
 from greffier.errors import StorageFailed
 from greffier.seal import envelope
 from greffier.seal.envelope import What
-from greffier.seal.frames import NO_LEG, Audio, Content, Gap, Mask, Meta, Packet
+from greffier.seal.frames import NO_LEG, Content, FrameType, Gap, Mask, Meta, audio_bytes
 from greffier.seal.header import wipe
 from greffier.seal.keys import PublicKey, Role
 from greffier.seal.part import PartWriter, new_content_key
@@ -223,21 +223,11 @@ class Tape:
         if not track.waiting:
             return
         start = track.waiting[0].position
-        end = max(one.position + one.samples for one in track.waiting)
-        packets = tuple(
-            Packet(
-                one.position - start,
-                one.samples,
-                one.sequence,
-                one.payload_type,
-                one.flags,
-                one.data,
-            )
-            for one in track.waiting
-        )
-        self.packets += len(packets)
+        end = track.waiting[-1].position + track.waiting[-1].samples  # positions only grow
+        self.packets += len(track.waiting)
+        plaintext = audio_bytes(start, end - start, track.waiting)
         track.waiting = []
-        self._put(Audio(start, end - start, packets), leg)
+        self._frames.append(self._writer.seal_frame(FrameType.AUDIO, leg, plaintext))
 
     def _tell_legs(self) -> None:
         """Put the table of legs into the part, if it changed since it was told."""

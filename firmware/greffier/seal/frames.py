@@ -6,7 +6,7 @@ Every class checks its values when it is made, so what cannot be written cannot 
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
@@ -128,6 +128,27 @@ class Audio:
             offset += length
         _check_end(data, offset)
         return cls(position, span, tuple(packets))
+
+
+def audio_bytes(
+    position: int, span: int, packets: Iterable[tuple[int, int, int, int, int, bytes]]
+) -> bytes:
+    """The plaintext of an AUDIO frame from (absolute position, samples, sequence, payload type,
+    flags, data) of each packet: what ``bytes(Audio(...))`` gives, for the path of every packet.
+
+    Raises BadFrame where a number does not fit its field.
+    """
+    parts = [b""]
+    try:
+        for at, samples, sequence, kind, flags, data in packets:
+            parts += (
+                _PACKET.pack(at - position, samples, sequence, kind, flags, len(data)),
+                data,
+            )
+        parts[0] = _AUDIO.pack(position, span, len(parts) // 2)
+    except struct.error:
+        raise BadFrame("a number of a packet is out of range") from None
+    return _bounded(b"".join(parts))
 
 
 @dataclass(frozen=True, slots=True)

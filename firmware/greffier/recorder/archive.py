@@ -1,9 +1,10 @@
 """The opened data directory, and the one order in which anything becomes durable in it.
 
-A tick: envelopes of new parts, then the log (decisions, openings), then frames and journal. What
-came of it (part sealed, call ended) is logged in the next tick. So nothing is in the vault whose
-key could be lost or whose decision is not on record, and a kill between two steps leaves a state
-that :mod:`greffier.recorder.recovery` ends properly.
+A tick: envelopes of new parts, then the log (decisions, openings, ends of calls), then frames, then
+the calls journal. That a part is sealed is logged in the next tick. So nothing is in the vault
+whose key could be lost or whose decision is not on record, nothing is in the journal that is not in
+log and vault, and a kill between two steps leaves a state that
+:mod:`greffier.recorder.recovery` ends properly.
 
 One thread owns an Archive and everything below it.
 """
@@ -90,8 +91,8 @@ class Archive:
         self.journal: Journal | None = None
         self._opening: list[Tape] = []
         self._running: list[Tape] = []
-        # Rows of the index that wait for the end of the tick.
-        self._calls: dict[str, CallRow] = {}
+        # Calls that ended since the last tick: what is clear of them, and what is sealed.
+        self._ended: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Self:
@@ -150,24 +151,37 @@ class Archive:
         return epoch
 
     def write_call(self, clear: Mapping[str, Any], sealed: Mapping[str, Any]) -> None:
-        """Put one call's metadata into the journal; durable with the next tick.
+        """Take one call's metadata; its record is in the journal after the next tick.
 
-        Raises StorageFailed.
+        Not before: a record that survived what it speaks of would be a lie.
         """
-        assert self.journal is not None  # noqa: S101 - an epoch is open while calls run
-        assert self.epoch is not None  # noqa: S101
-        number = self.journal.append(clear, sealed)
-        end = clear["end_ns"]
-        self._calls[clear["uid"]] = CallRow(
-            clear["uid"],
-            clear["line"],
-            int(clear["start_ns"]),
-            None if end is None else int(end),
-            clear["recording"],
-            clear,
-            self.epoch.name,
-            number,
-        )
+        self._ended.append((clear, sealed))
+
+    def _write_calls(self) -> list[CallRow]:
+        """Put the calls that ended into the journal, durable; their rows of the index."""
+        if not self._ended:
+            return []
+        if self.journal is None or self.epoch is None:
+            raise ValueError("a call ended while no epoch was open")
+        rows = []
+        for clear, sealed in self._ended:
+            number = self.journal.append(clear, sealed)
+            end = clear["end_ns"]
+            rows.append(
+                CallRow(
+                    clear["uid"],
+                    clear["line"],
+                    int(clear["start_ns"]),
+                    None if end is None else int(end),
+                    clear["recording"],
+                    clear,
+                    self.epoch.name,
+                    number,
+                )
+            )
+        self.journal.appender.sync()
+        self._ended = []
+        return rows
 
     # --- parts ---
 
@@ -196,24 +210,19 @@ class Archive:
             self._running.append(tape)
         for tape in self._running:
             tape.write()
-        self._commit_files()
+        if self.vault.commit():
+            raise StorageFailed(path=self.data.parts, reason="a sync failed")
+        calls = self._write_calls()
         parts = [self._finished(tape) for tape in self._running if tape.ended]
         self._running = [tape for tape in self._running if not tape.ended]
-        if parts or self._calls:
-            self.index.put(self._calls.values(), parts)
-            self._calls = {}
+        if parts or calls:
+            self.index.put(calls, parts)
 
     def _finished(self, tape: Tape) -> PartRow:
         closed = tape.close(self.vault)
         self.log.append("part.sealed", tape.recording.hex(), tape.sealed)
         path = self.vault.path_of(closed.part_id)
         return part_row(StoredPart(closed.part_id, tape.day, path, closed.size), self.shred)
-
-    def _commit_files(self) -> None:
-        also = [self.journal.appender] if self.journal else []
-        dead = self.vault.commit(also)
-        if dead or any(one.dead for one in also):
-            raise StorageFailed(path=self.data.parts, reason="a sync failed")
 
     def close(self) -> None:
         """Finish what is finished, and let everything go. Raises StorageFailed."""

@@ -18,6 +18,8 @@ from greffier.recorder.rules import Rules
 
 # As in the live recorder: what was accepted is durable at most this much later.
 TICK_NS = 3 * SECOND // 4
+# How many frames go by between two looks at the clock.
+TICK_FRAMES = 256
 # A frame that says that it was captured after 2200 says nothing: its clock was never set.
 LATEST_NS = 7_258_118_400 * SECOND
 
@@ -59,7 +61,7 @@ def import_capture(
                 events = tracker.feed(datagram)
                 if events:
                     intake.take(events)
-            if not dissector.frames & 0xFF and clock.monotonic_ns() >= due:
+            if not dissector.frames % TICK_FRAMES and clock.monotonic_ns() >= due:
                 archive.tick()
                 report(reader.position)
                 due = clock.monotonic_ns() + TICK_NS

@@ -131,9 +131,11 @@ def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:
     Raises StorageFailed.
     """
     for call in calls:
-        result = "degraded" if call.recording else "failed" if call.record != "none" else "ok"
-        if call.ended:
-            result = call.ended["result"]
+        wanted = call.record not in ("none", "provisional_deleted")
+        result = "degraded" if call.recording else "failed" if wanted else "ok"
+        if call.ended:  # and its sound may be lost all the same
+            lost = call.ended.get("recording") and not call.recording
+            result = result if lost else call.ended["result"]
         else:
             data = {
                 "uid": call.uid,

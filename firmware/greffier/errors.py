@@ -148,6 +148,13 @@ class NotRunning(GreffierError):
     step = "start it with `systemctl start greffier-recorder` or `greffier run --config FILE`"
 
 
+class NoAnswer(GreffierError):
+    """The recorder listens but does not answer in time."""
+
+    cause = "the recorder at {path} did not answer within {seconds} s"
+    step = "see `journalctl -u greffier-recorder`, then ask again"
+
+
 class NotAllowed(GreffierError):
     """The recorder refuses this request of this user."""
 

@@ -1,0 +1,100 @@
+"""Where the recorder and the control server meet. The recorder's thread never waits here.
+
+It publishes a frozen snapshot (one reference, replaced whole) and takes the orders that have come
+since, once a tick. The server's thread reads the snapshot and offers orders; what does not fit is
+refused at once.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from greffier.control.messages import (
+    Acknowledge,
+    Alarms,
+    Answer,
+    AskAlarms,
+    AskLevels,
+    AskStatus,
+    Failure,
+    Levels,
+    Pause,
+    Replay,
+    Resume,
+    Status,
+    Stop,
+)
+
+MOST_ORDERS = 32
+
+OrderKind = Acknowledge | Pause | Resume | Replay | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the recorder shows. ``alarms`` holds every notice that is kept; time is monotonic."""
+
+    status: Status
+    levels: Levels
+    alarms: Alarms
+    published_ns: int
+
+    def answer(self, request: AskStatus | AskLevels | AskAlarms, now_ns: int) -> Answer:
+        """The answer to a question."""
+        if isinstance(request, AskStatus):
+            return replace(self.status, age_ms=max(0, now_ns - self.published_ns) // 1_000_000)
+        if isinstance(request, AskLevels):
+            return self.levels
+        kept = self.alarms
+        later = tuple(one for one in kept.notices if one.serial > request.after)
+        first = kept.serial - len(kept.notices) + 1
+        missed = max(0, min(first, kept.serial + 1) - request.after - 1)
+        return replace(kept, notices=later, missed=missed)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Something to be done. ``done`` must be called once, from any thread; it never blocks.
+
+    ``uid`` is the user who asks, as the kernel says.
+    """
+
+    request: OrderKind
+    uid: int
+    done: Callable[[Answer], None] = field(repr=False)
+
+
+class Board:
+    """The meeting place. ``publish`` and ``take`` are the recorder's, the rest the server's."""
+
+    def __init__(self) -> None:
+        # Replaced as a whole; reading and writing a reference is atomic in CPython.
+        self._snapshot: Snapshot | None = None
+        # Appended by the server's thread, popped by the recorder's: both ends of a deque are safe.
+        self._orders: deque[Order] = deque()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Show *snapshot* from now on."""
+        self._snapshot = snapshot
+
+    def take(self) -> list[Order]:
+        """The orders that have come, oldest first."""
+        found: list[Order] = []
+        while len(found) < MOST_ORDERS:
+            try:
+                found.append(self._orders.popleft())
+            except IndexError:
+                break
+        return found
+
+    def ask(self, request: AskStatus | AskLevels | AskAlarms, now_ns: int) -> Answer:
+        """The answer to a question, from the latest snapshot."""
+        snapshot = self._snapshot
+        return snapshot.answer(request, now_ns) if snapshot else Failure("busy", "starting")
+
+    def offer(self, order: Order) -> bool:
+        """Put *order* where the recorder takes it; False where too many wait already."""
+        if len(self._orders) >= MOST_ORDERS:
+            return False
+        self._orders.append(order)
+        return True

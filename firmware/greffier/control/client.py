@@ -1,0 +1,93 @@
+"""Ask the recorder one thing, and wait a bounded time for the answer."""
+
+import socket
+import struct
+from pathlib import Path
+
+from greffier.clock import SECOND, SystemClock
+from greffier.control.forms import BadMessage
+from greffier.control.messages import Answer, Failure, Request
+from greffier.control.wire import LENGTH, MOST_ANSWER, frame_length, read_answer, write_request
+from greffier.errors import IntegrityError, NoAnswer, NotAllowed, NotRunning, Refused
+from greffier.language import translate
+
+PATIENCE_S = 8.0
+_CHUNK = 65536
+_TIMEVAL = struct.Struct("ll")
+
+
+def ask(path: Path, request: Request, patience_s: float = PATIENCE_S) -> Answer:
+    """The answer to *request* of the recorder that listens at *path*; never a Failure.
+
+    Raises NotRunning, NoAnswer, NotAllowed, Refused, IntegrityError (the answer is no message).
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            payload = _exchange(connection, path, write_request(request), patience_s)
+    except TimeoutError:
+        raise NoAnswer(path=path, seconds=f"{patience_s:g}") from None
+    except PermissionError:
+        raise NotAllowed(what=translate("open its socket")) from None
+    except OSError:
+        raise NotRunning(path=path) from None
+    try:
+        answer = read_answer(payload)
+    except BadMessage as error:
+        what = translate("the recorder's answer")
+        raise IntegrityError(what=what, reason=error.reason) from None
+    if isinstance(answer, Failure):
+        raise _error(answer, request)
+    return answer
+
+
+def _exchange(connection: socket.socket, path: Path, frame: bytes, patience_s: float) -> bytes:
+    """Send *frame*; the payload of the frame that comes back. Raises OSError."""
+    clock = SystemClock()
+    deadline_ns = clock.monotonic_ns() + int(patience_s * SECOND)
+
+    def hurry() -> None:
+        left = (deadline_ns - clock.monotonic_ns()) / SECOND
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+
+    # A full backlog refuses a socket that may not block, and lets wait one that may.
+    seconds, rest = divmod(int(patience_s * 1_000_000), 1_000_000)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(seconds, rest))
+    try:
+        connection.connect(str(path))
+    except BlockingIOError:
+        raise TimeoutError from None
+    hurry()
+    connection.sendall(frame)
+    received = bytearray()
+    end: int | None = None
+    while end is None or len(received) < end:
+        hurry()
+        data = connection.recv(_CHUNK)
+        if not data:
+            raise ConnectionResetError
+        received += data
+        try:
+            end = frame_length(received, MOST_ANSWER)
+        except BadMessage:
+            return b""  # no message, as the reader will say
+    return bytes(received[LENGTH.size : end])
+
+
+def _error(failure: Failure, request: Request) -> Exception:
+    if failure.code == "not_allowed":
+        return NotAllowed(what=type(request).__name__)
+    known = {
+        "too_many_orders": translate("too many orders wait already"),
+        "late": translate("it is busy; the order may still be carried out"),
+        "starting": translate("it is still starting"),
+        "no_such_alarm": translate("no alarm with this number stands"),
+        "no_such_line": translate("no such line"),
+        "no_such_call": translate("no such call runs"),
+        "not_supported": translate("this recorder cannot do that"),
+        "replay_not_available": translate("there is no replay on this recorder"),
+        "not_pausable": translate("the law lets nobody pause this line"),
+        "stopping": translate("it is stopping"),
+    }
+    return Refused(reason=known.get(failure.reason, failure.reason))

@@ -1,0 +1,249 @@
+"""What may be asked on the control socket, and what is answered. Every record is frozen.
+
+No message carries audio, keys, digits, numbers or names of callers: calls and parts are ids, lines
+and taps are names of the configuration.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from greffier.control.forms import Text, Time, Whole
+
+VERSION: Final = 1
+_FEW_DIGITS = r"(?!(?:\D*\d){7})"
+# The names of the configuration; with at most six digits, so that no number is one.
+NAME_PATTERN = rf"{_FEW_DIGITS}[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}}"
+
+Name = Annotated[str, Text(NAME_PATTERN)]
+NameOrNone = Annotated[str, Text(rf"(?:{NAME_PATTERN})?")]
+Uid = Annotated[str, Text(r"(?:[A-Za-z0-9._-]{1,64}/[A-Za-z0-9_.-]{1,64}/[0-9]{10})?")]
+Id = Annotated[str, Text(r"[0-9a-f]{32}")]
+Word = Annotated[str, Text(r"[a-z][a-z0-9_.]{0,47}")]
+Count = Annotated[int, Whole()]
+Ns = Annotated[int, Time()]
+State = Annotated[str, Text("recorded|idle|not_recorded|paused|lost|blind|off")]
+SeverityName = Annotated[str, Text("info|warning|critical")]
+# Hundredths of a decibel below or above full scale: -96.00 dBFS is -9600.
+Millibel = Annotated[int, Whole(-20_000, 2_000)]
+
+
+# --- requests -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """What runs, what is committed, what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskLevels:
+    """How loud each channel is."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAlarms:
+    """The alarms that stand, and the notices after the serial number *after*."""
+
+    after: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Somebody has seen the alarm with this number."""
+
+    alarm: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Record nothing of this call, or of this line, until it is resumed. Exactly one is given."""
+
+    line: NameOrNone = ""
+    call: Uid = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if bool(self.line) == bool(self.call):
+            raise ValueError("either a line or a call")
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The end of a pause. Exactly one is given."""
+
+    line: NameOrNone = ""
+    call: Uid = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if bool(self.line) == bool(self.call):
+            raise ValueError("either a line or a call")
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Play the last *seconds* of a line again. Reserved: a recorder without replay refuses it."""
+
+    line: Name
+    seconds: Annotated[int, Whole(1, 600)]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End in good order."""
+
+
+Request = AskStatus | AskLevels | AskAlarms | Acknowledge | Pause | Resume | Replay | Stop
+
+REQUESTS: Final[dict[str, type[Request]]] = {
+    "status": AskStatus,
+    "levels": AskLevels,
+    "alarms": AskAlarms,
+    "acknowledge": Acknowledge,
+    "pause": Pause,
+    "resume": Resume,
+    "replay": Replay,
+    "stop": Stop,
+}
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """What a line does now; *calls* are running."""
+
+    line: Name
+    state: State
+    calls: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A part that is being written: this much of it survives a power cut.
+
+    ``last_sample`` is the position behind the last durable sample, at the leg's rate.
+    """
+
+    part: Id
+    bytes: Count
+    last_sample: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm. ``subject`` is a line, tap, card or output by name, or "".
+
+    ``count``: how often it was raised since ``since_ns``; ``last_ns``: when it was last.
+    """
+
+    id: Count
+    name: Word
+    subject: NameOrNone
+    severity: SeverityName
+    acknowledged: bool
+    count: Count
+    since_ns: Ns
+    last_ns: Ns
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something happened to an alarm. *serial* grows by one with each."""
+
+    serial: Count
+    what: Annotated[str, Text("raised|acknowledged|cleared")]
+    at_ns: Ns
+    alarm: Alarm
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Space of the data directory; hours None where nothing would be lost, or nobody knows."""
+
+    free_bytes: Count | None = None
+    total_bytes: Count | None = None
+    hours_to_first_unsynced_loss: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """The lower bound of trusted time, and who says so."""
+
+    lower_bound_ns: Ns
+    source: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the recorder published last; ``age_ms`` ago."""
+
+    device: Name
+    run: Id
+    armed: bool
+    lines: tuple[LineState, ...]
+    committed: tuple[Committed, ...]
+    alarms: tuple[Alarm, ...]
+    storage: Storage
+    clock: ClockState
+    age_ms: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Of one leg or channel since the last snapshot; *clipped* samples at full scale."""
+
+    line: Name
+    channel: Annotated[str, Text(r"[A-Za-z0-9_./-]{1,130}")]
+    rms_mb: Millibel
+    peak_mb: Millibel
+    clipped: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Every channel's level."""
+
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """The alarms that stand, and what happened to alarms since the serial that was asked for.
+
+    *run* tells one start of the recorder from the next: serials begin again. *missed* notices were
+    too old to be kept.
+    """
+
+    run: Id
+    serial: Count
+    alarms: tuple[Alarm, ...]
+    notices: tuple[Notice, ...]
+    missed: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The order was carried out; not *changed* where it was so already."""
+
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """It was not; *code* says which kind, *reason* which case of it."""
+
+    code: Annotated[str, Text("bad_request|not_allowed|refused|busy")]
+    reason: Word
+
+
+Answer = Status | Levels | Alarms | Done | Failure
+
+ANSWERS: Final[dict[str, type[Answer]]] = {
+    "status": Status,
+    "levels": Levels,
+    "alarms": Alarms,
+    "done": Done,
+    "failure": Failure,
+}

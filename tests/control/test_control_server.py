@@ -1,0 +1,267 @@
+"""The server over a real socket: who may, who hangs, who floods; the recorder never notices."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from greffier.clock import SystemClock
+from greffier.config.recorder import parse
+from greffier.control import access as control_access
+from greffier.control import messages as m
+from greffier.control.access import Access
+from greffier.control.board import MOST_ORDERS, Board, Order, Snapshot
+from greffier.control.client import ask
+from greffier.control.server import MOST_OF_ONE_USER, Server
+from greffier.control.wire import read_answer, write_request
+from greffier.errors import (
+    AlreadyThere,
+    BadConfig,
+    IntegrityError,
+    NoAnswer,
+    NotAllowed,
+    NotRunning,
+    Refused,
+    StorageFailed,
+)
+
+ME = os.geteuid()
+ALL = Access(frozenset({ME}))
+STATUS = m.Status("box", "0" * 32, True, (), (), (), m.Storage(), m.ClockState(1, "build"))
+SNAPSHOT = Snapshot(STATUS, m.Levels(()), m.Alarms("0" * 32, 0, (), ()), 0)
+
+
+@contextmanager
+def serving(folder: Path, access: Access = ALL) -> Iterator[tuple[Path, Board]]:
+    board = Board()
+    board.publish(SNAPSHOT)
+    path = folder / "s"
+    with Server(path, board, access, SystemClock()):
+        yield path, board
+
+
+@contextmanager
+def recorder(board: Board, answer: Callable[[m.Request], m.Answer]) -> Iterator[list[int]]:
+    """A thread that takes orders as a recorder's tick does; yields the users who gave them."""
+    over, users = threading.Event(), []
+
+    def tick() -> None:
+        while not over.wait(0.005):
+            for order in board.take():
+                users.append(order.uid)
+                order.done(answer(order.request))
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield users
+    finally:
+        over.set()
+        thread.join()
+
+
+def connected(path: Path) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(str(path))
+    client.settimeout(20)
+    return client
+
+
+def everything(client: socket.socket) -> bytes:
+    found = b""
+    while data := client.recv(65536):
+        found += data
+    return found
+
+
+def test_questions_are_answered_from_the_snapshot(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, _):
+        status = ask(path, m.AskStatus())
+        assert isinstance(status, m.Status)
+        assert status.armed
+        assert ask(path, m.AskLevels()) == m.Levels(())
+        assert isinstance(ask(path, m.AskAlarms()), m.Alarms)
+    assert not path.exists()
+
+
+def test_an_order_reaches_the_recorder_with_the_user_who_gave_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, board), recorder(board, lambda _: m.Done()) as users:
+        assert ask(path, m.Pause(line="accueil")) == m.Done()
+        assert ask(path, m.Acknowledge(3)) == m.Done()
+    assert users == [ME, ME]
+
+
+def test_an_order_that_is_refused_says_why(tmp_path: Path) -> None:
+    failure = m.Failure("refused", "replay_not_available")
+    with (
+        serving(tmp_path) as (path, board),
+        recorder(board, lambda _: failure),
+        pytest.raises(Refused, match="réécoute"),
+    ):
+        ask(path, m.Replay("urgence", 30))
+
+
+@pytest.mark.parametrize(
+    ("access", "allowed"),
+    [
+        (Access(frozenset()), set()),
+        (Access(frozenset(), watch=frozenset({ME})), {"watch"}),
+        (Access(frozenset(), operate=frozenset({ME})), {"watch", "operate"}),
+        (Access(frozenset(), stop=frozenset({ME})), {"watch", "operate", "stop"}),
+        (Access(frozenset({ME})), {"watch", "operate", "stop"}),
+    ],
+)
+def test_each_kind_of_request_needs_its_right(
+    access: Access, allowed: set[str], tmp_path: Path
+) -> None:
+    requests: dict[str, list[m.Request]] = {
+        "watch": [m.AskStatus(), m.AskLevels(), m.AskAlarms()],
+        "operate": [m.Acknowledge(1), m.Pause(line="a"), m.Resume(line="a"), m.Replay("a", 1)],
+        "stop": [m.Stop()],
+    }
+    assert {kind for many in requests.values() for kind in map(type, many)} == set(
+        m.REQUESTS.values()
+    )
+    with serving(tmp_path, access) as (path, board), recorder(board, lambda _: m.Done()) as users:
+        for group, many in requests.items():
+            for request in many:
+                if group in allowed:
+                    ask(path, request)
+                else:
+                    with pytest.raises(NotAllowed):
+                        ask(path, request)
+    assert len(users) == sum(len(requests[group]) for group in allowed - {"watch"})
+
+
+def test_nonsense_gets_one_failure_and_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, _):
+        for sent in (b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\0", b"\0\0\0\2[]" * 40):
+            with connected(path) as client:
+                client.sendall(sent)
+                answer = read_answer(everything(client)[4:])
+            assert answer == m.Failure("bad_request", "not_understood")
+        assert isinstance(ask(path, m.AskStatus()), m.Status)
+
+
+def test_clients_that_hang_or_go_leave_the_others_their_place(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, _):
+        hanging = [connected(path) for _ in range(MOST_OF_ONE_USER - 1)]
+        hanging[0].sendall(b"\0\0")
+        assert isinstance(ask(path, m.AskStatus()), m.Status)
+        hanging.append(connected(path))
+        with connected(path) as one_more:
+            assert one_more.recv(1) == b""  # not even listened to
+        for client in hanging:
+            client.close()
+        for _ in range(50):
+            with connected(path) as client:
+                client.sendall(write_request(m.AskStatus())[:9])
+        with connected(path) as client:
+            client.sendall(write_request(m.AskStatus()) * 3)
+            found = b""
+            while found.count(b'"is":"status"') < 3:
+                found += client.recv(65536)
+
+
+def test_an_order_that_nobody_takes_does_not_stop_questions(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, _), connected(path) as client:
+        client.sendall(write_request(m.Stop()))
+        assert isinstance(ask(path, m.AskStatus()), m.Status)
+        with pytest.raises(NoAnswer, match=r"0[,.]2 s"):
+            ask(path, m.Stop(), patience_s=0.2)
+
+
+def test_a_late_answer_is_for_nobody_else(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, board):
+        with pytest.raises(NoAnswer):
+            ask(path, m.Acknowledge(1), patience_s=0.2)
+        (order,) = board.take()
+        with connected(path) as client:
+            order.done(m.Done())
+            client.sendall(write_request(m.AskLevels()))
+            frame = client.recv(65536)
+        assert read_answer(frame[4:]) == m.Levels(())
+    order.done(m.Done())  # and after the end of the server it disturbs nobody
+
+
+def test_too_many_orders_are_refused_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, board):
+        for _ in range(MOST_ORDERS):
+            board.offer(Order(m.Stop(), 0, lambda _: None))
+        with pytest.raises(Refused):
+            ask(path, m.Stop())
+
+
+def test_what_cannot_be_expressed_is_refused_not_fatal(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, board):
+        wrong = m.Levels((m.Level("a", "a", 10**6, 0, 0),))
+        board.publish(Snapshot(STATUS, wrong, SNAPSHOT.alarms, 0))
+        with pytest.raises(Refused):
+            ask(path, m.AskLevels())
+        assert isinstance(ask(path, m.AskStatus()), m.Status)
+
+
+def test_a_dead_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with serving(tmp_path) as (path, _):
+        with pytest.raises(AlreadyThere), serving(tmp_path):
+            pass
+        assert isinstance(ask(path, m.AskStatus()), m.Status)
+    (tmp_path / "s").write_text("a file of somebody")
+    with pytest.raises(AlreadyThere), serving(tmp_path):
+        pass
+    with pytest.raises(StorageFailed), serving(tmp_path / "no such folder"):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["missing", "dead", "file", "long"])
+def test_where_nobody_listens_one_line_says_so(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / ("s" if kind != "long" else "x" * 200)
+    if kind == "dead":
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+    elif kind == "file":
+        path.write_text("")
+    with pytest.raises(NotRunning) as caught:
+        ask(path, m.AskStatus())
+    assert (caught.value.exit_code, "\n" in str(caught.value)) == (1, False)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0\0\2{}", b"\xff\xff\xff\xff", b"\0\0\0\x09{"])
+def test_a_server_that_talks_nonsense_is_not_believed(sent: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(sent)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises((IntegrityError, NotRunning)):
+            ask(path, m.AskStatus())
+        thread.join()
+
+
+def test_users_are_found_by_name_and_unknown_ones_are_named() -> None:
+    tables: dict[str, object] = {
+        "schema": "recorder/1",
+        "data": "d",
+        "policy": "p",
+        "taps": {"t": {"interface": "eth1"}},
+    }
+    access = control_access.of_config(parse({**tables, "control": {"watch": ["nobody", 4711]}}))
+    assert access.watch == {65534, 4711}
+    assert access.masters == {0, ME}
+    with pytest.raises(BadConfig, match=r"control\.stop.*no-such-user"):
+        control_access.of_config(parse({**tables, "control": {"stop": ["no-such-user"]}}))

@@ -1,0 +1,140 @@
+"""Writes messages.json: frames of every kind, and payloads that a strict reader refuses."""
+
+import json
+from pathlib import Path
+
+from greffier import canonical
+from greffier.control import messages as m
+from greffier.control.wire import write_answer, write_request
+
+ALARM = m.Alarm(7, "storage.failed", "vault", "critical", False, 3, 1_795_305_600_000_000_000,
+                1_795_305_660_000_000_000)  # fmt: skip
+RUN = "00112233445566778899aabbccddeeff"
+PART = "ffeeddccbbaa99887766554433221100"
+STATUS = m.Status(
+    "box-1a2b3c4d", RUN, True, (m.LineState("accueil", "recorded", 2),),
+    (m.Committed(PART, 4096, 160000),), (ALARM,), m.Storage(10**9, 10**10, None),
+    m.ClockState(1_795_305_600_000_000_000, "build"), 120,
+)  # fmt: skip
+NOTICE = m.Notice(9, "raised", 1_795_305_600_000_000_000, ALARM)
+REQUESTS: list[m.Request] = [
+    m.AskStatus(), m.AskLevels(), m.AskAlarms(), m.AskAlarms(41), m.Acknowledge(7),
+    m.Pause(line="accueil"), m.Pause(call="box-1a2b3c4d/accueil/0000000012"),
+    m.Resume(line="accueil"), m.Replay("urgence", 30), m.Stop(),
+]  # fmt: skip
+ANSWERS: list[m.Answer] = [
+    STATUS,
+    m.Levels((m.Level("accueil", "accueil/1", -3210, -1204, 0),)),
+    m.Alarms(RUN, 9, (ALARM,), (NOTICE,), 0),
+    m.Done(), m.Done(False), m.Failure("refused", "replay_not_available"),
+]  # fmt: skip
+
+
+def envelope(name: object = "status", body: object = None, v: object = 1) -> str:
+    """A payload that is well formed outside."""
+    return canonical.dump({"v": v, "is": name, "body": {} if body is None else body}).decode()
+
+
+def changed(message: m.Answer, name: str, *path: str | int, value: object = None) -> str:
+    """The payload of *message* with one value replaced (removed where *value* is ...)."""
+    found = json.loads(write_answer(message)[4:])
+    place = found["body"]
+    for step in path[:-1]:
+        place = place[step]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    assert found["is"] == name
+    return canonical.dump(found).decode()
+
+
+BAD_REQUESTS = {
+    "empty object": "{}",
+    "a list": "[]",
+    "a number": "1",
+    "null": "null",
+    "not JSON": "{",
+    "nested beyond measure": "[" * 2000,
+    "a space that is not canonical": '{"body": {},"is":"status","v":1}',
+    "keys out of order": '{"is":"status","body":{},"v":1}',
+    "a key twice": '{"body":{},"body":{},"is":"status","v":1}',
+    "version 2": envelope(v=2),
+    "version true": envelope(v=True),
+    "version as text": envelope(v="1"),
+    "no version": '{"body":{},"is":"status"}',
+    "one key more": '{"body":{},"is":"status","to":1,"v":1}',
+    "an unknown kind": envelope("reboot"),
+    "an answer as request": envelope("done", {"changed": True}),
+    "a kind that is a number": envelope(3),
+    "a kind that is a list": envelope(["status"]),
+    "a body that is a list": envelope("status", []),
+    "a body with a key too many": envelope("status", {"all": True}),
+    "alarms without after": envelope("alarms"),
+    "after below zero": envelope("alarms", {"after": -1}),
+    "after true": envelope("alarms", {"after": True}),
+    "after as text": envelope("alarms", {"after": "1"}),
+    "after with a fraction": '{"body":{"after":1.5},"is":"alarms","v":1}',
+    "after beyond 2**53": '{"body":{"after":9007199254740992},"is":"alarms","v":1}',
+    "acknowledge nothing": envelope("acknowledge", {"alarm": None}),
+    "pause of nothing": envelope("pause", {"line": "", "call": ""}),
+    "pause of both": envelope("pause", {"line": "a", "call": "b/a/0000000001"}),
+    "pause without call": envelope("pause", {"line": "a"}),
+    "a line that is a path": envelope("pause", {"line": "../x", "call": ""}),
+    "a line that is a number": envelope("pause", {"line": "0123456789", "call": ""}),
+    "a line too long": envelope("pause", {"line": "a" * 65, "call": ""}),
+    "a line with a line feed": envelope("pause", {"line": "a\n", "call": ""}),
+    "a line in other digits": envelope("pause", {"line": "\u0661", "call": ""}),
+    "a call that is no uid": envelope("resume", {"line": "", "call": "12"}),
+    "replay of no time": envelope("replay", {"line": "a", "seconds": 0}),
+    "replay of an hour": envelope("replay", {"line": "a", "seconds": 3600}),
+    "replay of no line": envelope("replay", {"line": "", "seconds": 30}),
+    "stop now": envelope("stop", {"now": True}),
+}
+BAD_ANSWERS = {
+    "a request as answer": envelope("stop"),
+    "status without a body": envelope("status"),
+    "armed as text": changed(STATUS, "status", "armed", value="yes"),
+    "armed as number": changed(STATUS, "status", "armed", value=1),
+    "no clock": changed(STATUS, "status", "clock", value=...),
+    "clock null": changed(STATUS, "status", "clock", value=None),
+    "a time as number": changed(STATUS, "status", "clock", "lower_bound_ns", value=1),
+    "a time with a leading zero": changed(STATUS, "status", "clock", "lower_bound_ns", value="01"),
+    "a time below zero": changed(STATUS, "status", "clock", "lower_bound_ns", value="-1"),
+    "a time beyond 2**63": changed(
+        STATUS, "status", "clock", "lower_bound_ns", value="9223372036854775808"
+    ),
+    "a line in an unknown state": changed(STATUS, "status", "lines", 0, "state", value="ok"),
+    "a part that is none": changed(STATUS, "status", "committed", 0, "part", value="ff"),
+    "a part in capitals": changed(STATUS, "status", "committed", 0, "part", value="F" * 32),
+    "bytes null": changed(STATUS, "status", "committed", 0, "bytes", value=None),
+    "lines as object": changed(STATUS, "status", "lines", value={}),
+    "a severity of its own": changed(STATUS, "status", "alarms", 0, "severity", value="fatal"),
+    "a subject that is a number": changed(
+        STATUS, "status", "alarms", 0, "subject", value="+33478123456"
+    ),
+    "too many lines": changed(STATUS, "status", "lines", value=[None] * 4097),
+    "a level beyond full scale": envelope(
+        "levels",
+        {"levels": [{"line": "a", "channel": "a", "rms_mb": 2001, "peak_mb": 0, "clipped": 0}]},
+    ),
+    "a failure of no kind": envelope("failure", {"code": "oops", "reason": "late"}),
+    "a failure with a sentence": envelope("failure", {"code": "busy", "reason": "not now"}),
+    "done perhaps": envelope("done", {"changed": None}),
+}
+
+
+def main() -> None:
+    """Write the file."""
+    vectors = {
+        "requests": [write_request(one).hex() for one in REQUESTS],
+        "answers": [write_answer(one).hex() for one in ANSWERS],
+        "bad_requests": BAD_REQUESTS,
+        "bad_answers": BAD_ANSWERS,
+    }
+    path = Path(__file__).with_name("messages.json")
+    path.write_text(json.dumps(vectors, indent=1, ensure_ascii=True) + "\n", "ascii")
+
+
+if __name__ == "__main__":
+    main()

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 SOURCES = Path(__file__).parent / "faketap"
 ALSA_CONF = Path("/usr/share/alsa/alsa.conf")
 MIXER_ELEMENT = "Line"
+SEARCH_FRAMES = 1 << 18
 
 
 class NotBuilt(RuntimeError):
@@ -164,12 +165,15 @@ def pattern(first: int, frames: int, channels: int = 1, seed: int = 0) -> NDArra
 def locate(samples: NDArray[np.int16], near: int, within: int, seed: int = 0) -> int | None:
     """The frame of the card at which *samples*, shape (frames, channels), begin.
 
-    Looked for in [near - within, near + within]; the nearest to *near*, None if there is none.
-    At least four samples are wanted, or chance will find some.
+    Looked for in [near - within, near + within]; None if it is not there. At least eight samples
+    are wanted, or chance will find some.
     """
     frames, channels = samples.shape
-    start = max(0, near - within)
-    there = pattern(start, near + within - start + frames, channels, seed)
-    found = np.flatnonzero((there[: len(there) - frames + 1] == samples[0]).all(axis=1))
-    whole = [int(i) for i in found if np.array_equal(there[i : i + frames], samples)]
-    return min((start + i for i in whole), key=lambda at: abs(at - near), default=None)
+    for start in range(max(0, near - within), near + within + 1, SEARCH_FRAMES):
+        stop = min(start + SEARCH_FRAMES, near + within + 1)
+        first = pattern(start, stop - start, 1, seed)[:, 0]
+        for offset in np.flatnonzero(first == samples[0, 0]):
+            at = start + int(offset)
+            if np.array_equal(pattern(at, frames, channels, seed), samples):
+                return at
+    return None

@@ -205,9 +205,15 @@ class CardRing:
     # --- the consumer: the recorder's tick ---
 
     def events(self) -> Iterator[Event]:
-        """Take out what is stored, oldest first; each is gone from the ring once it is given."""
+        """Take out what is stored now, oldest first; each is gone from the ring once it is given.
+
+        What comes meanwhile waits for the next call: a card that is faster than its consumer does
+        not keep it here.
+        """
         record = self._record
-        while lib.greffier_record_peek(self._ring, record):
+        units = lib.greffier_ring_stored(self._ring)
+        while units > 0 and lib.greffier_record_peek(self._ring, record):
+            units -= _units(record.head.length)
             octets = ffi.buffer(record.first, record.first_length)[:]
             if record.second_length:
                 octets += ffi.buffer(record.second, record.second_length)[:]

@@ -34,6 +34,8 @@ from numpy.typing import NDArray
 SOURCES = Path(__file__).parent / "faketap"
 ALSA_CONF = Path("/usr/share/alsa/alsa.conf")
 MIXER_ELEMENT = "Line"
+FAULTS = 512
+"""Of each kind and card at most."""
 SEARCH_FRAMES = 1 << 18
 
 

@@ -20,9 +20,10 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What the recorder said is missing, and what is."""
+    """What the recorder said is missing, and what is; *frame* of the card is heard next."""
 
     kind: str
+    frame: int
     position: int
     told: int
     true: int
@@ -111,6 +112,6 @@ class Judge:
         elif self._told:
             kinds = "+".join(dict.fromkeys(kind for kind, _, _ in self._told))
             told = sum(frames for _, _, frames in self._told)
-            self.gaps.append(Gap(kinds, self._told[0][1], told, found - self._frame))
+            self.gaps.append(Gap(kinds, found, self._told[0][1], told, found - self._frame))
         self._frame = found
         self._told.clear()

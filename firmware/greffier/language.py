@@ -25,6 +25,13 @@ def choose(language: str) -> None:
         _catalogue = gettext.translation("greffier", LOCALE_DIR, [language], fallback=True)
 
 
+def translate_into(language: str, message: str) -> str:
+    """The text of *message* in *language*, whatever this process speaks."""
+    if language == "en":
+        return message
+    return gettext.translation("greffier", LOCALE_DIR, [language], fallback=True).gettext(message)
+
+
 def translate(message: str) -> str:
     """The text of *message* in the chosen language (the message itself where none exists)."""
     return _catalogue.gettext(message)

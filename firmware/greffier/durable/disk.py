@@ -192,6 +192,20 @@ class Disk:
         fd = self._open(path, os.O_RDWR, FILE_MODE)
         return Appender(self._system, path, fd, os.fstat(fd).st_size)
 
+    # open pwrite close
+    def write_device(self, path: Path, data: bytes) -> None:
+        """Write *data* to the existing file *path* that a driver keeps (an LED, a GPIO value).
+
+        Nothing is made, cut or synced, for nothing is stored. Raises StorageFailed.
+        """
+        fd = self._open(path, os.O_WRONLY, FILE_MODE)
+        try:
+            self._system.write(fd, memoryview(data), 0)
+        except OSError as error:
+            raise failed(path, error) from error
+        finally:
+            self._system.close(fd)
+
     # open ftruncate fsync close
     def truncate_to(self, path: Path, size: int) -> None:
         """Cut the file *path* to its first *size* bytes. Raises StorageFailed."""

@@ -1,0 +1,62 @@
+"""sd_notify over a real socket."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from greffier.recorder.notify import Notifier
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_manager_hears_everything(abstract: bool, tmp_path: Path) -> None:
+    name = f"@greffier-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name[1:]}" if abstract else name)
+        manager.settimeout(10)
+        notifier = Notifier({"NOTIFY_SOCKET": name})
+        notifier.ready("2 lines\nREADY=0")
+        notifier.status("3 calls")
+        notifier.alive()
+        notifier.stopping()
+        heard = [manager.recv(4096) for _ in range(4)]
+    assert heard == [
+        b"READY=1\nSTATUS=2 lines READY=0",
+        b"STATUS=3 calls",
+        b"WATCHDOG=1",
+        b"STOPPING=1",
+    ]
+
+
+def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
+    Notifier({}).ready("x")
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).alive()
+    Notifier({"NOTIFY_SOCKET": "x" * 500}).alive()
+
+
+def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        for _ in range(5000):  # far more than its queue holds
+            notifier.alive()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "6000000"}, 3.0),
+        ({"WATCHDOG_USEC": "6000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "6000000", "WATCHDOG_PID": str(os.getpid())}, 3.0),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "٣"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+    ],
+)
+def test_the_watchdog_is_fed_twice_as_often_as_it_bites(
+    environment: dict[str, str], expected: float | None
+) -> None:
+    assert Notifier(environment).watchdog_s == expected

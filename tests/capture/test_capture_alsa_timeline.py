@@ -132,6 +132,22 @@ def test_frames_that_vanish_without_a_word_become_a_gap() -> None:
     assert gaps.index(slips[0]) >= SLIP_LOOKS - 1
 
 
+def test_what_a_card_says_before_it_fails_is_not_believed() -> None:
+    card = KnownCard(0, 1)
+    timeline = CardTimeline(RATE)
+    for i in range(40):
+        for _ in range(100):
+            timeline.place(PERIOD, card.read())
+        card.frame += PERIOD
+        # The card has captured a fifth of a second more than it says, and then it is gone.
+        stale = Look(card.time_of(card.frame) + SECOND // 5, 0, 0)
+        timeline.place(PERIOD, stale)
+        timeline.interrupt()
+        card.frame += RATE + i
+        assert abs(timeline.place(PERIOD, card.read()).missing - RATE - i) <= PERIOD
+    assert abs(timeline.drift.ppm) < 4 * timeline.drift.uncertain_ppm < 400
+
+
 def test_a_machine_that_is_held_up_sees_no_slip() -> None:
     timeline = CardTimeline(RATE)
     t_ns = 0

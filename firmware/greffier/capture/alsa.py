@@ -23,6 +23,8 @@ BACK_OFF_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 is back is open within that time."""
 LOOKS = 4
 """How often the card's counter is read at most, to get one reading that was not interrupted."""
+ENOUGH_NS = 500_000
+"""A reading that took no longer is taken: it is right within a few frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,6 @@ class CardReader:
 
     def _look(self, card: Card) -> Look:
         """How many frames wait at which time; the reading that took least of several."""
-        enough = card.period_frames * 1_000_000_000 // self.settings.rate // 8
         best: Look | None = None
         before = self._now_ns()
         for _ in range(LOOKS):
@@ -173,7 +174,7 @@ class CardReader:
             look = Look((before + after) // 2, waiting, after - before)
             if best is None or look.spread_ns < best.spread_ns:
                 best = look
-            if best.spread_ns <= enough:
+            if best.spread_ns <= ENOUGH_NS:
                 break
             before = after
         return best or Look(before, 0, self._now_ns() - before)

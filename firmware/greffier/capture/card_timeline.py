@@ -49,6 +49,7 @@ class CardTimeline:
         self._started = False
         self._broken = False
         self._behind = 0  # looks in a row
+        self._pending: tuple[Look, int] | None = None  # and the frame that it saw
 
     @property
     def interrupted(self) -> bool:
@@ -58,9 +59,11 @@ class CardTimeline:
     def interrupt(self) -> None:
         """Frames may have been lost; how many, the next :meth:`place` finds out."""
         self._broken = self._started
+        self._pending = None
 
     def place(self, frames: int, look: Look) -> Placed:
         """*frames* frames were read, and *look* was taken directly after."""
+        self._believe()
         slipped = self._slipped(frames, look)
         position, missing = self.next, 0
         if self._broken or slipped:
@@ -69,12 +72,24 @@ class CardTimeline:
             missing = position - self.next
             self.drift.break_run()
             self._behind = 0
-        self._started = True
         self._broken = False
         self.next = position + frames
         if self._behind == 0:  # else the count is in doubt, and would bend the line
-            self.drift.observe(look.t_ns, self.next + look.waiting, look.spread_ns)
+            self._pending = (look, self.next + look.waiting)
+        if not self._started:
+            self._started = True
+            self._believe()
         return Placed(position, missing, slipped)
+
+    def _believe(self) -> None:
+        """The card went on after its last look, so what it said then was true.
+
+        A card that is pulled out, or whose buffer runs over, may still name a count, a stale one.
+        """
+        if self._pending is not None:
+            look, frame = self._pending
+            self.drift.observe(look.t_ns, frame, look.spread_ns)
+            self._pending = None
 
     def time_of(self, position: int) -> int:
         """When the frame at *position* was captured. Raises ValueError before the first frame."""

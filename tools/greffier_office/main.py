@@ -8,6 +8,8 @@ from greffier.cli.main import run
 COMMANDS = {
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
+    "signer": "greffier_office.signer",
+    "sign": "greffier_office.sign",
 }
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greffier.capture import alsa
 from greffier.capture.alsa import BACK_OFF_S, OVERRUNS_IN_A_ROW, CardReader
 from greffier.capture.alsa_device import OVERRUN, CardFailed, CardSettings
 from greffier.capture.card_ring import (
@@ -77,7 +76,6 @@ class ScriptedCard:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.period_frames = SETTINGS.period_frames
         bench.open_handles += 1
 
     def read(self) -> tuple[int, bytes]:
@@ -308,11 +306,18 @@ def test_a_look_during_an_overrun_still_has_a_time() -> None:
     assert (look.waiting, look.t_ns) == (0, bench.t_ns)
 
 
-def test_the_thread_names_its_priority_only_if_it_has_it() -> None:
-    bench = Bench(iter(()))
-    bench.reader._take_priority()
-    assert not bench.reader.realtime
-    assert alsa.LOOKS > 1
+def test_a_thread_says_whether_it_lives_and_whether_it_has_its_priority() -> None:
+    bench = Bench(iter(["period"] * 20))
+    assert not bench.reader.is_running
+    bench.reader._priority = 1
+    bench.reader.start()
+    assert bench.reader.stop(60)
+    assert not bench.reader.is_running
+    assert bench.reader.realtime in (True, False)  # as the machine allows
+    assert len(list(bench.ring.events())) > 0
+    plain = Bench(iter(()))
+    plain.run()
+    assert not plain.reader.realtime
 
 
 def test_an_hour_of_periods_leaves_no_trace_in_memory() -> None:

@@ -110,6 +110,11 @@ class CardReader:
         return True
 
     @property
+    def is_running(self) -> bool:
+        """Whether the thread lives. Between start and stop it always does, unless it is broken."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def is_away(self) -> bool:
         """Whether the card is lost at this moment."""
         return self._away

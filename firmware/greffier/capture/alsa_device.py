@@ -28,8 +28,8 @@ class CardSettings:
     """Which card, and how it is read: S16_LE, *channels* interleaved, *rate* frames a second.
 
     *device* is an ALSA name (``hw:CARD=Lines``; ``plughw:`` converts what the card cannot do).
-    *period_frames* are read at once; *periods* of them fit into the card's buffer: so long may the
-    thread be held up before frames are lost.
+    *period_frames* are read at once, *periods* of them fit into the card's buffer: so long may the
+    thread be held up before frames are lost. A card may take the nearest that it can do of both.
     """
 
     device: str
@@ -45,9 +45,6 @@ class CardSettings:
 
 class Card(Protocol):
     """An open card. One thread owns it."""
-
-    period_frames: int
-    """What one read gives; a card may have chosen another period than was asked for."""
 
     def read(self) -> tuple[int, bytes]:
         """Wait for a period: (frames, octets), or (OVERRUN, b""). Raises CardFailed."""
@@ -84,7 +81,6 @@ class AlsaCard:
             self._pcm.close()
             shown = f"{got['rate']} Hz, {got['channels']} channels, {got['format_name']}"
             raise DeviceNotFound(device=settings.device, reason=f"it only offers {shown}")
-        self.period_frames: int = got["period_size"]
 
     def read(self) -> tuple[int, bytes]:
         try:

@@ -7,9 +7,10 @@ from cffi import FFI
 
 HERE = Path(__file__).parent
 SOUND = ("g711", "opus", "flac", "narrow")
-ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal")
+SPOOL = ("place", "spool", "leg")
+ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
-INNER = ("sequence", "window", "tree", "hkdf")
+INNER = ("sequence", "window", "tree", "hkdf", "track")
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 
 
@@ -27,7 +28,7 @@ ffibuilder.set_source(
     "\n".join(f'#include "{room}.h"' for room in ROOMS),
     sources=[f"native/{room}.c" for room in ROOMS + INNER],
     include_dirs=["native"],
-    depends=[f"native/{room}.h" for room in (*ROOMS, *INNER, "ring_fast")],
+    depends=[f"native/{room}.h" for room in (*ROOMS, *INNER, "ring_fast", "chunk")],
     libraries=LIBRARIES,
     extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
     py_limited_api=True,

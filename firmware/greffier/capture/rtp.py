@@ -211,6 +211,14 @@ class Stream:
         for payload_type in event_types:
             self.expect_events(payload_type)
 
+    @property
+    def handle(self) -> "CData":
+        """The greffier_stream, for other rooms of the core; valid as long as this object.
+
+        While one of them uses it, no method of this object but ``counters`` may be called.
+        """
+        return self._stream
+
     def expect_events(self, payload_type: int) -> None:
         """Count telephone events of one more payload type (0 to 127, else ValueError), from now."""
         if not 0 <= payload_type <= 127:

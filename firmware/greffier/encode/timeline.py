@@ -58,6 +58,25 @@ class Placed(NamedTuple):
     payload: bytes
 
 
+class State(NamedTuple):
+    """All that a timeline knows, for the C core to go on from, and back (native/place.h)."""
+
+    origin_ns: int
+    end: int
+    anchor_position: int
+    anchor_timestamp: int
+    sequence: int
+    last_arrival_ns: int
+    rate: int
+    missing: int
+    begun: bool
+    """A packet came."""
+    anchored: bool
+    heard: bool
+    reasons: frozenset[str]
+    """Why there was no sound since the last sound."""
+
+
 class Timeline:
     """The sample line of one leg, at *rate* Hz; *origin_ns* is when sample 0 arrived."""
 
@@ -141,6 +160,40 @@ class Timeline:
             self._total, self._ticks = total, total * codec.clock // self.rate
             self._lasts = total * _SECOND // self.rate
         self._next = stamp + self._ticks
+
+    @property
+    def state(self) -> State:
+        """Where the line is now."""
+        stamp, position = self._anchor
+        return State(
+            self._origin,
+            self._end,
+            position,
+            stamp,
+            self._sequence,
+            self._last_arrival,
+            self.rate,
+            self._missing,
+            self._source is not None,
+            self._anchored,
+            self._heard,
+            frozenset(self._reasons),
+        )
+
+    @classmethod
+    def resume(cls, state: State, source: int = 0) -> "Timeline":
+        """A timeline that goes on from *state*, of SSRC *source*."""
+        line = cls(state.origin_ns, state.rate)
+        line._end = state.end
+        line._anchor = (state.anchor_timestamp, state.anchor_position)
+        line._sequence = state.sequence
+        line._last_arrival = state.last_arrival_ns
+        line._missing = state.missing
+        line._source = source if state.begun else None
+        line._anchored = state.anchored
+        line._heard = state.heard
+        line._reasons = set(state.reasons)
+        return line
 
     def finish(self) -> list[Gap]:
         """The packets at the end that no later audio could account for."""

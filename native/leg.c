@@ -1,0 +1,220 @@
+#include "leg.h"
+
+#include "track.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct greffier_leg {
+    greffier_spool *spool;
+    greffier_stream *stream;
+    greffier_place place;
+    greffier_track tracks[GREFFIER_LEG_PARTS];
+    unsigned track_count;
+    uint32_t number;
+    int left;
+    greffier_leg_counters counters;
+    greffier_leg *next, *previous;
+    uint8_t kinds[128];
+};
+
+greffier_leg *greffier_leg_new(greffier_spool *spool, greffier_stream *stream, const greffier_place *place,
+                               const uint8_t *kinds, uint32_t number)
+{
+    greffier_leg *leg = calloc(1, sizeof *leg);
+    if (leg == NULL)
+        return NULL;
+    leg->spool = spool;
+    leg->stream = stream;
+    leg->place = *place;
+    leg->number = number;
+    greffier_stream_counters counted;
+    greffier_stream_count(stream, &counted);
+    leg->counters.kept_from = leg->counters.kept_to = -1;
+    leg->counters.latest_ns = counted.last_arrival_ns;
+    memcpy(leg->kinds, kinds, sizeof leg->kinds);
+    greffier_spool_lock(spool);
+    leg->next = spool->legs;
+    if (leg->next != NULL)
+        leg->next->previous = leg;
+    spool->legs = leg;
+    greffier_spool_unlock(spool);
+    return leg;
+}
+
+static greffier_track *find(greffier_leg *leg, const greffier_part *part)
+{
+    for (unsigned i = 0; i < leg->track_count; i++)
+        if (leg->tracks[i].part == part)
+            return &leg->tracks[i];
+    return NULL;
+}
+
+int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, int64_t start_at,
+                        int64_t begin_ns)
+{
+    greffier_spool_lock(leg->spool);
+    int possible = leg->track_count < GREFFIER_LEG_PARTS && find(leg, part) == NULL;
+    if (possible)
+        leg->tracks[leg->track_count++] = (greffier_track){
+            .part = part, .number = number, .start_at = start_at, .begin_ns = begin_ns,
+            .rate = leg->place.rate};
+    greffier_spool_unlock(leg->spool);
+    return possible ? 0 : -1;
+}
+
+int greffier_leg_detach(greffier_leg *leg, greffier_part *part)
+{
+    greffier_spool_lock(leg->spool);
+    greffier_track *track = find(leg, part);
+    if (track != NULL) {
+        greffier_track_settle(leg->spool, track);
+        *track = leg->tracks[--leg->track_count];
+    }
+    greffier_spool_unlock(leg->spool);
+    return track != NULL ? 0 : -1;
+}
+
+static void give_sound(greffier_leg *leg, const greffier_placed *placed, const greffier_stream_packet *packet,
+                       const uint8_t *payload)
+{
+    greffier_leg_counters *counters = &leg->counters;
+    int fates = 0;
+    for (unsigned i = 0; i < leg->track_count; i++) {
+        int64_t from = 0, to = placed->position + placed->samples;
+        int fate = greffier_track_sound(leg->spool, &leg->tracks[i], placed, packet, payload, &from);
+        fates |= fate;
+        if (fate != GREFFIER_TRACK_KEPT)
+            continue;
+        if (counters->kept_from < 0 || from < counters->kept_from)
+            counters->kept_from = from;
+        if (counters->kept_to < to)
+            counters->kept_to = to;
+    }
+    counters->recorded += fates == GREFFIER_TRACK_KEPT;
+    counters->not_recorded += fates == GREFFIER_TRACK_UNWANTED;
+    if (fates & GREFFIER_TRACK_OVERRUN) {
+        counters->overrun++;
+        leg->spool->counters.overrun++;
+    }
+}
+
+/* One packet whose turn it is. */
+static void take(greffier_leg *leg, const greffier_stream_packet *packet, const uint8_t *payload)
+{
+    int kind = leg->kinds[packet->payload_type & 0x7f];
+    greffier_leg_counters *counters = &leg->counters;
+    if (counters->first_ns == 0)
+        counters->first_ns = packet->arrival_ns;
+    counters->last_ns = packet->arrival_ns;
+    if (leg->track_count == 0) {
+        counters->not_recorded++;
+        return;
+    }
+    counters->silent += kind != GREFFIER_PLACE_SOUND;
+    greffier_placed placed;
+    greffier_place_packet(&leg->place, packet, kind, &placed);
+    if (placed.has_gap) {
+        if (placed.gap.to > placed.gap.from)
+            greffier_spool_keep(leg->spool, &placed.gap, leg->number);
+        for (unsigned i = 0; i < leg->track_count; i++)
+            greffier_track_gap(leg->spool, &leg->tracks[i], placed.gap);
+    }
+    if (placed.has_sound)
+        give_sound(leg, &placed, packet, payload);
+}
+
+/* Takes every packet whose turn has come out of the stream. */
+static void drain(greffier_leg *leg)
+{
+    greffier_stream_packet packets[GREFFIER_STREAM_HELD];
+    size_t count = greffier_stream_take(leg->stream, packets, GREFFIER_STREAM_HELD);
+    const uint8_t *payloads = greffier_stream_payloads(leg->stream);
+    for (size_t i = 0; i < count; i++)
+        take(leg, &packets[i], payloads + packets[i].offset);
+}
+
+int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
+{
+    if (length >= 2 && leg->kinds[packet[1] & 0x7f] == GREFFIER_PLACE_LEAVE)
+        leg->left = 1;
+    if (leg->left) {
+        leg->counters.left++;
+        return GREFFIER_LEG_LEFT;
+    }
+    greffier_stream_packet passed;
+    int status = greffier_stream_pass(leg->stream, packet, length, arrival_ns, &passed);
+    if (status == GREFFIER_STREAM_FULL) {
+        drain(leg);
+        status = greffier_stream_pass(leg->stream, packet, length, arrival_ns, &passed);
+    }
+    if (status == GREFFIER_STREAM_PASSED)
+        take(leg, &passed, packet + passed.offset);
+    else if (status >= 0)
+        drain(leg);
+    if (status >= 0)
+        leg->counters.latest_ns = arrival_ns;
+    return status;
+}
+
+void greffier_leg_flush(greffier_spool *spool, int64_t since_ns)
+{
+    greffier_spool_lock(spool);
+    for (greffier_leg *leg = spool->legs; leg != NULL; leg = leg->next) {
+        if (leg->counters.latest_ns > since_ns)
+            continue;
+        greffier_stream_flush(leg->stream);
+        drain(leg);
+    }
+    greffier_spool_unlock(spool);
+}
+
+void greffier_leg_finish(greffier_leg *leg)
+{
+    greffier_gap gap;
+    greffier_spool_lock(leg->spool);
+    greffier_stream_flush(leg->stream);
+    drain(leg);
+    if (greffier_place_finish(&leg->place, &gap))
+        for (unsigned i = 0; i < leg->track_count; i++)
+            greffier_track_gap(leg->spool, &leg->tracks[i], gap);
+    greffier_spool_unlock(leg->spool);
+}
+
+void greffier_leg_state(greffier_leg *leg, greffier_place *place)
+{
+    greffier_spool_lock(leg->spool);
+    *place = leg->place;
+    greffier_spool_unlock(leg->spool);
+}
+
+void greffier_leg_count(greffier_leg *leg, greffier_leg_counters *counters)
+{
+    greffier_spool_lock(leg->spool);
+    *counters = leg->counters;
+    greffier_spool_unlock(leg->spool);
+}
+
+void greffier_leg_settle_all(greffier_spool *spool)
+{
+    for (greffier_leg *leg = spool->legs; leg != NULL; leg = leg->next)
+        for (unsigned i = 0; i < leg->track_count; i++)
+            greffier_track_settle(spool, &leg->tracks[i]);
+}
+
+void greffier_leg_free(greffier_leg *leg)
+{
+    if (leg == NULL)
+        return;
+    greffier_spool_lock(leg->spool);
+    for (unsigned i = 0; i < leg->track_count; i++)
+        greffier_track_settle(leg->spool, &leg->tracks[i]);
+    if (leg->next != NULL)
+        leg->next->previous = leg->previous;
+    if (leg->previous != NULL)
+        leg->previous->next = leg->next;
+    else
+        leg->spool->legs = leg->next;
+    greffier_spool_unlock(leg->spool);
+    free(leg);
+}

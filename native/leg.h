@@ -1,0 +1,73 @@
+#ifndef GREFFIER_LEG_H
+#define GREFFIER_LEG_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "place.h"
+#include "spool.h"
+#include "stream.h"
+
+/* One leg while the core records it: its packets are counted and put in order (stream.h), placed (place.h)
+ * and filed (spool.h) as plaintexts of the frames that greffier.encode.leg, kind "original", and
+ * greffier.recorder.tape make of the same packets: an AUDIO frame is filed when the next packet would
+ * make it longer than a second, a GAP at once.
+ *
+ * For G.711 alone, one payload type of sound a leg. A packet of any other type makes the leg *left*: it,
+ * and all that follow, are refused, and whoever armed the leg takes it back. A source that begins anew
+ * under the same SSRC stays; another SSRC is another leg. A leg without a part only counts.
+ *
+ * Above a function: "capture": the thread that holds the spool's lock; "recorder": the thread that owns
+ * the spool, the lock not held, and the leg not armed where that is said. */
+typedef struct greffier_leg greffier_leg;
+
+enum {
+    GREFFIER_LEG_PARTS = 4, /* at once */
+    GREFFIER_LEG_LEFT = 16, /* greffier_leg_receive: refused, the leg is left */
+};
+
+typedef struct greffier_leg_counters {
+    uint64_t recorded;     /* packets of which at least one part holds something */
+    uint64_t not_recorded; /* sound that no part wanted */
+    uint64_t silent;       /* comfort noise, telephone events */
+    uint64_t overrun;      /* packets for which there was no room in at least one part */
+    int64_t kept_from;     /* first recorded position, or -1 */
+    int64_t kept_to;       /* behind the last one, or -1 */
+    int64_t first_ns;      /* arrival of the first packet handed out, 0 = none */
+    int64_t last_ns;       /* of the last one handed out */
+    int64_t latest_ns;     /* of the last one that was accepted */
+    uint64_t left;         /* packets refused because the leg is left */
+} greffier_leg_counters;
+
+/* recorder. A leg that continues `place` with the packets of `stream`, which stays the caller's and is not
+ * to be used while the leg is armed. `kinds` says for each of 128 payload types what it is (place.h).
+ * `number` is the caller's. NULL if there is no memory. */
+greffier_leg *greffier_leg_new(greffier_spool *spool, greffier_stream *stream, const greffier_place *place,
+                               const uint8_t *kinds, uint32_t number);
+
+/* recorder. From now on the part, as its leg `leg`, gets what lies at or after `start_at` and arrived at
+ * or after `begin_ns`. 0, or -1: it has PARTS already, or this one. */
+int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, int64_t start_at,
+                        int64_t begin_ns);
+
+/* recorder. The part gets no more of the leg. 0, or -1: it is not attached. */
+int greffier_leg_detach(greffier_leg *leg, greffier_part *part);
+
+/* capture. One packet as it came: a status of greffier_stream_receive, or LEFT. */
+int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
+
+/* recorder. Every leg that accepted nothing after `since_ns` gives up waiting for what is missing. */
+void greffier_leg_flush(greffier_spool *spool, int64_t since_ns);
+
+/* recorder, not armed. The line ends: what the end leaves unaccounted becomes a gap. */
+void greffier_leg_finish(greffier_leg *leg);
+
+/* recorder. Where the line is now. */
+void greffier_leg_state(greffier_leg *leg, greffier_place *place);
+
+/* recorder. */
+void greffier_leg_count(greffier_leg *leg, greffier_leg_counters *counters);
+
+/* recorder, not armed. Files what is open, and gives the leg back. NULL is allowed. */
+void greffier_leg_free(greffier_leg *leg);
+
+#endif

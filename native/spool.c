@@ -1,0 +1,245 @@
+#define _DEFAULT_SOURCE /* explicit_bzero */
+#include "chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_GAPS = 65536 };
+
+void greffier_spool_lock(greffier_spool *s)
+{
+    pthread_mutex_lock(&s->lock);
+}
+
+void greffier_spool_unlock(greffier_spool *s)
+{
+    pthread_mutex_unlock(&s->lock);
+}
+
+greffier_spool *greffier_spool_new(size_t most)
+{
+    greffier_spool *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->gaps = malloc(MOST_GAPS * sizeof *s->gaps); /* touched as it is used */
+    s->counters.most = most;
+    pthread_mutexattr_t kind;
+    pthread_mutexattr_init(&kind);
+    /* The recorder, holding the lock, must not be kept waiting while real-time capture waits for it. */
+    pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT);
+    int bad = pthread_mutex_init(&s->lock, &kind);
+    pthread_mutexattr_destroy(&kind);
+    if (s->gaps != NULL && !bad)
+        return s;
+    free(s->gaps);
+    free(s);
+    return NULL;
+}
+
+void greffier_spool_free(greffier_spool *s)
+{
+    if (s == NULL)
+        return;
+    while (s->parts != NULL)
+        greffier_spool_remove(s, s->parts);
+    for (greffier_chunk *chunk; (chunk = s->spare) != NULL;) {
+        s->spare = chunk->next;
+        free(chunk);
+    }
+    pthread_mutex_destroy(&s->lock);
+    free(s->gaps);
+    free(s);
+}
+
+greffier_chunk *greffier_chunk_new(greffier_spool *s, uint8_t type, uint8_t leg, size_t room)
+{
+    size_t capacity = room > GREFFIER_CHUNK_ROOM ? room : GREFFIER_CHUNK_ROOM;
+    if (type != GREFFIER_CHUNK_AUDIO)
+        capacity = room;
+    if (s->counters.held + capacity > s->counters.most)
+        return NULL;
+    greffier_chunk *chunk = s->spare;
+    if (capacity == GREFFIER_CHUNK_ROOM && chunk != NULL)
+        s->spare = chunk->next;
+    else if ((chunk = malloc(sizeof *chunk + capacity)) == NULL)
+        return NULL;
+    *chunk = (greffier_chunk){.capacity = (uint32_t)capacity, .type = type, .leg = leg};
+    s->counters.held += capacity;
+    return chunk;
+}
+
+greffier_chunk *greffier_chunk_grow(greffier_spool *s, greffier_chunk *chunk)
+{
+    greffier_chunk *larger = greffier_chunk_new(s, chunk->type, chunk->leg, 2 * (size_t)chunk->capacity);
+    if (larger == NULL)
+        return NULL;
+    memcpy(larger->octets, chunk->octets, chunk->length);
+    larger->length = chunk->length;
+    greffier_chunk_free(s, chunk);
+    return larger;
+}
+
+void greffier_chunk_free(greffier_spool *s, greffier_chunk *chunk)
+{
+    explicit_bzero(chunk->octets, chunk->length);
+    s->counters.held -= chunk->capacity;
+    if (chunk->capacity != GREFFIER_CHUNK_ROOM) {
+        free(chunk);
+        return;
+    }
+    chunk->next = s->spare;
+    s->spare = chunk;
+}
+
+void greffier_chunk_file(greffier_chunks *chunks, greffier_chunk *chunk)
+{
+    chunk->next = NULL;
+    if (chunks->first == NULL)
+        chunks->first = chunk;
+    else
+        chunks->last->next = chunk;
+    chunks->last = chunk;
+}
+
+greffier_part *greffier_spool_add(greffier_spool *s, greffier_seal *seal, uint32_t number)
+{
+    greffier_part *part = calloc(1, sizeof *part);
+    if (part == NULL)
+        return NULL;
+    part->seal = seal;
+    part->number = number;
+    greffier_spool_lock(s);
+    part->next = s->parts;
+    if (part->next != NULL)
+        part->next->previous = part;
+    s->parts = part;
+    greffier_spool_unlock(s);
+    return part;
+}
+
+static void give_up(greffier_spool *s, greffier_chunks *chunks)
+{
+    for (greffier_chunk *chunk; (chunk = chunks->first) != NULL;) {
+        chunks->first = chunk->next;
+        greffier_chunk_free(s, chunk);
+    }
+}
+
+void greffier_spool_remove(greffier_spool *s, greffier_part *part)
+{
+    for (greffier_part **due = &s->due; *due != NULL; due = &(*due)->next_due) {
+        if (*due == part) {
+            *due = part->next_due;
+            break;
+        }
+    }
+    greffier_spool_lock(s);
+    if (part->next != NULL)
+        part->next->previous = part->previous;
+    if (part->previous != NULL)
+        part->previous->next = part->next;
+    else
+        s->parts = part->next;
+    give_up(s, &part->filed);
+    give_up(s, &part->due);
+    greffier_spool_unlock(s);
+    free(part);
+}
+
+size_t greffier_spool_collect(greffier_spool *s)
+{
+    size_t count = 0;
+    greffier_spool_lock(s);
+    greffier_leg_settle_all(s);
+    s->due = NULL;
+    for (greffier_part *part = s->parts; part != NULL; part = part->next) {
+        if (part->filed.first != NULL) {
+            if (part->due.first == NULL)
+                part->due = part->filed;
+            else {
+                part->due.last->next = part->filed.first;
+                part->due.last = part->filed.last;
+            }
+            part->filed.first = NULL;
+        }
+        if (part->due.first != NULL) {
+            part->next_due = s->due;
+            s->due = part;
+            count++;
+        }
+    }
+    greffier_spool_unlock(s);
+    return count;
+}
+
+/* Seals what is due of one part into out[used, room); 1 if all of it is done. */
+static int seal_part(greffier_part *part, greffier_sealer *sealer, uint8_t *out, size_t room, size_t used,
+                     greffier_sealed *result, greffier_chunks *done)
+{
+    *result = (greffier_sealed){.part = part->number, .offset = used};
+    for (greffier_chunk *chunk; (chunk = part->due.first) != NULL;) {
+        if (!result->fault) {
+            if (room - used < chunk->length + (size_t)GREFFIER_SEAL_OVERHEAD)
+                return 0;
+            int64_t size = greffier_seal_frame(part->seal, sealer, chunk->type, chunk->leg, chunk->octets,
+                                               chunk->length, out + used);
+            result->fault = size < 0 ? (int32_t)size : 0;
+            result->frames += size > 0;
+            used += size > 0 ? (size_t)size : 0;
+            result->length = used - result->offset;
+        }
+        part->due.first = chunk->next;
+        explicit_bzero(chunk->octets, chunk->length); /* while it is at hand, and without the lock */
+        chunk->length = 0;
+        greffier_chunk_file(done, chunk);
+    }
+    return 1;
+}
+
+size_t greffier_spool_seal(greffier_spool *s, uint8_t *out, size_t room, greffier_sealed *results,
+                           size_t wanted)
+{
+    size_t count = 0, used = 0;
+    greffier_chunks done = {NULL, NULL};
+    greffier_sealer *sealer = greffier_sealer_new(); /* anew, so that no key stays in it */
+    for (greffier_part *part; sealer != NULL && (part = s->due) != NULL && count < wanted;) {
+        greffier_sealed *result = &results[count];
+        int whole = seal_part(part, sealer, out, room, used, result, &done);
+        used += result->length;
+        count += result->frames > 0 || result->fault != 0;
+        if (!whole)
+            break;
+        s->due = part->next_due;
+    }
+    greffier_sealer_free(sealer);
+    greffier_spool_lock(s);
+    give_up(s, &done);
+    greffier_spool_unlock(s);
+    return count;
+}
+
+void greffier_spool_keep(greffier_spool *s, const greffier_gap *gap, uint32_t leg)
+{
+    if (s->gaps_count == MOST_GAPS) {
+        s->counters.unnoted++;
+        return;
+    }
+    s->gaps[(s->gaps_first + s->gaps_count++) % MOST_GAPS] = (greffier_noted){*gap, leg, 0};
+}
+
+size_t greffier_spool_note(greffier_spool *s, greffier_noted *gaps, size_t wanted)
+{
+    size_t count = 0;
+    greffier_spool_lock(s);
+    for (; count < wanted && s->gaps_count > 0; count++, s->gaps_count--)
+        gaps[count] = s->gaps[s->gaps_first++ % MOST_GAPS];
+    greffier_spool_unlock(s);
+    return count;
+}
+
+void greffier_spool_count(greffier_spool *s, greffier_spool_counters *counters)
+{
+    greffier_spool_lock(s);
+    *counters = s->counters;
+    greffier_spool_unlock(s);
+}

@@ -273,3 +273,14 @@ def test_more_sources_than_a_part_has_legs(box: Box) -> None:
     call = box.call(every, policy=coded(box.folder, "original"))
     assert call["result"] == "degraded" and call["recording"]
     assert box.verified()["ok"] and len(box.opened()[0].legs) <= 255
+
+
+@pytest.mark.parametrize("years", [1, 30])
+def test_a_frame_with_a_wrong_clock_does_not_make_years_of_silence(box: Box, years: int) -> None:
+    sent = captures.speech(PLAN, "caller")
+    wrong = sent[20]._replace(time_ns=sent[20].time_ns + years * 31_536_000 * 1_000 * MS)
+    every = [*captures.opening(PLAN), *sent[:20], wrong, *sent[21:], *captures.closing(PLAN)]
+    call = box.call(every, policy=coded(box.folder, "original"))
+    pcm, _ = box.sound(call["recording"])
+    assert (pcm[:, 0] == expected(sent, sent[0].time_ns, 8_000)).all()
+    assert call["result"] == "ok" and call["duration_s"] < 2

@@ -101,6 +101,9 @@ def run(name: str, commands: dict[str, str], words: Sequence[str], version: str)
         # Whoever read our output has gone: not an error of ours, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        print(GreffierError(reason=language.translate("not enough memory")), file=sys.stderr)
+        return GreffierError.exit_code
     except OSError as error:
         print(
             GreffierError(reason=f"{error.filename or ''}: {error.strerror or error}"),

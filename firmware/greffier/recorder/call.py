@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from greffier.calls.events import CallIdentified, CallStarted, LegAdded, LegChanged, LegMedia
+from greffier.calls.limits import Limits
 from greffier.capture.rtp import Packet
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec, by_name, by_payload_type
@@ -24,11 +25,14 @@ from greffier.recorder import plans
 from greffier.recorder.archive import Archive
 from greffier.recorder.outcome import LOSSES, Heard, Span
 from greffier.recorder.plans import Plan
+from greffier.recorder.recovery import CutCall
 from greffier.recorder.rules import Rules, instants, number_of
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample
 from greffier.sip.sdp import Codec as Described
 
 _SECOND = 1_000_000_000
+# As the tracker, which ends a call on hold after it.
+LONGEST_SILENCE_NS = Limits().idle_ns
 _Dated = tuple[int, Item]
 """What a packet added to the sample line, and when the packet arrived."""
 
@@ -68,6 +72,8 @@ class Call:
         self.journal_id = secrets.token_hex(16)  # the call's name in the journal
         self.started: CallStarted | CallIdentified = started
         self.start_ns = started.time_ns
+        self.heard_from_ns = started.time_ns
+        """Since when this process has heard it: later than its start after a restart."""
         self.answer_ns: int | None = None
         self.facts: Facts = Facts()
         self.verdict = Verdict()
@@ -75,6 +81,7 @@ class Call:
         self.frames = Frames()
         self._plans: list[Plan] = []  # the first of them have their tapes
         self._tapes: list[Tape] = []
+        self._earlier_parts = 0  # of before a restart
         self._previous: str | None = None
         self._legs: dict[int, LegAdded | LegChanged] = {}
         self._tables: dict[int, dict[str, Any]] = {}
@@ -104,6 +111,36 @@ class Call:
         self._plans += plans.at_answer(self.verdict, when)
         return self.verdict
 
+    def join_late(self) -> Verdict:
+        """The verdict of a call whose beginning was not heard and of which no verdict is on record.
+
+        A duty holds from now on; nothing voluntary may begin, since nobody knows what was said.
+        """
+        self.answer_ns = self.start_ns
+        self._plans = [plan for plan in self._plans if plan.duty]
+        if not self.verdict.mandatory:
+            self.verdict = Verdict(codes=("JOINED_LATE",))
+        return self.verdict
+
+    def resume(self, facts: Facts, cut: CutCall) -> None:
+        """Go on after a restart: the verdict on record, and new parts of the same recording."""
+        self.facts = facts
+        self.start_ns = cut.start_ns
+        self.recording = bytes.fromhex(cut.recording) if cut.recording else None
+        self._earlier_parts = cut.parts
+        self.answer_ns = self.heard_from_ns
+        if cut.record in ("none", "provisional_deleted"):
+            self.verdict = Verdict(record=cut.record, codes=cut.codes)
+            return
+        self.verdict = self._rules.at_answer(facts)
+        when = dict.fromkeys(instants(facts, 0, 0), self.heard_from_ns)
+        self._plans = plans.at_onset(self.verdict, when) + plans.at_answer(self.verdict, when)
+
+    @property
+    def rules(self) -> Rules:
+        """What the call stands under."""
+        return self._rules
+
     def decide_at_end(self) -> Verdict:
         """The last verdict: what a call that was never answered still waited for never came."""
         if self.answer_ns is None and not self.verdict.mandatory:
@@ -131,7 +168,7 @@ class Call:
 
     def media(self, event: LegMedia) -> None:
         """Packets of a leg, in order: into the parts, or counted as not recorded."""
-        packets = event.packets
+        packets = self._with_known_times(event.packets)
         if not packets:
             return
         self._media = [
@@ -156,6 +193,23 @@ class Call:
             self._place(event.leg, packet, codecs[kind], ssrc, items)
         for key, placed in items.items():
             self._store(self._tracks[key], placed)
+
+    def _with_known_times(self, packets: tuple[Packet, ...]) -> tuple[Packet, ...]:
+        """*packets*, those with an absurd time at the time of the latest before them.
+
+        No call is silent for hours: a frame that says so has a wrong clock, and would make the
+        recording as long as that clock is wrong.
+        """
+        latest = self._media[1] if self._media else self.start_ns
+        if all(packet.arrival_ns - latest <= LONGEST_SILENCE_NS for packet in packets):
+            return packets
+        found = []
+        for packet in packets:
+            if packet.arrival_ns - latest > LONGEST_SILENCE_NS:
+                packet = packet._replace(arrival_ns=latest)
+            latest = max(latest, packet.arrival_ns)
+            found.append(packet)
+        return tuple(found)
 
     def _place(
         self,
@@ -280,7 +334,7 @@ class Call:
                 uid=self.uid,
                 epoch=self._epoch,
                 recording=self.recording,
-                number=len(self._tapes),
+                number=self._earlier_parts + len(self._tapes),
                 previous=self._previous,
                 purposes=planned.purposes,
                 kind=kind,
@@ -339,7 +393,7 @@ class Call:
         if kept:
             recorded = Span(min(one.from_ns for one in kept), max(one.to_ns for one in kept))
         return Heard(
-            start_ns=self.start_ns,
+            start_ns=self.heard_from_ns,
             end_ns=end_ns,
             media=Span(*self._media) if self._media and self._media[0] < self._media[1] else None,
             recorded=recorded,

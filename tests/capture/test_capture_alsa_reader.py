@@ -89,7 +89,7 @@ class ScriptedCard:
         if step == "gone":
             raise CardFailed("scripted")
         if step == "end":
-            bench.reader.stop()
+            bench.reader._stopping.set()
         bench.t_ns += PERIOD_NS
         bench.periods += 1
         return SETTINGS.period_frames, content(bench.periods)
@@ -142,7 +142,11 @@ def test_a_stall_is_exactly_one_overrun_as_long_as_the_stall() -> None:
     _, events = play(*["period"] * 50, 15, *["period"] * 50)
     assert_whole(events)
     assert [(e.position, e.frames) for e in others(events)] == [(50 * 160, 15 * 160)]
-    assert [e.cause for e in events if isinstance(e, Overrun)] == ["card"]
+    (overrun,) = (event for event in events if isinstance(event, Overrun))
+    assert overrun.cause == "card"
+    assert overrun.t_ns == 1_000 * SECOND + 50 * PERIOD_NS
+    goes_on = next(event for event in events if event.position == overrun.position + 15 * 160)
+    assert goes_on.t_ns == overrun.t_ns + 15 * PERIOD_NS
 
 
 def test_overruns_in_a_row_before_a_frame_are_one_gap() -> None:

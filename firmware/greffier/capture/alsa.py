@@ -196,7 +196,7 @@ class CardReader:
         elif interrupted or placed.slipped:
             self._slips += placed.slipped
             cause = "slip" if placed.slipped else "card"
-            ring.put(Overrun(expected, placed.missing, cause, t_ns))
+            ring.put(Overrun(expected, placed.missing, cause, timeline.time_of(expected)))
         ring.put_period(placed.position, t_ns, data)
         self._periods += 1
         self._frames += frames

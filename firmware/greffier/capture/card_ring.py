@@ -43,7 +43,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """[position, position + frames) was not captured.
+    """[position, position + frames), from *t_ns* on, was not captured.
 
     *cause*: "card" (its buffer ran over), "slip" (it lost frames without saying so), "ring" (the
     consumer was too slow). *frames* may be 0: an overrun that the clock cannot tell from none.
@@ -57,10 +57,11 @@ class Overrun:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The card is gone, or was absent from the start; nothing is captured from *position* on.
+    """The card is gone (found out at *t_ns*), or was absent from the start.
 
-    It is back with :class:`Returned`, or with the next period: where the consumer was too slow to
-    be told, one gap of cause "ring" stands for all that happened meanwhile.
+    Nothing is captured from *position* on. It is back with :class:`Returned`, or with the next
+    period: where the consumer was too slow to be told, one gap of cause "ring" stands for all that
+    happened meanwhile.
     """
 
     position: int
@@ -69,7 +70,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The card delivers again; [position, position + frames) was not captured."""
+    """The card delivers again, from *t_ns* on; [position, position + frames) was not captured."""
 
     position: int
     frames: int

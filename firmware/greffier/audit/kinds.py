@@ -149,6 +149,8 @@ KINDS: Mapping[str, Kind] = {
             "packs_sha256": HASH,
         },
     ),
+    "call.linked": _kind({"uid": UID, "flow": HASH}),
+    "call.resumed": _kind({"uid": UID, "at_ns": TIME}, {"recording": ID, "parts": COUNT}),
     "call.ended": _kind(
         {"uid": UID, "result": RESULT},
         {
@@ -217,6 +219,8 @@ KINDS: Mapping[str, Kind] = {
             "outcome": REASON,
         },
     ),
+    "recorder.started": _kind({"version": VERSION}, {"config_sha256": HASH, "last_ns": TIME}),
+    "recorder.stopped": _kind({"reason": WORD}),
     "import.started": _kind({"import": ID, "bytes": COUNT}, {"sha256": HASH}),
     "import.ended": _kind(
         {"import": ID, "packets": COUNT, "calls": COUNT},

@@ -48,7 +48,7 @@ def import_capture(
         recovery.list_cut(archive, recovered.calls)
         identity = secrets.token_hex(16)
         _log_beginning(path, archive, rules, identity)
-        intake = Intake(archive, rules)
+        intake = Intake(archive, lambda _call: rules)
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
         last_ns = timeless = 0

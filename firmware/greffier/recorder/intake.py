@@ -4,7 +4,7 @@ The order of effects is the archive's; what is decided here is who may be record
 about every call. One thread owns an Intake.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,8 +26,10 @@ from greffier.policy import sampling
 from greffier.policy.verdict import Verdict
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call, clear_call_id
-from greffier.recorder.numbers import Numbers, pseudonym
+from greffier.recorder.numbers import Numbers, flow_pseudonym, pseudonym
 from greffier.recorder.outcome import Heard, coverage, result_of
+from greffier.recorder.recovery import CutCall
+from greffier.recorder.resume import Resumable
 from greffier.recorder.rules import Rules
 
 
@@ -40,19 +42,36 @@ class Report:
 
 
 class Intake:
-    """What an import (and the live recorder) does with the calls of one line."""
+    """What an import (and the live recorder) does with calls.
 
-    def __init__(self, archive: Archive, rules: Rules) -> None:
+    *rules_of* says under which rules a call stands. *resumable* are calls that a restart cut; with
+    it the intake is live: legs are logged so that they can be known again.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        rules_of: Callable[[CallStarted], Rules],
+        resumable: Resumable | None = None,
+    ) -> None:
         assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
         self._archive = archive
-        self._rules = rules
+        self._rules_of = rules_of
+        self._resumable = resumable
         self._sampling_key = archive.epoch.sampling
         self._log_key = trust.load_log_key(archive.data.log_key)
         self._numbers = Numbers(archive.data.identity.device, verify.entries(archive.data.path))
         self._calls: dict[int, Call] = {}
         self._unkept: dict[int, CallStarted | CallIdentified] = {}
-        self._said_never = False
+        self._said_never: set[str] = set()
+        # Bare RTP that may be a call which a restart cut: its first leg tells.
+        self._nameless: dict[int, CallStarted] = {}
         self.reports: list[Report] = []
+
+    @property
+    def running(self) -> Iterable[Call]:
+        """The calls that are not over."""
+        return self._calls.values()
 
     def take(self, events: Iterable[Event]) -> None:
         """Carry out what *events* mean, in order. Raises StorageFailed."""
@@ -64,68 +83,116 @@ class Intake:
                     self.reports.append(_unkept(self._unkept.pop(event.call)))
                 continue
             if isinstance(event, CallStarted):
-                self._start(event)
+                if event.call_id is None and self._resumable:
+                    self._nameless[event.call] = event
+                else:
+                    self._start(event)
                 continue
-            call = self._calls[event.call]
-            match event:
-                case LegMedia():
-                    call.media(event)
-                case LegAdded() | LegChanged():
-                    call.leg(event)
-                case CallAnswered():
-                    call.decide_at_answer(event.time_ns)
-                case CallIdentified():
-                    call.identify(event)
-                case CallEnded():
-                    self._end(self._calls.pop(event.call), event)
-                case _:
-                    pass  # hold changes no verdict; silence is in the audio
+            if event.call in self._nameless:
+                leg = event if isinstance(event, LegAdded) else None
+                self._start(self._nameless.pop(event.call), leg)
+            self._carry_out(self._calls[event.call], event)
 
-    def _start(self, event: CallStarted) -> None:
-        if self._rules.never:
+    def _carry_out(self, call: Call, event: Event) -> None:
+        match event:
+            case LegMedia():
+                call.media(event)
+            case LegAdded() | LegChanged():
+                self._leg(call, event)
+            case CallAnswered():
+                call.decide_at_answer(event.time_ns)
+            case CallIdentified():
+                call.identify(event)
+            case CallEnded():
+                self._end(self._calls.pop(event.call), event)
+            case _:
+                pass  # hold changes no verdict; silence is in the audio
+
+    def _leg(self, call: Call, event: LegAdded | LegChanged) -> None:
+        if self._resumable is not None and isinstance(event, LegAdded):
+            flow = flow_pseudonym(self._log_key, event.source, event.destination)
+            self._archive.log.append("call.linked", None, {"uid": call.uid, "flow": flow})
+        call.leg(event)
+
+    def _start(self, event: CallStarted, leg: LegAdded | None = None) -> None:
+        rules = self._rules_of(event)
+        if rules.never:
             self._unkept[event.call] = event
-            if not self._said_never:
-                self._said_never = True
-                self._archive.log.append(
-                    "line.not_recorded",
-                    None,
-                    {"line": self._rules.line, "reason": "NEVER_RECORD"},
-                )
+            if rules.line not in self._said_never:
+                self._said_never.add(rules.line)
+                data = {"line": rules.line, "reason": "NEVER_RECORD"}
+                self._archive.log.append("line.not_recorded", None, data)
             return
-        uid = self._numbers.next(self._rules.line)
-        stratum = self._rules.stratum()
+        cut = self._claimed(event, leg)
+        if cut is not None:
+            self._resume(event, rules, cut)
+            return
+        uid = self._numbers.next(rules.line)
+        stratum = rules.stratum()
         draw = sampling.draw(self._sampling_key, stratum, uid)
-        call = Call(self._archive, self._rules, event, uid)
-        facts = self._rules.facts_of(event, event.time_ns, draw.u)
+        call = Call(self._archive, rules, event, uid)
+        facts = rules.facts_of(event, event.time_ns, draw.u)
         verdict = call.decide_at_start(facts)
-        if event.call_id is None:  # bare RTP: nobody rings, people talk already
+        if self._resumable is not None and (event.joined_late or event.call_id is None):
+            verdict = call.join_late()
+        elif event.call_id is None:  # bare RTP: nobody rings, people talk already
             verdict = call.decide_at_answer(event.time_ns)
         self._calls[event.call] = call
-        policy = self._rules.policy
+        policy = rules.policy
         numerator = min(int(facts.u * (1 << sampling.DRAW_BITS)), (1 << sampling.DRAW_BITS) - 1)
         self._archive.log.append(
             "call.decided",
             None,
             {
-                **self._verdict_data(verdict),
+                **_verdict_data(rules, verdict),
                 "uid": uid,
                 "at_ns": event.time_ns,
                 "call": pseudonym(self._log_key, event),
                 "u": numerator,
                 "stratum": stratum or None,
                 "epoch": self._archive.epoch.name if self._archive.epoch else None,
-                "policy": self._rules.policy_name,
+                "policy": rules.policy_name,
                 "policy_version": policy.version,
                 "policy_sha256": policy.sha256,
             },
         )
 
-    def _verdict_data(self, verdict: Verdict) -> dict[str, Any]:
-        return {
-            "line": self._rules.line,
-            "record": verdict.record,
-            "codes": list(verdict.codes),
+    def _claimed(self, event: CallStarted, leg: LegAdded | None) -> CutCall | None:
+        """The call of before the restart that this one is, if it is one."""
+        if not self._resumable:
+            return None
+        names = [pseudonym(self._log_key, event)]
+        if leg is not None:
+            names.append(flow_pseudonym(self._log_key, leg.source, leg.destination))
+            names.append(flow_pseudonym(self._log_key, leg.destination, leg.source))
+        return self._resumable.claim(*names)
+
+    def _resume(self, event: CallStarted, rules: Rules, cut: CutCall) -> None:
+        """Go on with a call under its old number, verdict and recording."""
+        call = Call(self._archive, rules, event, cut.uid)
+        u = (cut.draw or 0) / (1 << sampling.DRAW_BITS)
+        call.resume(rules.facts_of(event, cut.start_ns, u), cut)
+        self._calls[event.call] = call
+        data = {
+            "uid": cut.uid,
+            "at_ns": event.time_ns,
+            "recording": cut.recording,
+            "parts": cut.parts,
         }
+        self._archive.log.append("call.resumed", cut.recording, data)
+
+    def suspend(self, now_ns: int) -> None:
+        """The process ends in good order: parts end, calls stay open to be resumed.
+
+        What happened to their time so far is logged.
+        """
+        for call in self._calls.values():
+            call.finish("stopped")
+            recording = call.recording.hex() if call.recording else None
+            heard = call.heard(now_ns)
+            for interval in coverage(call.rules.line, call.uid, call.verdict, heard, 0):
+                self._archive.log.append("coverage", recording, interval.data)
+        self._calls.clear()
 
     def _end(self, call: Call, event: CallEnded) -> None:
         verdict = call.decide_at_end()
@@ -136,13 +203,13 @@ class Intake:
         result = result_of(verdict, heard)
         received = sum(leg.counters.packets for leg in event.legs)
         recording = call.recording.hex() if call.recording else None
-        for interval in coverage(self._rules.line, call.uid, verdict, heard, received):
+        for interval in coverage(call.rules.line, call.uid, verdict, heard, received):
             self._archive.log.append("coverage", recording, interval.data)
         self._archive.log.append(
             "call.ended",
             recording,
             {
-                **self._verdict_data(verdict),
+                **_verdict_data(call.rules, verdict),
                 "uid": call.uid,
                 "result": result,
                 "recording": recording,
@@ -170,11 +237,11 @@ class Intake:
         }
         others = sum(count for name, count in accounted.items() if name != "received")
         accounted["lost"] = received - others
-        zone = self._rules.policy.timezone
+        zone = call.rules.policy.timezone
         clear: dict[str, Any] = {
             "uid": call.journal_id,
             "number": call.uid,
-            "line": self._rules.line,
+            "line": call.rules.line,
             "start_ns": str(call.start_ns),
             "end_ns": str(event.ended_ns),
             "recording": recording,
@@ -192,6 +259,14 @@ class Intake:
         }
         self._archive.write_call(clear, about)
         self.reports.append(Report(clear, about))
+
+
+def _verdict_data(rules: Rules, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "line": rules.line,
+        "record": verdict.record,
+        "codes": list(verdict.codes),
+    }
 
 
 def leg_json(leg: LegSummary) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from greffier.audit.entry import Entry
 from greffier.calls.events import CallStarted
+from greffier.capture.datagram import Address
 from greffier.policy.sampling import call_uid
 from greffier.trust import LogKey
 
@@ -32,12 +33,20 @@ class Numbers:
         return call_uid(self._device, line, number)
 
 
+def _keyed(key: LogKey, name: str) -> str:
+    secret = hmac.digest(key.private.private_bytes_raw(), b"greffier/call@v1", "sha256")
+    return hmac.digest(secret, name.encode("utf-8", "replace"), "sha256").hex()
+
+
 def pseudonym(key: LogKey, call: CallStarted) -> str:
     """64 hex digits by which the recorder knows the call again after a restart.
 
     Keyed with a secret of the device, so that the log alone does not show whether a Call-ID that
     somebody knows was here.
     """
-    secret = hmac.digest(key.private.private_bytes_raw(), b"greffier/call@v1", "sha256")
-    name = call.call_id if call.call_id is not None else f"{call.call}@{call.time_ns}"
-    return hmac.digest(secret, name.encode("utf-8", "replace"), "sha256").hex()
+    return _keyed(key, call.call_id if call.call_id is not None else f"{call.call}@{call.time_ns}")
+
+
+def flow_pseudonym(key: LogKey, source: Address, destination: Address) -> str:
+    """The same for the addresses of a leg: all that is left of a call whose Call-ID comes late."""
+    return _keyed(key, f"{source} {destination}")

@@ -31,6 +31,8 @@ class CutCall:
     """A call that the log knows and the journal does not: the process ended before its record.
 
     *ended* is what the log says of its end, or None. *recording* is None where nothing was kept.
+    *names* are the pseudonyms of its Call-ID and of its flows, *draw* the numerator of its draw,
+    *parts* how many parts it began.
     """
 
     uid: str
@@ -40,6 +42,9 @@ class CutCall:
     codes: tuple[str, ...]
     recording: str | None
     ended: Mapping[str, Any] | None
+    names: tuple[str, ...] = ()
+    draw: int | None = None
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Recovered:
     empty: int
     journals: int
     calls: tuple[CutCall, ...]
+    last_ns: int = 0
+    """The last instant that the log knows of, wall clock; 0 where it knows none."""
 
 
 @dataclass(slots=True)
@@ -63,10 +70,17 @@ class _Told:
     uids: dict[str, tuple[str, str]] = field(default_factory=dict)  # part -> uid, recording
     decided: dict[str, Entry] = field(default_factory=dict)
     ended: dict[str, Entry] = field(default_factory=dict)
+    flows: dict[str, list[str]] = field(default_factory=dict)  # uid -> pseudonyms
+    begun: dict[str, int] = field(default_factory=dict)  # recording -> parts
+    last_ns: int = 0
 
     def read(self, entry: Entry) -> None:
         data = entry.data
-        if entry.ev == "part.opened":
+        self.last_ns = max(self.last_ns, entry.t_ns)
+        if entry.ev == "call.linked":
+            self.flows.setdefault(data["uid"], []).append(data["flow"])
+        elif entry.ev == "part.opened":
+            self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
             self.sizes[data["part"]] = None
             self.uids[data["part"]] = (data.get("uid", ""), data["recording"])
         elif entry.ev in ("part.sealed", "part.recovered"):
@@ -100,7 +114,8 @@ def recover(archive: Archive) -> Recovered:
         archive.index.close()
         rebuild(archive.data, archive.disk, archive.shred)
         archive.reopen_index()
-    return Recovered(kept, empty, len(mended), tuple(_cut_calls(archive, told)))
+    calls = tuple(_cut_calls(archive, told))
+    return Recovered(kept, empty, len(mended), calls, told.last_ns)
 
 
 def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
@@ -121,6 +136,9 @@ def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
             tuple(last.get("codes", decided.data["codes"])),
             recordings.get(uid),
             ended.data if ended else None,
+            (decided.data["call"], *told.flows.get(uid, ())),
+            decided.data.get("u"),
+            told.begun.get(recordings.get(uid, ""), 0),
         )
 
 

@@ -6,12 +6,11 @@ that the verdict names ever reaches an encoder.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from greffier.calls.events import CallIdentified, CallStarted, LegAdded, LegChanged, LegMedia
-from greffier.calls.limits import Limits
 from greffier.capture.rtp import Packet
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec, by_name, by_payload_type
@@ -22,17 +21,17 @@ from greffier.errors import NotDecodable
 from greffier.policy.facts import Facts
 from greffier.policy.verdict import Verdict
 from greffier.recorder import plans
+from greffier.recorder.about import about
 from greffier.recorder.archive import Archive
 from greffier.recorder.outcome import LOSSES, Heard, Span
 from greffier.recorder.plans import Plan
 from greffier.recorder.recovery import CutCall
-from greffier.recorder.rules import Rules, instants, number_of
+from greffier.recorder.rules import Rules, instants
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample
+from greffier.recorder.times import with_known_times
 from greffier.sip.sdp import Codec as Described
 
 _SECOND = 1_000_000_000
-# As the tracker, which ends a call on hold after it.
-LONGEST_SILENCE_NS = Limits().idle_ns
 _Dated = tuple[int, Item]
 """What a packet added to the sample line, and when the packet arrived."""
 
@@ -168,7 +167,8 @@ class Call:
 
     def media(self, event: LegMedia) -> None:
         """Packets of a leg, in order: into the parts, or counted as not recorded."""
-        packets = self._with_known_times(event.packets)
+        latest = self._media[1] if self._media else self.start_ns
+        packets = with_known_times(event.packets, latest)
         if not packets:
             return
         self._media = [
@@ -193,23 +193,6 @@ class Call:
             self._place(event.leg, packet, codecs[kind], ssrc, items)
         for key, placed in items.items():
             self._store(self._tracks[key], placed)
-
-    def _with_known_times(self, packets: tuple[Packet, ...]) -> tuple[Packet, ...]:
-        """*packets*, those with an absurd time at the time of the latest before them.
-
-        No call is silent for hours: a frame that says so has a wrong clock, and would make the
-        recording as long as that clock is wrong.
-        """
-        latest = self._media[1] if self._media else self.start_ns
-        if all(packet.arrival_ns - latest <= LONGEST_SILENCE_NS for packet in packets):
-            return packets
-        found = []
-        for packet in packets:
-            if packet.arrival_ns - latest > LONGEST_SILENCE_NS:
-                packet = packet._replace(arrival_ns=latest)
-            latest = max(latest, packet.arrival_ns)
-            found.append(packet)
-        return tuple(found)
 
     def _place(
         self,
@@ -371,20 +354,7 @@ class Call:
 
     def about(self) -> dict[str, Any]:
         """What may only be said under a key: numbers, names, Call-ID."""
-        started = self.started
-        value: dict[str, Any] = {
-            "call_id": started.call_id,
-            "origin_us": self.start_ns // 1000,
-            "from": number_of(started.from_),
-            "to": number_of(started.to),
-            "from_uri": started.from_.uri.text if started.from_ and started.from_.uri else None,
-            "to_uri": started.to.uri.text if started.to and started.to.uri else None,
-            "names": {
-                "from": started.from_.display if started.from_ else "",
-                "to": started.to.display if started.to else "",
-            },
-        }
-        return value
+        return about(self.started, self.start_ns)
 
     def heard(self, end_ns: int) -> Heard:
         """What happened to the time of the call, which ended at *end_ns*."""
@@ -419,16 +389,3 @@ def codec_of(described: Described | None, payload_type: int) -> Codec | None:
     if described is not None:
         return by_name(described.name, described.clock, described.channels)
     return by_payload_type(payload_type)
-
-
-def clear_call_id(about: Mapping[str, Any]) -> str | None:
-    """The Call-ID for the clear part of a record: None where it repeats a number of the parties."""
-    call_id: str | None = about.get("call_id")
-    if call_id is None:
-        return None
-    told = [about.get("from"), about.get("to")]
-    for number in told:
-        digits = "".join(one for one in number or "" if one.isdigit())
-        if (number and number in call_id) or (len(digits) >= 5 and digits[-6:] in call_id):
-            return None
-    return call_id

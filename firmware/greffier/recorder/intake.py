@@ -24,8 +24,9 @@ from greffier.calls.events import (
 from greffier.clock import format_time
 from greffier.policy import sampling
 from greffier.policy.verdict import Verdict
+from greffier.recorder.about import clear_call_id
 from greffier.recorder.archive import Archive
-from greffier.recorder.call import Call, clear_call_id
+from greffier.recorder.call import Call
 from greffier.recorder.numbers import Numbers, flow_pseudonym, pseudonym
 from greffier.recorder.outcome import Heard, coverage, result_of
 from greffier.recorder.recovery import CutCall

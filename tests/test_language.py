@@ -2,6 +2,7 @@
 
 import ast
 import gettext
+import json
 import re
 from pathlib import Path
 
@@ -95,3 +96,11 @@ def test_an_error_is_one_line_with_a_documented_exit_code(cls: type[errors.Greff
     assert " — " in text
     assert cls.exit_code in (1, 2, 3, 10, 11, 12, 20)
     assert cls.__doc__
+
+
+def test_nothing_that_a_terminal_would_obey_is_shown() -> None:
+    bad = "\x00\x1b[2J\r\n\x7f\x9b\u200e\u2028\u202e\u2066\ufeff\udcff"
+    shown = language.visible(f"Zoé{bad}𝄞 é")
+    assert shown.isprintable() and shown.startswith("Zoé\\u0000\\u001b[2J") and shown[-3:] == "𝄞 é"
+    assert json.loads(language.visible(json.dumps(bad, ensure_ascii=False))) == bad
+    assert str(errors.GreffierError(reason="a\x1b]0;b\x07\ud800")).isprintable()

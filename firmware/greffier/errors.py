@@ -8,7 +8,7 @@ into a field. Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 device not 
 
 from typing import ClassVar
 
-from greffier.language import translate
+from greffier.language import translate, visible
 
 
 class GreffierError(Exception):
@@ -23,9 +23,9 @@ class GreffierError(Exception):
         self.fields = fields
 
     def __str__(self) -> str:
-        """One line: cause, then the next step."""
+        """One line: cause, then the next step; nothing in it that a terminal would obey."""
         line = f"{translate(self.cause)} — {translate(self.step)}".format_map(_Fields(self.fields))
-        return " ".join(line.split())
+        return visible(" ".join(line.split()))
 
 
 class _Fields(dict[str, object]):

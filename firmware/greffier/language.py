@@ -5,11 +5,18 @@ once, by the command line, before the first message.
 """
 
 import gettext
+import re
 from pathlib import Path
 
 DEFAULT = "fr"
 LANGUAGES = ("fr", "en")
 LOCALE_DIR = Path(__file__).parent / "locale"
+# What moves a cursor, colours, or turns the order of letters: control characters, format characters
+# of bidirectional text, line and paragraph separators, halves of a pair (bytes of a file's name
+# that are no text). A caller writes a name; it is shown, never obeyed.
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 
@@ -40,6 +47,11 @@ def translate(message: str) -> str:
 def plural(one: str, many: str, count: int) -> str:
     """The text for *count* things in the chosen language."""
     return _catalogue.ngettext(one, many, count)
+
+
+def visible(text: str) -> str:
+    """*text* on one line, what a terminal would obey written as ``\\u001b`` (as in JSON)."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 choose(DEFAULT)

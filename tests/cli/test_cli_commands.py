@@ -467,3 +467,24 @@ def test_torture_messages_lose_no_neighbour(box: Box) -> None:
         assert all(leg["packets"] == 10 and not leg["lost"] for leg in call["legs"])
         assert box.sound(call["recording"])[0].shape == (1_600, 2)
     assert box.verified()["ok"]
+
+
+def test_a_name_that_a_caller_chose_moves_nothing_on_the_screen(box: Box) -> None:
+    evil = b"%1b%5b2J%0d%0a2023%20forged%20row%c2%9b31m%e2%80%ae%00"
+    calls = [
+        one._replace(payload=one.payload.replace(PLAN.from_number.encode(), evil))
+        for one in captures.call(PLAN)
+    ]
+    said = box.bring(calls)
+    assert said.code == 0 and said.out[:-1].isprintable()
+    assert said.json["calls"][0]["from"].startswith("\x1b[2J\r\n2023 forged")
+    for words in (("calls", "--data", box.data, "--key", box.key), ("calls", "--data", box.data)):
+        table = command(*words)
+        assert len(table.out.splitlines()) == 2
+        assert table.out.replace("\n", "").isprintable()
+    path = box.data / "audit" / "x\x1b[2J\n\udcff"
+    path.write_bytes(b"")
+    shown = command("audit", "verify", "--data", box.data)
+    assert shown.code == 20 and "file.unknown" in shown.out
+    (line,) = [line for line in shown.out.splitlines() if "file.unknown" in line]
+    assert line.isprintable() and "x\\u001b[2J\\u000a\\udcff" in line

@@ -11,6 +11,7 @@ from greffier.cli.output import answer, data_option, json_option, progress
 from greffier.durable import Disk
 from greffier.errors import BadKeyFile, IntegrityError
 from greffier.language import translate as _
+from greffier.language import visible
 from greffier.store import layout
 from greffier.store.layout import DataDirectory
 
@@ -71,6 +72,6 @@ def _text(report: Report) -> str:
         lines.append(_("not witnessed: an old state put back whole would not be noticed"))
     for one in report.problems:
         place = one.file or (str(one.seq) if one.seq is not None else "")
-        lines.append(f"✖ {one.code} {place} {one.detail}")
+        lines.append(visible(f"✖ {one.code} {place} {one.detail}"))
     lines.append(_("The log is whole.") if report.ok else _("The log is NOT whole."))
     return "\n".join(lines)

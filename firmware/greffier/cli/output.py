@@ -14,26 +14,25 @@ from typing import Any
 import click
 
 from greffier.language import translate as _
+from greffier.language import visible
 
 
 def answer(value: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> None:
     """Print *value* as one JSON line, or what *text* makes of it for a person."""
     if as_json:
-        click.echo(json.dumps(value, ensure_ascii=False))
+        click.echo(visible(json.dumps(value, ensure_ascii=False)))
     else:
-        click.echo(text())
+        click.echo("\n".join(map(visible, text().split("\n"))))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns under headings, padded by characters; an empty table says so."""
     if not rows:
         return _("(nothing)")
-    widths = [
-        max(len(str(cell)) for cell in column) for column in zip(headings, *rows, strict=True)
-    ]
-    lines = [headings, *rows]
+    lines = [[visible(str(cell)) for cell in line] for line in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
 

@@ -85,6 +85,11 @@ def _gsm_samples(payload: bytes) -> int:
     return len(payload) // _GSM_FRAME * 160
 
 
+def is_known(name: str) -> bool:
+    """Whether *name* is that of a payload format, and not just any word of a description."""
+    return name.lower() in _SPELLINGS
+
+
 @lru_cache(maxsize=1024)
 def by_name(name: str, clock: int = 8000, channels: int = 1) -> Codec:
     """The codec of an ``a=rtpmap`` (any letter case); a name that nobody knows is not decodable.

@@ -24,7 +24,7 @@ from greffier.calls.events import (
 from greffier.clock import format_time
 from greffier.policy import sampling
 from greffier.policy.verdict import Verdict
-from greffier.recorder.about import clear_call_id
+from greffier.recorder.about import clear_call_id, clear_leg, hidden_leg
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.numbers import Numbers, flow_pseudonym, pseudonym
@@ -225,7 +225,8 @@ class Intake:
     def _report(
         self, call: Call, event: CallEnded, heard: Heard, result: str, recording: str | None
     ) -> None:
-        about = call.about()
+        legs = [leg_json(leg) for leg in event.legs]
+        about = {**call.about(), "legs": [hidden_leg(leg) for leg in legs]}
         frames = call.frames
         received = sum(leg.counters.packets for leg in event.legs)
         accounted = {
@@ -256,7 +257,7 @@ class Intake:
             "end": event.reason,
             "warnings": warnings_of(event, heard),
             "accounted": accounted,
-            "legs": [leg_json(leg) for leg in event.legs],
+            "legs": [clear_leg(leg) for leg in legs],
         }
         self._archive.write_call(clear, about)
         self.reports.append(Report(clear, about))
@@ -271,7 +272,7 @@ def _verdict_data(rules: Rules, verdict: Verdict) -> dict[str, Any]:
 
 
 def leg_json(leg: LegSummary) -> dict[str, Any]:
-    """One leg in clear; milliseconds instead of seconds, because formats hold no fractions."""
+    """One leg; milliseconds instead of seconds, because formats hold no fractions."""
     counters = leg.counters
     return {
         "source": str(leg.source),
@@ -323,7 +324,9 @@ def as_json(clear: Mapping[str, Any], about: Mapping[str, Any] | None) -> dict[s
     """One call as the commands print it; *about* None hides who called whom."""
     duration = clear["duration_ms"]
     told = about or {}
-    legs: Sequence[Mapping[str, Any]] = clear["legs"]
+    legs = [dict(leg) for leg in clear["legs"]]
+    for leg, hidden in zip(legs, told.get("legs", ()), strict=False):
+        leg.update(hidden)
     shown = {
         "call_id": told.get("call_id", clear["call_id"]),
         "from": told.get("from"),

@@ -4,7 +4,7 @@ The order of effects is the archive's; what is decided here is who may be record
 about every call. One thread owns an Intake.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 

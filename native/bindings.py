@@ -7,10 +7,10 @@ from cffi import FFI
 
 HERE = Path(__file__).parent
 SOUND = ("g711", "opus", "flac", "narrow")
-SPOOL = ("place", "spool", "leg")
+SPOOL = ("place", "spool", "leg", "tap", "flow")
 ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
-INNER = ("sequence", "window", "tree", "hkdf", "track")
+INNER = ("sequence", "window", "tree", "hkdf", "track", "table")
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 
 

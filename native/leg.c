@@ -136,11 +136,9 @@ static void drain(greffier_leg *leg)
 
 int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
 {
-    if (length >= 2 && leg->kinds[packet[1] & 0x7f] == GREFFIER_PLACE_LEAVE)
+    if (leg->left || (length >= 2 && leg->kinds[packet[1] & 0x7f] == GREFFIER_PLACE_LEAVE)) {
         leg->left = 1;
-    if (leg->left) {
-        leg->counters.left++;
-        return GREFFIER_LEG_LEFT;
+        return leg->counters.left++ == 0 ? GREFFIER_LEG_LEAVES : GREFFIER_LEG_LEFT;
     }
     greffier_stream_packet passed;
     int status = greffier_stream_pass(leg->stream, packet, length, arrival_ns, &passed);
@@ -179,6 +177,11 @@ void greffier_leg_finish(greffier_leg *leg)
         for (unsigned i = 0; i < leg->track_count; i++)
             greffier_track_gap(leg->spool, &leg->tracks[i], gap);
     greffier_spool_unlock(leg->spool);
+}
+
+uint32_t greffier_leg_number(const greffier_leg *leg)
+{
+    return leg->number;
 }
 
 void greffier_leg_state(greffier_leg *leg, greffier_place *place)

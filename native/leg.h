@@ -22,7 +22,8 @@ typedef struct greffier_leg greffier_leg;
 
 enum {
     GREFFIER_LEG_PARTS = 4, /* at once */
-    GREFFIER_LEG_LEFT = 16, /* greffier_leg_receive: refused, the leg is left */
+    GREFFIER_LEG_LEAVES = 16, /* greffier_leg_receive: refused, the first one of all that follow */
+    GREFFIER_LEG_LEFT = 17,   /* refused, the leg is left */
 };
 
 typedef struct greffier_leg_counters {
@@ -52,7 +53,7 @@ int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, 
 /* recorder. The part gets no more of the leg. 0, or -1: it is not attached. */
 int greffier_leg_detach(greffier_leg *leg, greffier_part *part);
 
-/* capture. One packet as it came: a status of greffier_stream_receive, or LEFT. */
+/* capture. One packet as it came: a status of greffier_stream_receive, LEAVES or LEFT. */
 int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
 /* recorder. Every leg that accepted nothing after `since_ns` gives up waiting for what is missing. */
@@ -60,6 +61,9 @@ void greffier_leg_flush(greffier_spool *spool, int64_t since_ns);
 
 /* recorder, not armed. The line ends: what the end leaves unaccounted becomes a gap. */
 void greffier_leg_finish(greffier_leg *leg);
+
+/* any. The caller's number of it. */
+uint32_t greffier_leg_number(const greffier_leg *leg);
 
 /* recorder. Where the line is now. */
 void greffier_leg_state(greffier_leg *leg, greffier_place *place);

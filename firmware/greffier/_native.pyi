@@ -61,6 +61,35 @@ class Totals(CData):
     leg: CData
     end: CData
 
+class Frame(CData):
+    """greffier_frame."""
+
+    time_ns: int
+    octets: CData
+    length: int
+    whole: int
+    tag: int
+    tag_kind: int
+    last: int
+
+class TapCounters(CData):
+    """greffier_tap_counters."""
+
+    frames: int
+    dropped: int
+    freezes: int
+    blocks: int
+
+class FlowCounters(CData):
+    """greffier_flow_counters."""
+
+    frames: int
+    legs: int
+    records: int
+    dropped: int
+    broken: int
+    armed: int
+
 class Pointers(CData):
     """A pointer to a pointer, as an out argument."""
 
@@ -76,6 +105,12 @@ class _Ffi:
     def new(self, kind: Literal["greffier_event *"]) -> Event: ...
     @overload
     def new(self, kind: Literal["greffier_seal_totals *"]) -> Totals: ...
+    @overload
+    def new(self, kind: Literal["greffier_frame *"]) -> Frame: ...
+    @overload
+    def new(self, kind: Literal["greffier_tap_counters *"]) -> TapCounters: ...
+    @overload
+    def new(self, kind: Literal["greffier_flow_counters *"]) -> FlowCounters: ...
     @overload
     def new(self, kind: Literal["uint8_t **", "uint32_t **"]) -> Pointers: ...
     @overload
@@ -258,6 +293,7 @@ class _Lib:
     GREFFIER_PLACE_NOISE: int
     GREFFIER_PLACE_EVENT: int
     GREFFIER_LEG_PARTS: int
+    GREFFIER_LEG_LEAVES: int
     GREFFIER_LEG_LEFT: int
     def greffier_place_packet(
         self, place: CData, packet: CData, kind: int, placed: CData
@@ -291,6 +327,27 @@ class _Lib:
     def greffier_leg_state(self, leg: CData, place: CData) -> None: ...
     def greffier_leg_count(self, leg: CData, counters: CData) -> None: ...
     def greffier_leg_free(self, leg: CData) -> None: ...
+    def greffier_leg_number(self, leg: CData) -> int: ...
+    def greffier_tap_open(
+        self, interface: bytes, blocks: int, block_octets: int, retire_ms: int, error: CData
+    ) -> CData: ...
+    def greffier_tap_wait(self, tap: CData, timeout_ms: int) -> int: ...
+    def greffier_tap_next(self, tap: CData, frame: Frame) -> int: ...
+    def greffier_tap_stop(self, tap: CData) -> None: ...
+    def greffier_tap_count(self, tap: CData, counters: TapCounters) -> None: ...
+    def greffier_tap_close(self, tap: CData) -> None: ...
+    GREFFIER_FLOW_DONE: int
+    GREFFIER_FLOW_FULL: int
+    GREFFIER_FLOW_KNOWN: int
+    GREFFIER_FLOW_RECORDS: int
+    def greffier_flow_new(self, spool: CData, ring: CData, flows: int) -> CData: ...
+    def greffier_flow_free(self, flow: CData) -> None: ...
+    def greffier_flow_arm(self, flow: CData, pair: CData, ssrc: int, leg: CData) -> int: ...
+    def greffier_flow_disarm(self, flow: CData, pair: CData, ssrc: int) -> CData: ...
+    def greffier_flow_left(self, flow: CData, numbers: CData, wanted: int) -> int: ...
+    def greffier_flow_take(self, flow: CData, frame: Frame) -> None: ...
+    def greffier_flow_run(self, flow: CData, tap: CData) -> int: ...
+    def greffier_flow_count(self, flow: CData, counters: FlowCounters) -> None: ...
 
 ffi: _Ffi
 lib: _Lib

@@ -53,7 +53,7 @@ static void what_is_not_for_the_core_is_refused_with_all_that_follows(void)
     greffier_leg *leg = make_leg(spool, stream);
     for (unsigned i = 0; i < 40; i++)
         CHECK(hear(spool, leg, i, 8) != GREFFIER_LEG_LEFT);
-    CHECK_IS(hear(spool, leg, 40, 0), GREFFIER_LEG_LEFT);
+    CHECK_IS(hear(spool, leg, 40, 0), GREFFIER_LEG_LEAVES);
     CHECK_IS(hear(spool, leg, 41, 8), GREFFIER_LEG_LEFT);
     CHECK_IS(counted(leg).left, 2);
     greffier_place place;

@@ -1,0 +1,183 @@
+"""The capture thread of the C core: armed flows go to their legs, everything else comes here.
+
+native/flow.h says what is whose, and why arming loses nothing: a flow is armed only while no
+record waits. So the recorder's loop is: :meth:`Flows.take`, disarm what left, handle the records,
+then arm.
+"""
+
+import os
+import socket
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from greffier._native import ffi, lib
+from greffier.capture.datagram import Address
+from greffier.capture.record import Record
+from greffier.capture.tap import ETHERNET, Tap, reason_of
+from greffier.errors import DeviceNotFound
+
+if TYPE_CHECKING:
+    from greffier._native import CData
+
+_UNIT = lib.GREFFIER_RECORD_UNIT
+_BATCH = 256
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+class TooManyFlows(Exception):
+    """As many flows are armed as there may be."""
+
+
+class Taken(NamedTuple):
+    """What the capture thread left for Python."""
+
+    left: tuple[int, ...]
+    """Numbers of legs that refuse their packets from now on: disarm them before the records."""
+    records: tuple[Record, ...]
+
+
+class FlowCounters(NamedTuple):
+    """native/flow.h, greffier_flow_counters."""
+
+    frames: int
+    legs: int
+    records: int
+    dropped: int
+    broken: int
+    armed: int
+
+
+class Flows:
+    """The table of armed flows, and the ring of everything else.
+
+    *spool* is the handle of the spool whose legs are armed (greffier.seal.spool); *waiting* the
+    octets of the ring (a power of two, at least 1 MiB). One thread owns it.
+    """
+
+    def __init__(self, spool: "CData", *, flows: int = 8192, waiting: int = 16 << 20) -> None:
+        if waiting < 1 << 20 or waiting & (waiting - 1):
+            raise ValueError("the ring is a power of two of at least 1 MiB")
+        ring = lib.greffier_ring_new(_UNIT, waiting // _UNIT, 0)
+        if ring == ffi.NULL:
+            raise MemoryError("no memory for the ring of records")
+        self._ring = ffi.gc(ring, lib.greffier_ring_free)
+        flow = lib.greffier_flow_new(spool, ring, flows)
+        if flow == ffi.NULL:
+            raise MemoryError("no memory for a table of flows")
+        self._flow = flow
+        self._record = ffi.new("greffier_record *")
+        self._numbers = ffi.new("uint32_t[]", _BATCH)
+        self._thread: Thread | None = None
+        self._tap: Tap | None = None
+        self._status = 0
+        self.missed = 0
+        """Records that found no room in the ring, as told by those that came after them."""
+
+    @property
+    def handle(self) -> "CData":
+        """The greffier_flow, for other rooms of the core; valid until :meth:`close`."""
+        return self._flow
+
+    def start(self, tap: Tap, *, priority: int | None = None) -> None:
+        """Read *tap* in a thread of its own, with a SCHED_FIFO *priority* if the system allows."""
+        self._tap = tap
+        self._thread = Thread(target=self._run, args=(tap, priority), name="capture", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Raises DeviceNotFound if the interface had gone away."""
+        if self._thread is None or self._tap is None:
+            return
+        self._tap.stop()
+        self._thread.join()
+        self._thread = None
+        if self._status < 0:
+            raise DeviceNotFound(device=self._tap.interface, reason=reason_of(-self._status))
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread reads: false after a stop, and when the interface went away."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def take(self) -> Taken:
+        """The records that wait, oldest first, and the legs that left before the last of them."""
+        stored = lib.greffier_ring_stored(self._ring)
+        left: list[int] = []
+        while count := lib.greffier_flow_left(self._flow, self._numbers, _BATCH):
+            left += ffi.unpack(self._numbers, count)
+        return Taken(tuple(left), tuple(self._read(stored)))
+
+    def arm(self, source: Address, destination: Address, ssrc: int, leg: "CData") -> bool:
+        """Give this flow to *leg* (a greffier_leg). False: records wait, take them first.
+
+        Raises ValueError if it is armed already, TooManyFlows.
+        """
+        pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
+        answer = lib.greffier_flow_arm(self._flow, pair, ssrc, leg)
+        if answer == lib.GREFFIER_FLOW_KNOWN:
+            raise ValueError("the flow is armed already")
+        if answer == lib.GREFFIER_FLOW_FULL:
+            raise TooManyFlows
+        return answer == lib.GREFFIER_FLOW_DONE
+
+    def disarm(self, source: Address, destination: Address, ssrc: int) -> bool:
+        """Take the flow from its leg, which gets no more packets; False: it was not armed."""
+        pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
+        return bool(lib.greffier_flow_disarm(self._flow, pair, ssrc) != ffi.NULL)
+
+    @property
+    def counters(self) -> FlowCounters:
+        """What became of the frames so far."""
+        counters = ffi.new("greffier_flow_counters *")
+        lib.greffier_flow_count(self._flow, counters)
+        return FlowCounters(
+            counters.frames,
+            counters.legs,
+            counters.records,
+            counters.dropped,
+            counters.broken,
+            counters.armed,
+        )
+
+    def close(self) -> None:
+        """Give everything back, the thread ended and every leg disarmed. Safe to repeat."""
+        if self._flow:
+            lib.greffier_flow_free(self._flow)
+            self._flow = ffi.NULL
+
+    def _run(self, tap: Tap, priority: int | None) -> None:
+        if priority is not None:
+            # Without the right to it packets are lost sooner, and counted all the same.
+            with suppress(PermissionError):
+                os.sched_setscheduler(
+                    0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority)
+                )
+        self._status = lib.greffier_flow_run(self._flow, tap.handle)
+
+    def _read(self, stored: int) -> list[Record]:
+        found = []
+        record, ring = self._record, self._ring
+        while stored > 0 and lib.greffier_record_peek(ring, record):
+            head = record.head
+            octets = ffi.buffer(record.first, record.first_length)[:]
+            if record.second_length:
+                octets += ffi.buffer(record.second, record.second_length)[:]
+            self.missed += head.dropped
+            found.append(Record(head.time_ns, ETHERNET, octets, len(octets)))
+            stored -= 1 + -(-head.length // _UNIT)
+            lib.greffier_record_skip(ring, record)
+        return found
+
+
+def pair_of(source: Address, destination: Address) -> bytes:
+    """The greffier_udp_pair of two addresses (native/udp.h)."""
+    hosts = b"".join(_octets(one.host) for one in (source, destination))
+    ports = b"".join(one.port.to_bytes(2, "big") for one in (source, destination))
+    return hosts + ports
+
+
+def _octets(host: str) -> bytes:
+    if ":" in host:
+        return socket.inet_pton(socket.AF_INET6, host)
+    return _MAPPED + socket.inet_pton(socket.AF_INET, host)

@@ -1,0 +1,65 @@
+#ifndef GREFFIER_FLOW_H
+#define GREFFIER_FLOW_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leg.h"
+#include "ring.h"
+#include "spool.h"
+#include "tap.h"
+#include "udp.h"
+
+/* Which frames are whose. A flow that is *armed*, one direction between two addresses and one SSRC, has a
+ * leg (leg.h) that takes its packets. Every other frame (SIP, TCP, fragments, tunnels, RTCP, RTP of nobody,
+ * and what an armed leg refuses) goes as a record (record.h, kind 1: Ethernet, its VLAN tag put back) into
+ * a ring for the recorder. Frames that look like RTP may fill three quarters of that ring, so that a flood
+ * of them leaves room for signalling; what finds no room is dropped and counted there.
+ *
+ * Nothing is lost or out of order when a flow changes hands: it can only be armed while no record waits in
+ * the ring, so whoever arms has seen every packet before; from then on the leg sees every packet.
+ *
+ * "capture" above a function: the one thread that runs greffier_flow_run or calls take with the spool's lock
+ * held. "recorder": the one thread that reads the ring and owns the spool. */
+typedef struct greffier_flow greffier_flow;
+
+enum greffier_flow_answer {
+    GREFFIER_FLOW_DONE = 0,
+    GREFFIER_FLOW_FULL = -1,    /* as many flows as there may be */
+    GREFFIER_FLOW_KNOWN = -2,   /* it is armed already */
+    GREFFIER_FLOW_RECORDS = -3, /* records wait: take them first */
+};
+
+typedef struct greffier_flow_counters {
+    uint64_t frames;  /* taken */
+    uint64_t legs;    /* of those, taken by legs */
+    uint64_t records; /* put into the ring */
+    uint64_t dropped; /* no room in the ring */
+    uint64_t broken;  /* of armed flows, and no RTP packets */
+    uint64_t armed;   /* flows, now */
+} greffier_flow_counters;
+
+/* recorder. A table of at most `flows` armed flows. The ring (of GREFFIER_RECORD_UNIT octets) and the spool
+ * stay the caller's. NULL if there is no memory. */
+greffier_flow *greffier_flow_new(greffier_spool *spool, greffier_ring *ring, size_t flows);
+void greffier_flow_free(greffier_flow *flow);
+
+/* recorder. From now on `leg` gets what goes this way with this SSRC: enum greffier_flow_answer. */
+int greffier_flow_arm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc, greffier_leg *leg);
+
+/* recorder. From now on it gets no more. The leg, or NULL if the flow is not armed. */
+greffier_leg *greffier_flow_disarm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc);
+
+/* recorder. Takes out the numbers of at most `wanted` legs that are left (leg.h) since the last call. Ask
+ * after having looked how many records wait, and disarm them before reading those. */
+size_t greffier_flow_left(greffier_flow *flow, uint32_t *numbers, size_t wanted);
+
+/* capture. One frame. */
+void greffier_flow_take(greffier_flow *flow, const greffier_frame *frame);
+
+/* capture. Takes what arrives at a tap until somebody says stop: 0, or a negative errno. */
+int greffier_flow_run(greffier_flow *flow, greffier_tap *tap);
+
+/* any. */
+void greffier_flow_count(greffier_flow *flow, greffier_flow_counters *counters);
+
+#endif

@@ -1,0 +1,43 @@
+#ifndef GREFFIER_TABLE_H
+#define GREFFIER_TABLE_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leg.h"
+#include "udp.h"
+
+/* Flows and their legs: open addressing, never more than half full, one cache line an entry. The hash is
+ * keyed, so that nobody can choose addresses that collide. Belongs to a flow table (flow.h). */
+typedef struct greffier_entry {
+    uint64_t hash;
+    greffier_leg *leg; /* NULL = free: it ends a search */
+    greffier_udp_pair pair;
+    uint8_t ssrc[4]; /* as on the wire */
+    uint8_t fill[8];
+} greffier_entry;
+
+typedef struct greffier_table {
+    greffier_entry *entries;
+    size_t mask, most, count;
+    uint64_t secret[2];
+} greffier_table;
+
+/* Room for `most` flows; 0, or -1. The structure must be zeroed. */
+int greffier_table_open(greffier_table *table, size_t most);
+void greffier_table_close(greffier_table *table);
+
+uint64_t greffier_table_hash(const greffier_table *table, const greffier_udp_pair *pair,
+                             const uint8_t *ssrc);
+
+/* The entry of a flow, or the free one that ends the search for it. */
+greffier_entry *greffier_table_find(const greffier_table *table, uint64_t hash,
+                                    const greffier_udp_pair *pair, const uint8_t *ssrc);
+
+/* Fills a free entry that find gave; the table must not be full. */
+void greffier_table_put(greffier_table *table, greffier_entry *entry, uint64_t hash,
+                        const greffier_udp_pair *pair, const uint8_t *ssrc, greffier_leg *leg);
+
+/* Frees an entry, and moves others: what find gave before is worth nothing afterwards. */
+void greffier_table_remove(greffier_table *table, greffier_entry *entry);
+
+#endif

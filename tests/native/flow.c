@@ -1,0 +1,206 @@
+#include "flow.h"
+
+#include "made.h"
+#include "record.h"
+
+enum { FLOWS = 64, UNITS = 1024 };
+
+/* A frame with one RTP packet from port `from` to port 5000; its length. */
+static size_t frame_of(uint8_t *frame, unsigned from, unsigned number, uint8_t type, uint32_t ssrc)
+{
+    static const uint8_t head[42] = {
+        [12] = 0x08, [14] = 0x45, [16] = 0, 200, [23] = 17, [26] = 10, 0, 0, 1, 10, 0, 0, 2,
+        [36] = 0x13, 0x88, 0, 180,
+    };
+    memcpy(frame, head, sizeof head);
+    frame[34] = (uint8_t)(from >> 8);
+    frame[35] = (uint8_t)from;
+    return sizeof head + make_packet(frame + sizeof head, number, type, ssrc);
+}
+
+static greffier_udp_pair pair_of(unsigned from)
+{
+    uint8_t frame[256];
+    greffier_udp_pair pair;
+    uint32_t at, size;
+    CHECK(greffier_udp_find(frame, frame_of(frame, from, 0, 8, 1), &pair, &at, &size));
+    return pair;
+}
+
+typedef struct site {
+    greffier_spool *spool;
+    greffier_ring *ring;
+    greffier_flow *flow;
+} site;
+
+static site open_site(size_t flows)
+{
+    site s = {greffier_spool_new(1 << 24), greffier_ring_new(GREFFIER_RECORD_UNIT, UNITS, 0), NULL};
+    s.flow = greffier_flow_new(s.spool, s.ring, flows);
+    CHECK(s.flow != NULL);
+    return s;
+}
+
+static void close_site(site s)
+{
+    greffier_flow_free(s.flow);
+    greffier_spool_free(s.spool);
+    greffier_ring_free(s.ring);
+}
+
+static void take(site s, unsigned from, unsigned number, uint8_t type, uint32_t ssrc, unsigned tag)
+{
+    uint8_t octets[256];
+    greffier_frame frame = {.time_ns = MADE_ORIGIN + number * MADE_STEP, .octets = octets,
+                            .tag = (uint16_t)tag, .tag_kind = tag ? 0x8100 : 0};
+    frame.length = frame.whole = (uint32_t)frame_of(octets, from, number, type, ssrc);
+    greffier_spool_lock(s.spool);
+    greffier_flow_take(s.flow, &frame);
+    greffier_spool_unlock(s.spool);
+}
+
+static size_t read_all(site s)
+{
+    size_t count = 0;
+    for (greffier_record record; greffier_record_peek(s.ring, &record); count++)
+        greffier_record_skip(s.ring, &record);
+    return count;
+}
+
+static greffier_flow_counters counted(site s)
+{
+    greffier_flow_counters counters;
+    greffier_flow_count(s.flow, &counters);
+    return counters;
+}
+
+static void flows_change_hands_only_when_no_record_waits(void)
+{
+    site s = open_site(FLOWS);
+    greffier_stream *stream = greffier_stream_new(4096);
+    greffier_leg *leg = make_leg(s.spool, stream);
+    greffier_udp_pair pair = pair_of(4000);
+    take(s, 4000, 0, 8, 1, 0);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_RECORDS);
+    CHECK_IS(read_all(s), 1);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_DONE);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_KNOWN);
+    take(s, 4000, 1, 8, 1, 0);
+    take(s, 4000, 2, 8, 1, 5);
+    take(s, 4000, 3, 8, 2, 0);    /* another source */
+    take(s, 4001, 3, 8, 1, 0);    /* another port */
+    take(s, 4000, 3, 200, 1, 0);  /* RTCP: a sender report */
+    CHECK_IS(read_all(s), 3);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 2) == NULL);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1) == NULL);
+    take(s, 4000, 4, 8, 1, 0);
+    CHECK_IS(read_all(s), 1);
+    greffier_flow_counters counters = counted(s);
+    CHECK_IS(counters.frames, 7);
+    CHECK_IS(counters.legs, 2);
+    CHECK_IS(counters.records, 5);
+    CHECK_IS(counters.armed, 0);
+    greffier_leg_free(leg);
+    greffier_stream_free(stream);
+    close_site(s);
+}
+
+static void a_leg_that_leaves_is_named_once_and_its_packets_are_handed_over(void)
+{
+    site s = open_site(FLOWS);
+    greffier_stream *stream = greffier_stream_new(4096);
+    greffier_leg *leg = make_leg(s.spool, stream);
+    greffier_udp_pair pair = pair_of(4000);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_DONE);
+    uint32_t numbers[4];
+    CHECK_IS(greffier_flow_left(s.flow, numbers, 4), 0);
+    take(s, 4000, 1, 8, 1, 0);
+    take(s, 4000, 2, 0, 1, 0);
+    take(s, 4000, 3, 8, 1, 0);
+    CHECK_IS(greffier_flow_left(s.flow, numbers, 4), 1);
+    CHECK_IS(numbers[0], 7);
+    CHECK_IS(greffier_flow_left(s.flow, numbers, 4), 0);
+    CHECK_IS(read_all(s), 2);
+    greffier_flow_disarm(s.flow, &pair, 1);
+    greffier_leg_free(leg);
+    greffier_stream_free(stream);
+    close_site(s);
+}
+
+static void a_tag_that_the_card_took_off_is_put_back(void)
+{
+    site s = open_site(FLOWS);
+    take(s, 4000, 1, 8, 1, 0x2005);
+    greffier_record record;
+    CHECK(greffier_record_peek(s.ring, &record));
+    CHECK_IS(record.head.kind, 1);
+    CHECK_IS(record.head.length, 42 + 172 + 4);
+    CHECK(memcmp(record.first + 12, "\x81\x00\x20\x05\x08\x00", 6) == 0);
+    close_site(s);
+}
+
+static void a_flood_of_rtp_leaves_room_for_signalling(void)
+{
+    site s = open_site(FLOWS);
+    for (unsigned i = 0; i < 1000; i++)
+        take(s, 4000, i, 8, 1, 0);
+    greffier_flow_counters counters = counted(s);
+    CHECK(counters.dropped > 900);
+    CHECK_IS(counters.records + counters.dropped, 1000);
+    CHECK(greffier_ring_stored(s.ring) <= UNITS - UNITS / 4 + 16);
+    uint8_t sip[60] = {[12] = 0x08, 0x06}; /* anything that is not RTP */
+    greffier_frame frame = {.octets = sip, .length = sizeof sip, .whole = sizeof sip};
+    greffier_flow_take(s.flow, &frame);
+    CHECK_IS(counted(s).records, counters.records + 1);
+    CHECK_IS(greffier_ring_dropped(s.ring), counters.dropped);
+    close_site(s);
+}
+
+static void many_flows_come_and_go(void)
+{
+    site s = open_site(FLOWS);
+    greffier_stream *stream = greffier_stream_new(4096);
+    greffier_leg *leg = make_leg(s.spool, stream);
+    unsigned armed[FLOWS] = {0}, random = 5;
+    for (int round = 0; round < 40000; round++) {
+        random = random * 1664525u + 1013904223u;
+        unsigned place = random >> 26, port = 1 + (random >> 8 & 0xffff) % 65000;
+        greffier_udp_pair pair = pair_of(armed[place] ? armed[place] : port);
+        if (armed[place]) {
+            CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg);
+            armed[place] = 0;
+        } else {
+            int answer = greffier_flow_arm(s.flow, &pair, 1, leg);
+            CHECK(answer == GREFFIER_FLOW_DONE || answer == GREFFIER_FLOW_KNOWN);
+            armed[place] = answer == GREFFIER_FLOW_DONE ? port : 0;
+        }
+        for (int i = 0; i < FLOWS && round % 64 == 0; i++) {
+            if (armed[i] == 0)
+                continue;
+            pair = pair_of(armed[i]);
+            CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_KNOWN);
+        }
+    }
+    greffier_udp_pair pair;
+    unsigned port = 1;
+    while (counted(s).armed < FLOWS) {
+        pair = pair_of(port++);
+        greffier_flow_arm(s.flow, &pair, 1, leg);
+    }
+    pair = pair_of(65500);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_FULL);
+    greffier_leg_free(leg);
+    greffier_stream_free(stream);
+    close_site(s);
+}
+
+int main(void)
+{
+    RUN(flows_change_hands_only_when_no_record_waits);
+    RUN(a_leg_that_leaves_is_named_once_and_its_packets_are_handed_over);
+    RUN(a_tag_that_the_card_took_off_is_put_back);
+    RUN(a_flood_of_rtp_leaves_room_for_signalling);
+    RUN(many_flows_come_and_go);
+    return 0;
+}

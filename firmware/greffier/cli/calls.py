@@ -11,13 +11,13 @@ from greffier.clock import format_time
 from greffier.durable import Disk
 from greffier.language import translate as _
 from greffier.recorder.intake import as_json as call_json
-from greffier.recorder.people import about_calls
+from greffier.recorder.people import About, about_calls
 from greffier.seal import keys
 from greffier.seal.keys import PrivateKey, Role
 from greffier.store import layout
 from greffier.store.index import CallRow, Index, PartRow
 from greffier.store.layout import DataDirectory
-from greffier.store.rebuild import rebuild
+from greffier.store.rebuild import lags, rebuild
 
 
 def part_json(part: PartRow) -> dict[str, Any]:
@@ -49,10 +49,10 @@ def list_calls(directory: DataDirectory, private: PrivateKey | None) -> list[dic
         shred = directory.shred_store(disk)
         try:
             index = Index.open(directory.index, disk)
-            fresh = index.fresh
-            rows = [] if fresh else index.calls()
+            rows = [] if index.fresh else index.calls()
+            begun_anew = index.fresh
             index.close()
-            if fresh:
+            if begun_anew or (private and lags(directory, rows)):
                 rebuild(directory, disk, shred)
                 index = Index.open(directory.index, disk)
                 rows = index.calls()
@@ -60,7 +60,17 @@ def list_calls(directory: DataDirectory, private: PrivateKey | None) -> list[dic
             told = about_calls(directory, shred, private, rows) if private else {}
         finally:
             shred.close()
-    return [row_json(row, told.get((row.epoch, row.record))) for row in rows]
+    return [row_json(row, about_of(row, told)) for row in rows]
+
+
+def about_of(row: CallRow, told: Mapping[tuple[str, int], About]) -> About | None:
+    """What is known of the people of a call: a restart may have left it in an earlier record."""
+    own = told.get((row.epoch, row.record))
+    earlier = row.clear.get("about")
+    if not earlier:
+        return own
+    before = told.get((earlier[0], earlier[1]), {})
+    return {**before, **{key: value for key, value in (own or {}).items() if value}}
 
 
 @click.command(help=_("List every call, recorded or not, and why."))

@@ -9,7 +9,7 @@ log and vault, and a kill between two steps leaves a state that
 One thread owns an Archive and everything below it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -217,6 +217,11 @@ class Archive:
         self._running = [tape for tape in self._running if not tape.ended]
         if parts or calls:
             self.index.put(calls, parts)
+
+    @property
+    def running(self) -> Sequence[Tape]:
+        """The parts that are being written."""
+        return self._running
 
     def _finished(self, tape: Tape) -> PartRow:
         closed = tape.close(self.vault)

@@ -23,6 +23,7 @@ from greffier.policy.verdict import Verdict
 from greffier.recorder import plans
 from greffier.recorder.about import about
 from greffier.recorder.archive import Archive
+from greffier.recorder.numbers import journal_name
 from greffier.recorder.outcome import LOSSES, Heard, Span
 from greffier.recorder.plans import Plan
 from greffier.recorder.recovery import CutCall
@@ -68,7 +69,7 @@ class Call:
         self._epoch = archive.epoch.name
         self._rules = rules
         self.uid = uid
-        self.journal_id = secrets.token_hex(16)  # the call's name in the journal
+        self.journal_id = journal_name(uid)
         self.started: CallStarted | CallIdentified = started
         self.start_ns = started.time_ns
         self.heard_from_ns = started.time_ns
@@ -81,6 +82,8 @@ class Call:
         self._plans: list[Plan] = []  # the first of them have their tapes
         self._tapes: list[Tape] = []
         self._earlier_parts = 0  # of before a restart
+        self.told_before: tuple[str, int] | None = None
+        """The journal's record (epoch, number) of before a restart that says who calls whom."""
         self._previous: str | None = None
         self._legs: dict[int, LegAdded | LegChanged] = {}
         self._tables: dict[int, dict[str, Any]] = {}
@@ -121,13 +124,15 @@ class Call:
             self.verdict = Verdict(codes=("JOINED_LATE",))
         return self.verdict
 
-    def resume(self, facts: Facts, cut: CutCall) -> None:
-        """Go on after a restart: the verdict on record, and new parts of the same recording."""
+    def resume(self, facts: Facts, cut: CutCall, since_ns: int) -> None:
+        """Go on after a restart, since *since_ns*: the verdict on record, and new parts."""
         self.facts = facts
         self.start_ns = cut.start_ns
         self.recording = bytes.fromhex(cut.recording) if cut.recording else None
         self._earlier_parts = cut.parts
-        self.answer_ns = self.heard_from_ns
+        self.told_before = cut.about
+        self.heard_from_ns = since_ns
+        self.answer_ns = since_ns
         if cut.record in ("none", "provisional_deleted"):
             self.verdict = Verdict(record=cut.record, codes=cut.codes)
             return

@@ -29,7 +29,7 @@ from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.numbers import Numbers, flow_pseudonym, pseudonym
 from greffier.recorder.outcome import Heard, coverage, result_of
-from greffier.recorder.recovery import CutCall
+from greffier.recorder.recovery import RUNNING, CutCall
 from greffier.recorder.resume import Resumable
 from greffier.recorder.rules import Rules
 
@@ -158,6 +158,33 @@ class Intake:
             },
         )
 
+        if self._resumable is not None:
+            self._announce(call)
+
+    def _announce(self, call: Call) -> None:
+        """Say in the journal that the call runs, and who calls whom, should the process end."""
+        about = call.about()
+        clear: dict[str, Any] = {
+            "uid": call.journal_id,
+            "number": call.uid,
+            "line": call.rules.line,
+            "start_ns": str(call.start_ns),
+            "end_ns": None,
+            "recording": call.recording.hex() if call.recording else None,
+            "call_id": clear_call_id(about),
+            "start": format_time(call.start_ns, call.rules.policy.timezone),
+            "duration_ms": None,
+            "result": "ok",
+            "record": call.verdict.record,
+            "codes": list(call.verdict.codes),
+            "end": RUNNING,
+            "warnings": [],
+            "legs": [],
+        }
+        if call.told_before is not None:
+            clear["about"] = list(call.told_before)
+        self._archive.write_call(clear, about)
+
     def _claimed(self, event: CallStarted, leg: LegAdded | None) -> CutCall | None:
         """The call of before the restart that this one is, if it is one."""
         if not self._resumable:
@@ -172,7 +199,8 @@ class Intake:
         """Go on with a call under its old number, verdict and recording."""
         call = Call(self._archive, rules, event, cut.uid)
         u = (cut.draw or 0) / (1 << sampling.DRAW_BITS)
-        call.resume(rules.facts_of(event, cut.start_ns, u), cut)
+        since_ns = self._resumable.since_ns if self._resumable is not None else event.time_ns
+        call.resume(rules.facts_of(event, cut.start_ns, u), cut, since_ns)
         self._calls[event.call] = call
         data = {
             "uid": cut.uid,
@@ -193,6 +221,7 @@ class Intake:
             heard = call.heard(now_ns)
             for interval in coverage(call.rules.line, call.uid, call.verdict, heard, 0):
                 self._archive.log.append("coverage", recording, interval.data)
+            self._announce(call)
         self._calls.clear()
 
     def _end(self, call: Call, event: CallEnded) -> None:
@@ -259,6 +288,8 @@ class Intake:
             "accounted": accounted,
             "legs": [clear_leg(leg) for leg in legs],
         }
+        if call.told_before is not None:
+            clear["about"] = list(call.told_before)
         self._archive.write_call(clear, about)
         self.reports.append(Report(clear, about))
 

@@ -1,5 +1,6 @@
 """Call numbers without gaps, per line, and the pseudonym of a call in the log."""
 
+import hashlib
 import hmac
 from collections.abc import Iterable
 
@@ -50,3 +51,8 @@ def pseudonym(key: LogKey, call: CallStarted) -> str:
 def flow_pseudonym(key: LogKey, source: Address, destination: Address) -> str:
     """The same for the addresses of a leg: all that is left of a call whose Call-ID comes late."""
     return _keyed(key, f"{source} {destination}")
+
+
+def journal_name(uid: str) -> str:
+    """The name of the call *uid* in the journal, the same before and after a restart."""
+    return hashlib.sha256(b"greffier/call\0" + uid.encode()).hexdigest()[:32]

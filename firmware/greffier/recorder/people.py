@@ -1,6 +1,7 @@
 """Who called whom: what the calls journal says under its epochs' keys, for who may open them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
@@ -10,12 +11,14 @@ from greffier.seal.envelope import BadEnvelope, DoesNotOpen
 from greffier.seal.keys import PrivateKey
 from greffier.store import journal
 from greffier.store.index import CallRow
-from greffier.store.journal import BadJournal
+from greffier.store.journal import BadJournal, Record
 from greffier.store.layout import DataDirectory
+from greffier.store.rebuild import call_row
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import METADATA, Name
 
 About = dict[str, Any]
+_STALE = "it does not say what the calls journal says; run `greffier index rebuild`"
 
 
 def about_calls(
@@ -24,9 +27,11 @@ def about_calls(
     """What *private* opens of the calls *rows*, by (epoch, record number).
 
     An epoch whose key was destroyed says nothing. Raises KeyDoesNotOpen when *private* opens no
-    epoch that is there, IntegrityError (also where a record is gone that its key would open).
+    epoch that is there, IntegrityError (also where a record is gone that its key would open, or
+    where a row does not say what its record says: the index is a file that anybody may edit).
     """
     epochs = {row.epoch for row in rows}
+    epochs |= {row.clear["about"][0] for row in rows if row.clear.get("about")}
     opened: dict[str, bytes | None] = {}
     refused = 0
     for epoch in sorted(epochs):
@@ -38,6 +43,7 @@ def about_calls(
     if refused and refused == len(epochs):
         raise KeyDoesNotOpen(what=_("the metadata of these calls"))
     told: dict[tuple[str, int], About] = {}
+    latest: dict[str, Record] = {}
     for record in journal.everything(directory.calls):
         key = opened.get(record.epoch)
         if key is None:
@@ -46,10 +52,16 @@ def about_calls(
             told[record.epoch, record.number] = journal.open_sealed(record, key)
         except BadJournal as error:
             raise IntegrityError(what=f"epoch {record.epoch}", reason=error.reason) from error
+        latest[record.clear["uid"]] = record
     for row in rows:
-        if opened[row.epoch] is not None and (row.epoch, row.record) not in told:
+        record = latest.get(row.uid)
+        if opened[row.epoch] is None:
+            continue
+        if (row.epoch, row.record) not in told:
             reason = f"record {row.record} of the calls journal is damaged or missing"
             raise IntegrityError(what=f"epoch {row.epoch}", reason=reason)
+        if record is None or call_row(record) != replace(row, parts=()):
+            raise IntegrityError(what=directory.index, reason=_STALE)
     return told
 
 

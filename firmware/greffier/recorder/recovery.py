@@ -5,7 +5,6 @@ left of a part is named in the log by its length and SHA-256, because nobody on 
 its key any more and no FINAL can be added.
 """
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from greffier.audit import verify
 from greffier.audit.entry import Entry
 from greffier.clock import format_time
 from greffier.recorder.archive import Archive
+from greffier.recorder.numbers import journal_name
 from greffier.seal.header import BadPart
 from greffier.seal.reader import Reader
 from greffier.seal.structure import State
@@ -22,6 +22,7 @@ from greffier.store.rebuild import rebuild
 from greffier.store.vault import StoredPart
 
 INTERRUPTED = "interrupted"
+RUNNING = "running"
 TORN = "torn"
 """The end of a part that was cut: its whole frames count, there is no FINAL."""
 
@@ -32,7 +33,7 @@ class CutCall:
 
     *ended* is what the log says of its end, or None. *recording* is None where nothing was kept.
     *names* are the pseudonyms of its Call-ID and of its flows, *draw* the numerator of its draw,
-    *parts* how many parts it began.
+    *parts* how many parts it began, *about* the record (epoch, number) that says who called whom.
     """
 
     uid: str
@@ -45,6 +46,7 @@ class CutCall:
     names: tuple[str, ...] = ()
     draw: int | None = None
     parts: int = 0
+    about: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Recovered:
     calls: tuple[CutCall, ...]
     last_ns: int = 0
     """The last instant that the log knows of, wall clock; 0 where it knows none."""
+    settled: Mapping[str, int] = field(default_factory=dict)
+    """Up to when the time of each channel is accounted for; under "" when the recorder started."""
 
 
 @dataclass(slots=True)
@@ -73,11 +77,17 @@ class _Told:
     flows: dict[str, list[str]] = field(default_factory=dict)  # uid -> pseudonyms
     begun: dict[str, int] = field(default_factory=dict)  # recording -> parts
     last_ns: int = 0
+    started_ns: int = 0
+    settled: dict[str, int] = field(default_factory=dict)
 
     def read(self, entry: Entry) -> None:
         data = entry.data
         self.last_ns = max(self.last_ns, entry.t_ns)
-        if entry.ev == "call.linked":
+        if entry.ev == "coverage":
+            self.settled[data["channel"]] = max(self.settled.get(data["channel"], 0), data["to_ns"])
+        elif entry.ev == "recorder.started":
+            self.started_ns = entry.t_ns
+        elif entry.ev == "call.linked":
             self.flows.setdefault(data["uid"], []).append(data["flow"])
         elif entry.ev == "part.opened":
             self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
@@ -99,6 +109,8 @@ def recover(archive: Archive) -> Recovered:
     unended = {part for part, size in told.sizes.items() if size is None}
     kept = empty = 0
     for stored in archive.vault.parts():
+        # What was still written of audio shows how long the process lived after its last entry.
+        told.last_ns = max(told.last_ns, stored.path.stat().st_mtime_ns)
         # A file that the log never opened is not ours: it stays, and a verification shows it.
         if stored.part_id in unended:
             unended.discard(stored.part_id)
@@ -115,16 +127,22 @@ def recover(archive: Archive) -> Recovered:
         rebuild(archive.data, archive.disk, archive.shred)
         archive.reopen_index()
     calls = tuple(_cut_calls(archive, told))
-    return Recovered(kept, empty, len(mended), calls, told.last_ns)
+    settled = told.settled | {"": told.started_ns}
+    return Recovered(kept, empty, len(mended), calls, told.last_ns, settled)
 
 
 def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
-    listed = {record.clear.get("number") for record in journal.everything(archive.data.calls)}
+    known = {
+        record.clear.get("number"): record for record in journal.everything(archive.data.calls)
+    }
     recordings = {
         uid: recording for part, (uid, recording) in told.uids.items() if told.sizes[part]
     }
     for uid, decided in told.decided.items():
-        if uid in listed:
+        record = known.get(uid)
+        if record is not None and record.clear["end_ns"] is not None:
+            continue
+        if record is not None and record.clear.get("end") == INTERRUPTED:
             continue
         ended = told.ended.get(uid)
         last = (ended or decided).data
@@ -139,13 +157,23 @@ def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
             (decided.data["call"], *told.flows.get(uid, ())),
             decided.data.get("u"),
             told.begun.get(recordings.get(uid, ""), 0),
+            _speaker(record),
         )
+
+
+def _speaker(record: journal.Record | None) -> tuple[str, int] | None:
+    """The record (epoch, number) that says who called whom: *record*, or the one it points to."""
+    if record is None:
+        return None
+    before = record.clear.get("about")
+    return (before[0], before[1]) if before else (record.epoch, record.number)
 
 
 def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:
     """Give *calls* an end in the log and a record in the journal, durable with the next tick.
 
-    Who called whom was known under keys that are gone; when the call ended nobody knows.
+    Who called whom was known under keys that are gone: the record points to an earlier one that
+    says it, where there is one. When the call ended nobody knows.
     Raises StorageFailed.
     """
     for call in calls:
@@ -165,26 +193,40 @@ def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:
                 "reason": INTERRUPTED,
             }
             archive.log.append("call.ended", call.recording, data)
-        archive.write_call(
-            {
-                "uid": secrets.token_hex(16),
-                "number": call.uid,
-                "line": call.line,
-                "start_ns": str(call.start_ns),
-                "end_ns": None,
-                "recording": call.recording,
-                "call_id": None,
-                "start": format_time(call.start_ns),
-                "duration_ms": None,
-                "result": result,
-                "record": call.record,
-                "codes": list(call.codes),
-                "end": INTERRUPTED,
-                "warnings": ["INTERRUPTED"],
-                "legs": [],
-            },
-            {},
-        )
+        _write(archive, call, result, INTERRUPTED)
+
+
+def list_open(archive: Archive, calls: Iterable[CutCall]) -> None:
+    """Give *calls*, which may still run, a record that names their recording.
+
+    Raises StorageFailed.
+    """
+    for call in calls:
+        _write(archive, call, "ok", RUNNING)
+
+
+def _write(archive: Archive, call: CutCall, result: str, end: str) -> None:
+    archive.write_call(
+        {
+            "uid": journal_name(call.uid),
+            "number": call.uid,
+            "line": call.line,
+            "start_ns": str(call.start_ns),
+            "end_ns": None,
+            "recording": call.recording,
+            "call_id": None,
+            "start": format_time(call.start_ns),
+            "duration_ms": None,
+            "result": result,
+            "record": call.record,
+            "codes": list(call.codes),
+            "end": end,
+            "warnings": ["INTERRUPTED"],
+            "legs": [],
+            "about": None if call.about is None else list(call.about),
+        },
+        {},
+    )
 
 
 def _nothing(part: str) -> dict[str, object]:

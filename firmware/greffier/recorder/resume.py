@@ -13,9 +13,13 @@ RESUMABLE_NS = 30_000_000_000
 
 
 class Resumable:
-    """The calls that may still be running. One thread owns it."""
+    """The calls that may still be running, since *since_ns* (when this process began to listen).
 
-    def __init__(self, calls: Iterable[CutCall]) -> None:
+    One thread owns it.
+    """
+
+    def __init__(self, calls: Iterable[CutCall], since_ns: int = 0) -> None:
+        self.since_ns = since_ns
         self._calls = {call.uid: call for call in calls if call.ended is None}
         self._by_name = {name: call.uid for call in self._calls.values() for name in call.names}
 

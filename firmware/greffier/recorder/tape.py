@@ -67,6 +67,7 @@ class _Track:
     table: dict[str, Any]
     waiting: list[Coded]
     told: dict[str, Any]
+    sealed_end: int = 0
     packets: int = 0
 
 
@@ -82,6 +83,8 @@ class Tape:
         self.day = day_of(plan.start_ns)
         self.ended = False
         self.packets = 0
+        self.last_sample = 0
+        """The position behind the last sample that was handed to the file, of the longest leg."""
         content_key = new_content_key()
         self.envelopes = envelope.seal(content_key, What.PART, self.part, recipients)
         office = [one for one in recipients if one.role is Role.OFFICE]
@@ -225,6 +228,7 @@ class Tape:
         start = track.waiting[0].position
         end = track.waiting[-1].position + track.waiting[-1].samples  # positions only grow
         self.packets += len(track.waiting)
+        track.sealed_end = max(track.sealed_end, end)
         plaintext = audio_bytes(start, end - start, track.waiting)
         track.waiting = []
         self._frames.append(self._writer.seal_frame(FrameType.AUDIO, leg, plaintext))
@@ -265,12 +269,18 @@ class Tape:
         while self._frames:
             self._file.append(self._frames[0])
             del self._frames[0]
+        self.last_sample = max((track.sealed_end for track in self._tracks.values()), default=0)
 
     def close(self, vault: Vault) -> Closed:
         """Finish the file. Raises StorageFailed."""
         if self._file is None:
             raise StorageFailed(path=self.part.hex(), reason="its file was not begun")
         return vault.close(self._file)
+
+    @property
+    def committed(self) -> int:
+        """Bytes of the file that survive a power cut."""
+        return self._file.committed if self._file else 0
 
     def abandon(self) -> None:
         """Forget the key; what is in the file stays unfinished for ever."""

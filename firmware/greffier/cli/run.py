@@ -1,0 +1,64 @@
+"""``greffier run``: the recorder, until it is told to stop."""
+
+import secrets
+import signal
+from pathlib import Path
+
+import click
+
+from greffier.capture.packet_socket import PacketSocket
+from greffier.clock import SystemClock
+from greffier.config import recorder as configuration
+from greffier.control import access
+from greffier.control.board import Board
+from greffier.control.server import Server
+from greffier.language import translate as _
+from greffier.policy import packs as law
+from greffier.recorder import outputs
+from greffier.recorder.adoption import adopt
+from greffier.recorder.alarm import AlarmRoom
+from greffier.recorder.archive import Archive
+from greffier.recorder.live import Live
+from greffier.recorder.taps import TapThread
+
+
+@click.command(help=_("Record, as the configuration and the policy say, until told to stop."))
+@click.option("--config", "path", required=True, type=click.Path(path_type=Path))
+def command(path: Path) -> int:
+    """Run it."""
+    config = configuration.load(path)
+    packs = law.load(config.packs)
+    policy = adopt(config.policy, config.policy_signature, config.policy_signers, packs)
+    clock = SystemClock()
+    board = Board()
+    with Archive.open(config.data, clock) as archive:
+        alarms = AlarmRoom(clock, secrets.token_hex(16))
+        boxes = outputs.make(
+            [one for one in config.outputs if one.kind == "syslog"],
+            archive.data.identity.device,
+            lambda name, fails: alarms.set(fails, "output.failed", name),
+        )
+        live = Live(config, policy, packs, clock, archive, board, alarms)
+        taps = [
+            TapThread(
+                tap.name,
+                PacketSocket(tap.interface, clock, tap.promiscuous),
+                clock,
+                tap.blind_after_s,
+            )
+            for tap in config.taps
+        ]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: live.stop())
+        for box in boxes:
+            alarms.listen(box.offer)
+            box.start()
+        live.begin(taps)
+        try:
+            with Server(config.control.socket, board, access.of_config(config), clock):
+                live.run()
+            live.end()
+        finally:
+            for box in boxes:
+                box.stop()
+    return 0

@@ -1,0 +1,258 @@
+"""The live recorder: what it owns, its loop, and how it begins and ends.
+
+One thread (the caller of :meth:`Live.run`) owns archive, tracker, intake and alarms; tap threads
+only hand frames over, the control server only shows snapshots and brings orders. A failed disk
+write ends the process: the service manager starts it again, recovery brings everything to one
+story, and calls that still run go on under their number.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from greffier import __version__
+from greffier.audit.coverage import Account
+from greffier.calls.events import CallStarted
+from greffier.calls.limits import Limits
+from greffier.calls.tracker import Tracker
+from greffier.capture.dissector import Dissector
+from greffier.clock import Clock
+from greffier.config.lines import CallFacts, direction_of, line_of
+from greffier.config.records import Config
+from greffier.control.board import Board
+from greffier.control.messages import Done, Failure, Stop
+from greffier.policy.packs import Packs
+from greffier.policy.site import Policy
+from greffier.recorder import recovery
+from greffier.recorder.alarm import AlarmRoom
+from greffier.recorder.archive import Archive
+from greffier.recorder.intake import Intake
+from greffier.recorder.notify import Notifier
+from greffier.recorder.outcome import leading_code
+from greffier.recorder.recovery import CutCall
+from greffier.recorder.resume import RESUMABLE_NS, Resumable
+from greffier.recorder.rules import Rules, number_of
+from greffier.recorder.snapshot import snapshot_of
+from greffier.recorder.taps import TapThread
+
+UNCONFIGURED = "unconfigured"
+HEARTBEAT_NS = 60_000_000_000
+BATCH_NS = 200_000_000  # with a tick it must stay below the second that a power cut may take
+_MS = 1_000_000
+
+
+class Trunk:
+    """One tap and everything that follows its frames. Owned by the recorder's thread."""
+
+    def __init__(self, thread: TapThread, intake: Intake, account: Account) -> None:
+        self.thread = thread
+        self.dissector = Dissector()
+        self.tracker = Tracker(Limits(batch_ns=BATCH_NS))
+        self.intake = intake
+        self.account = account
+        self.dropped = 0
+        self.blind = False
+
+    def work(self, now_ns: int) -> int:
+        """Follow the frames that have come, and the time; how many frames there were."""
+        records = self.thread.take()
+        for record in records:
+            for datagram in self.dissector.feed(record):
+                events = self.tracker.feed(datagram)
+                if events:
+                    self.intake.take(events)
+        self.intake.take(self.tracker.advance(now_ns))
+        return len(records)
+
+
+class Live:
+    """One run of the recorder."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        packs: Packs,
+        clock: Clock,
+        archive: Archive,
+        board: Board,
+        alarms: AlarmRoom,
+    ) -> None:
+        self.config = config
+        self.policy = policy
+        self.clock = clock
+        self.archive = archive
+        self._packs = packs
+        self._board = board
+        self._alarms = alarms
+        self._stop = threading.Event()
+        self._notifier = Notifier()
+        self._resumable = Resumable(())
+        self.trunks: list[Trunk] = []
+        self._due_ns = 0  # of the next tick, monotonic
+        self._until_ns = 0  # how long a cut call may be heard of again, monotonic
+
+    def stop(self) -> None:
+        """Ask for an end in good order. Any thread, or a signal handler, may call this."""
+        self._stop.set()
+
+    # --- the beginning ---
+
+    def begin(self, taps: Sequence[TapThread]) -> None:
+        """Recover, open an epoch, account for the outage, and listen.
+
+        Raises IntegrityError, StorageFailed.
+        """
+        found = recovery.recover(self.archive)
+        self.archive.open_epoch()
+        # The kernel keeps frames for us since a tap was opened, whatever recovery takes.
+        now = min([tap.since_ns for tap in taps], default=self.clock.wall_ns())
+        last_ns = min(found.last_ns, now)
+        self.archive.log.append(
+            "recorder.started",
+            None,
+            {
+                "version": __version__,
+                "config_sha256": self.config.sha256,
+                "last_ns": last_ns or None,
+            },
+        )
+        self._adopt_policy()
+        self._resumable = Resumable(found.calls, now)
+        recovery.list_cut(self.archive, [call for call in found.calls if call.ended is not None])
+        recovery.list_open(self.archive, [call for call in found.calls if call.ended is None])
+        for call in found.calls:
+            if call.ended is None:
+                settled = found.settled.get(call.uid, call.start_ns)
+                self._account_for(call, settled, max(settled, last_ns), now)
+        for tap in taps:
+            since = max(found.settled.get(tap.name, 0), found.settled[""])
+            if since:
+                # Since its last heartbeat it listened, until the process ended.
+                self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")
+                self._interval(tap.name, tap.name, max(since, last_ns), now, "off")
+            intake = Intake(self.archive, self._rules_of(tap.name), self._resumable)
+            self.trunks.append(Trunk(tap, intake, Account(tap.name, tap.name, now)))
+        self.archive.tick()
+        for tap in taps:
+            tap.start()
+        self._until_ns = self.clock.monotonic_ns() + RESUMABLE_NS
+
+    def _adopt_policy(self) -> None:
+        data = {
+            "policy": self.policy.id,
+            "policy_version": self.policy.version,
+            "policy_sha256": self.policy.sha256,
+            "signed": True,
+        }
+        self.archive.log.append("policy.adopted", None, data)
+
+    def _account_for(self, call: CutCall, settled: int, last_ns: int, now: int) -> None:
+        """The time of a call that the process could not account for itself: until it ended, off."""
+        wanted = call.record not in ("none", "provisional_deleted") and call.recording
+        state = "recorded" if wanted else "not_recorded"
+        reason = None if wanted else (leading_code(call.codes) or "UNKNOWN")
+        self._interval(call.line, call.uid, settled, last_ns, state, reason)
+        self._interval(call.line, call.uid, last_ns, now, "off")
+
+    def _interval(
+        self, line: str, channel: str, start: int, end: int, state: str, reason: str | None = None
+    ) -> None:
+        if start < end:
+            account = Account(line, channel, start)
+            account.mark(state, start, end, reason)
+            for interval in account.close(end):
+                self.archive.log.append("coverage", None, interval.data)
+
+    def _rules_of(self, tap: str) -> Callable[[CallStarted], Rules]:
+        return lambda call: self._rules_for(call, tap)
+
+    def _rules_for(self, call: CallStarted, tap: str) -> Rules:
+        """Which line the call is on, and which way it goes, by the configuration."""
+        facts = CallFacts(
+            tap=tap,
+            caller=number_of(call.from_) or "",
+            called=number_of(call.to) or "",
+            caller_uri=call.from_.uri.text if call.from_ else "",
+            called_uri=call.to.uri.text if call.to else "",
+            source=call.source.host if call.source else "",
+            destination=call.destination.host if call.destination else "",
+        )
+        line = line_of(self.config, facts)
+        self._alarms.set(line is None, "line.unknown")
+        given = {"dir": direction_of(self.config, facts)}
+        return Rules(self.policy, self._packs, line or UNCONFIGURED, given)
+
+    # --- the loop ---
+
+    def run(self) -> None:
+        """Work until ``stop`` is called. Raises StorageFailed."""
+        self._notifier.ready("recording")
+        heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
+        while not self._stop.wait(self.config.tick_ms / 1000 / 4):
+            now = self.clock.wall_ns()
+            for trunk in self.trunks:
+                trunk.work(now)
+            if self.clock.monotonic_ns() >= self._due_ns:
+                self._tick(now)
+            if self.clock.monotonic_ns() >= heartbeat:
+                heartbeat += HEARTBEAT_NS
+                self._beat(now)
+            self._obey()
+
+    def _tick(self, now: int) -> None:
+        self.archive.tick()
+        self._due_ns = self.clock.monotonic_ns() + self.config.tick_ms * _MS
+        if len(self._resumable) and self.clock.monotonic_ns() >= self._until_ns:
+            recovery.list_cut(self.archive, self._resumable.rest())
+        for trunk in self.trunks:
+            self._watch(trunk)
+        self._board.publish(snapshot_of(self, self._alarms.view()))
+        self._notifier.alive()
+
+    def _watch(self, trunk: Trunk) -> None:
+        """Alarms of a tap: frames lost, nothing seen, a thread that died."""
+        dropped = trunk.thread.dropped
+        self._alarms.set(dropped > trunk.dropped, "tap.lost", trunk.thread.name)
+        trunk.dropped = dropped
+        if trunk.thread.error is not None:
+            raise RuntimeError("a tap's thread ended") from trunk.thread.error
+        if trunk.thread.blind != trunk.blind:
+            trunk.blind = trunk.thread.blind
+            self._alarms.set(trunk.blind, "tap.blind", trunk.thread.name)
+
+    def _beat(self, now: int) -> None:
+        """Account for the last minute of each tap."""
+        for trunk in self.trunks:
+            state = "blind" if trunk.blind else "idle"
+            account = trunk.account
+            if now > account.settled_ns:
+                account.mark(state, account.settled_ns, now)
+                for interval in account.settle(now):
+                    self.archive.log.append("coverage", None, interval.data)
+
+    def _obey(self) -> None:
+        for order in self._board.take():
+            if isinstance(order.request, Stop):
+                order.done(Done())
+                self.stop()
+            else:
+                order.done(Failure("refused", "not_supported"))
+
+    # --- the end ---
+
+    def end(self) -> None:
+        """End in good order: parts are sealed, running calls may be resumed.
+
+        Raises StorageFailed.
+        """
+        self._notifier.stopping()
+        now = self.clock.wall_ns()
+        for trunk in self.trunks:
+            trunk.thread.stop()
+            trunk.work(now)
+            trunk.intake.suspend(now)
+        recovery.list_cut(self.archive, self._resumable.rest())
+        self._beat(now)
+        self.archive.log.append("recorder.stopped", None, {"reason": "asked"})
+        self.archive.tick()
+        self.archive.tick()

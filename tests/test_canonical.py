@@ -61,3 +61,14 @@ def test_keys_follow_utf16_order() -> None:
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(canonical.NotCanonical):
         canonical.load(data)
+
+
+def test_thirty_two_levels_are_enough_and_the_most() -> None:
+    deep: Any = 1
+    for _ in range(canonical.DEEPEST):
+        deep = [deep]
+    assert canonical.load(canonical.dump(deep)) == deep
+    with pytest.raises(canonical.NotCanonical):
+        canonical.dump([deep])
+    with pytest.raises(canonical.NotCanonical):
+        canonical.load(b"[" * 33 + b"1" + b"]" * 33)

@@ -9,22 +9,26 @@ import json
 from typing import Any
 
 LARGEST = 2**53 - 1
+DEEPEST = 32
+"""Objects and arrays one inside the other: no format of ours needs more."""
 
 
 class NotCanonical(ValueError):
     """The bytes, or the value, have no canonical form here."""
 
 
-def _checked(value: Any) -> Any:
+def _checked(value: Any, room: int = DEEPEST) -> Any:
+    if isinstance(value, dict | list | tuple) and room == 0:
+        raise NotCanonical("nested too deeply")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise NotCanonical("an object key is not a string")
         ordered = sorted(
             value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass")
         )
-        return {_text(key): _checked(item) for key, item in ordered}
+        return {_text(key): _checked(item, room - 1) for key, item in ordered}
     if isinstance(value, list | tuple):
-        return [_checked(item) for item in value]
+        return [_checked(item, room - 1) for item in value]
     if isinstance(value, str):
         return _text(value)
     if value is None or isinstance(value, bool):
@@ -46,10 +50,7 @@ def _text(value: str) -> str:
 
 def dump(value: Any) -> bytes:
     """The canonical bytes of *value*. Raises NotCanonical."""
-    try:
-        text = json.dumps(_checked(value), ensure_ascii=False, separators=(",", ":"))
-    except RecursionError:
-        raise NotCanonical("nested too deeply") from None
+    text = json.dumps(_checked(value), ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8")
 
 

@@ -88,7 +88,7 @@ class FileRoot:
         found = {path: parsed for path in self._copies if (parsed := _valid(path))}
         if not found:
             raise IntegrityError(what="the effaceable key", reason="no copy can be read")
-        newest = max(found.values())
+        newest = max(found.values(), key=lambda one: one[0])  # of equal ones the first copy
         for path in self._copies:
             if found.get(path) != newest:
                 self._disk.write_file(path, write_effaceable(*newest))

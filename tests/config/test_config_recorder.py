@@ -39,11 +39,11 @@ def test_the_full_file_is_read_whole(tmp_path: Path) -> None:
     ]
     assert config.analogue[0].detection.end_dbfs == -50.5
     assert config.lines == ("accueil", "cse", "urgence", "vente")
-    assert [(one.name, one.needs_network) for one in config.outputs] == [
-        ("journal", False),
+    assert [(one.name, one.in_recorder) for one in config.outputs] == [
+        ("journal", True),
         ("lamp", False),
-        ("mail", True),
-        ("hook", True),
+        ("mail", False),
+        ("hook", False),
     ]
     assert len(config.assignments) == 4
     assert len(config.sha256) == 64

@@ -197,7 +197,7 @@ def test_a_failing_output_is_an_alarm_for_the_others(tmp_path: Path) -> None:
     sound = replace(BLANK, name="sound", address=str(lamp))
     room = AlarmRoom(SystemClock(), "0" * 32)
     boxes = outputs.make(
-        [broken, sound], "box-1", False, lambda name, bad: room.set(bad, "output.failed", name)
+        [broken, sound], "box-1", lambda name, bad: room.set(bad, "output.failed", name)
     )
     lit = threading.Event()
 
@@ -217,15 +217,14 @@ def test_a_failing_output_is_an_alarm_for_the_others(tmp_path: Path) -> None:
     assert room.view().alarms[0].subject == "broken"
 
 
-def test_only_outputs_without_a_network_run_in_the_recorder(tmp_path: Path) -> None:
+def test_each_kind_has_its_sender() -> None:
     every = [
-        replace(BLANK, name="a", kind="syslog"),
-        replace(BLANK, name="b", kind="led"),
-        replace(BLANK, name="c", kind="email"),
-        replace(BLANK, name="d", kind="webhook"),
+        replace(BLANK, name=kind, kind=kind)  # type: ignore[arg-type]
+        for kind in ("syslog", "led", "email", "webhook")
     ]
-    assert [one.name for one in outputs.make(every, "b", False, lambda *_: None)] == ["a", "b"]
-    assert [one.name for one in outputs.make(every, "b", True, lambda *_: None)] == ["c", "d"]
+    made = outputs.make(every, "box-1", lambda *_: None)
+    assert [one.name for one in made] == ["syslog", "led", "email", "webhook"]
+    assert [one.name for one in every if one.in_recorder] == ["syslog"]
 
 
 # --- each kind ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from greffier.errors import GreffierError, UsageError
 # Each command's module is imported only when it is called, after the language is known.
 COMMANDS = {
     "init": "greffier.cli.init",
+    "run": "greffier.cli.run",
     "import-pcap": "greffier.cli.import_pcap",
     "calls": "greffier.cli.calls",
     "coverage": "greffier.cli.coverage",
@@ -19,6 +20,10 @@ COMMANDS = {
     "audit": "greffier.cli.audit",
     "index": "greffier.cli.index",
     "policy": "greffier.cli.policy",
+    "status": "greffier.cli.status",
+    "levels": "greffier.cli.levels",
+    "alarms": "greffier.cli.alarms",
+    "doctor": "greffier.cli.doctor",
 }
 
 

@@ -130,9 +130,12 @@ class Output:
     off: str
 
     @property
-    def needs_network(self) -> bool:
-        """Whether it opens network connections, which the recorder's process must not."""
-        return self.kind in ("email", "webhook")
+    def in_recorder(self) -> bool:
+        """Whether the recorder's own process may serve it.
+
+        Not what opens connections, and not a lamp, which must be lit when the recorder is dead.
+        """
+        return self.kind == "syslog"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from greffier.clock import Clock
 from greffier.control.messages import NAME_PATTERN, Alarm, Alarms, Notice
-from greffier.language import translate_into
+from greffier.language import translate, translate_into
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
@@ -100,13 +100,16 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def sentence(alarm: Alarm, language: str) -> str:
-    """What *alarm* says, and the next step, in *language*: "fr" or "en"."""
+def sentence(alarm: Alarm, language: str | None = None) -> str:
+    """What *alarm* says, and the next step, in *language* (None: the one this process speaks)."""
+
+    def say(text: str) -> str:
+        return translate_into(language, text) if language else translate(text)
+
     kind = KINDS.get(alarm.name)
     if kind is None:  # of a newer recorder
         return f"{alarm.name} {alarm.subject}".strip()
-    text = translate_into(language, kind.text).format(subject=alarm.subject or "-")
-    return f"{text} — {translate_into(language, kind.step)}"
+    return f"{say(kind.text).format(subject=alarm.subject or '-')} — {say(kind.step)}"
 
 
 class AlarmList:

@@ -1,7 +1,7 @@
 """Where alarms go. Each output has a queue and a thread of its own; none can hold anything up.
 
-``syslog`` and ``led`` need no network and run in the recorder; ``email`` and ``webhook`` run in the
-process ``greffier alarms forward``, because the recorder opens no connections.
+Only ``syslog`` runs in the recorder, which opens no connections. The others run in the process
+``greffier alarms forward``: so a lamp is lit, and a mail sent, when the recorder is dead too.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,19 +19,21 @@ MAIL_EVERY_S = 60.0
 
 
 def make(
-    outputs: Iterable[Output], device: str, network: bool, trouble: Callable[[str, bool], None]
+    outputs: Iterable[Output], device: str, trouble: Callable[[str, bool], None]
 ) -> list[Outbox]:
-    """The outboxes of those *outputs* that need a network, or of those that need none; not started.
+    """An outbox for each of *outputs*, not started. *device* is the box's name.
 
     *trouble* is told, from the output's thread, its name and whether it fails now.
     """
-    made = []
-    for output in outputs:
-        if output.needs_network != network:
-            continue
-        every_s = MAIL_EVERY_S if output.kind == "email" else 0.0
-        made.append(Outbox(output, _sender(output, device), trouble, every_s=every_s))
-    return made
+    return [
+        Outbox(
+            output,
+            _sender(output, device),
+            trouble,
+            every_s=MAIL_EVERY_S if output.kind == "email" else 0.0,
+        )
+        for output in outputs
+    ]
 
 
 def _sender(output: Output, device: str) -> Sender:

@@ -82,6 +82,14 @@ class Outbox:
             self._due = True
             self._change.notify()
 
+    def stand(self, standing: Sequence[Alarm]) -> None:
+        """These stand now, though no notice says so (the recorder began anew). Returns at once."""
+        with self._change:
+            if list(standing) != list(self._standing):
+                self._standing = standing
+                self._due = True
+                self._change.notify()
+
     def stop(self, patience_s: float = 2.0) -> bool:
         """Send what is queued if that can be done in *patience_s*; whether it was."""
         with self._change:

@@ -1,0 +1,314 @@
+"""What keeps a recorder from recording, looked at one by one: each finding with what mends it.
+
+Read only, except that a packet socket is opened and closed. Checks build on each other: what an
+earlier one found missing, a later one does not complain of again.
+"""
+
+import os
+import resource
+import shutil
+import socket
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from greffier import trust
+from greffier.audit import verify
+from greffier.clock import BUILT_NS, Clock, format_time
+from greffier.config.records import Config
+from greffier.errors import GreffierError
+from greffier.language import translate as _
+from greffier.policy import check as compiler
+from greffier.policy import packs as law_packs
+from greffier.policy.site import Policy
+from greffier.recorder import adoption
+from greffier.seal import keys
+from greffier.seal.keys import Role
+from greffier.store import layout
+from greffier.store.layout import DataDirectory
+
+State = Literal["ok", "warn", "fail"]
+
+# The published order of the space ladder: warn, act, refuse (percent of the medium used).
+WARN_PERCENT, FULL_PERCENT = 85, 97
+LOCKED_BYTES = 64 * 1024 * 1024
+SYSTEM = Path("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was found, and the command that mends it ("" where nothing has to be)."""
+
+    check: str
+    state: State
+    cause: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is looked at. *system* stands for the root of the file system (/proc, /sys, /dev)."""
+
+    config: Config
+    clock: Clock
+    running: bool
+    system: Path = SYSTEM
+
+    def place(self, path: str) -> Path:
+        """A path of the machine."""
+        return self.system / path.lstrip("/")
+
+
+def examine(subject: Subject) -> Iterator[Finding]:
+    """Every check, in order. Never raises: a check that fails is a finding."""
+    for name, check in CHECKS.items():
+        try:
+            yield from check(subject)
+        except GreffierError as error:
+            cause, _dash, step = str(error).partition(" — ")
+            yield Finding(name, "fail", cause, step)
+        except OSError as error:
+            reason = f"{error.filename or ''}: {error.strerror or type(error).__name__}"
+            yield Finding(name, "fail", reason.removeprefix(": "), "sudo greffier doctor")
+
+
+def _core(subject: Subject) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    try:
+        from greffier import _native  # noqa: PLC0415 - its absence is a finding
+    except ImportError as error:
+        cause = _("the native core cannot be loaded: {reason}").format(reason=error)
+        yield Finding("core", "fail", cause, "./build.sh setup")
+        return
+    yield Finding("core", "ok", f"Python {version}, {Path(_native.__file__ or '').name}")
+
+
+def _data(subject: Subject) -> Iterator[Finding]:
+    directory = layout.open(subject.config.data)
+    loose = [path for path in _private(directory) if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    if loose:
+        cause = _("others may read {path}").format(path=loose[0])
+        yield Finding("data", "fail", cause, f"chmod -R go= {directory.path}")
+    owners = {path.stat().st_uid for path in _private(directory)}
+    if len(owners) > 1:
+        cause = _("the files of {path} belong to several users").format(path=directory.path)
+        mend = f"chown -R greffier-recorder: {directory.path}"
+        yield Finding("data", "fail", cause, mend)
+    if not loose and len(owners) == 1:
+        yield Finding("data", "ok", f"{directory.path}, {directory.identity.device}")
+
+
+def _private(directory: DataDirectory) -> list[Path]:
+    folders = [directory.path, directory.path / "keys", directory.path / "vault", directory.shred]
+    return [*folders, *(directory.path / "keys").iterdir()]
+
+
+def _keys(subject: Subject) -> Iterator[Finding]:
+    directory = layout.open(subject.config.data)
+    office = keys.read_public(directory.office_public, Role.OFFICE)
+    if directory.console_public.exists():
+        keys.read_public(directory.console_public, Role.CONSOLE)
+    log_key = trust.load_log_key(directory.log_key)
+    if directory.log_public.read_text("ascii").strip() != log_key.public_line():
+        cause = _("keys/log.pub does not belong to keys/log.key")
+        yield Finding("keys", "fail", cause, f"greffier audit verify --data {directory.path}")
+        return
+    yield Finding("keys", "ok", _("head office {key}").format(key=office.key_id.hex()))
+
+
+def _clock(subject: Subject) -> Iterator[Finding]:
+    now = subject.clock.wall_ns()
+    if now < max(BUILT_NS, subject.clock.lower_bound().t_ns):
+        cause = _("it shows {time}, which cannot be").format(time=format_time(now))
+        yield Finding("clock", "fail", cause, "timedatectl set-time 'YYYY-MM-DD HH:MM:SS'")
+    elif not any(subject.place("sys/class/rtc").glob("rtc*")):
+        cause = _("there is no clock that runs without power")
+        yield Finding(
+            "clock", "warn", cause, "dtoverlay=i2c-rtc,ds3231 in /boot/firmware/config.txt"
+        )
+    else:
+        yield Finding("clock", "ok", format_time(now, digits=0))
+
+
+def _space(subject: Subject) -> Iterator[Finding]:
+    directory = layout.open(subject.config.data)
+    space = shutil.disk_usage(directory.path)
+    used = 100 - 100 * space.free // space.total
+    hours = _hours_left(directory, space.free)
+    told = _("{used} % used, hours left at the pace of the last days: {hours}").format(
+        used=used, hours="-" if hours is None else hours
+    )
+    mend = f"greffier purge --data {directory.path}"
+    if used >= FULL_PERCENT:
+        yield Finding("space", "fail", told, mend)
+    elif used >= WARN_PERCENT or (hours is not None and hours < 72):
+        yield Finding("space", "warn", told, mend)
+    else:
+        yield Finding("space", "ok", told)
+
+
+def _hours_left(directory: DataDirectory, free: int) -> int | None:
+    """At the pace of the latest seven days that hold parts; None before the first."""
+    days = sorted(one for one in directory.parts.iterdir() if one.is_dir())[-7:]
+    written = sum(part.stat().st_size for day in days for part in day.iterdir())
+    return None if not written else free * 24 * len(days) // written
+
+
+def _policy(subject: Subject) -> Iterator[Finding]:
+    config = subject.config
+    packs = law_packs.load(config.packs)
+    policy = adoption.adopt(config.policy, config.policy_signature, config.policy_signers, packs)
+    today = policy.local_day(subject.clock.wall_ns())
+    findings = compiler.check(policy, packs, today)
+    mend = f"greffier policy check {config.policy}"
+    for severity, state in ((compiler.ERROR, "fail"), (compiler.WARNING, "warn")):
+        labels = dict.fromkeys(one.label for one in findings if one.severity == severity)
+        if labels:
+            yield Finding("policy", state, ", ".join(labels), mend)  # type: ignore[arg-type]
+    if not findings:
+        yield Finding("policy", "ok", f"{policy.id} {policy.version}")
+    yield from _lines(config, policy)
+
+
+def _lines(config: Config, policy: Policy) -> Iterator[Finding]:
+    unknown = [line for line in config.lines if line not in policy.lines]
+    unused = [line for line in policy.lines if line not in config.lines]
+    if unknown:
+        cause = _("the policy has no line {names}").format(names=", ".join(unknown))
+        yield Finding("lines", "fail", cause, f"greffier policy check {config.policy}")
+    if unused:
+        cause = _("nothing is connected to the line {names}").format(names=", ".join(unused))
+        yield Finding("lines", "warn", cause, str(config.path))
+    if policy.fail_mode == "block_call" or policy.announce.on_failure == "end_call":
+        cause = _("the policy ends or blocks calls, and no output can do that")
+        yield Finding("lines", "fail", cause, str(config.policy))
+    elif not unknown and not unused:
+        yield Finding("lines", "ok", ", ".join(config.lines))
+
+
+def _taps(subject: Subject) -> Iterator[Finding]:
+    if not subject.config.taps:
+        return
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    except PermissionError:
+        cause = _("packets may not be captured (CAP_NET_RAW)")
+        yield Finding("tap", "fail", cause, "systemctl start greffier-recorder")
+        return
+    for tap in subject.config.taps:
+        interface = subject.place(f"sys/class/net/{tap.interface}")
+        if not interface.exists():
+            cause = _("there is no interface {name}").format(name=tap.interface)
+            yield Finding("tap", "fail", cause, "ip link")
+        elif (interface / "operstate").read_text("ascii").strip() == "down":
+            cause = _("the interface {name} is down").format(name=tap.interface)
+            yield Finding("tap", "fail", cause, f"ip link set {tap.interface} up")
+        else:
+            yield Finding("tap", "ok", tap.interface)
+
+
+def _cards(subject: Subject) -> Iterator[Finding]:
+    if not subject.config.analogue:
+        return
+    try:
+        import alsaaudio  # noqa: F401, PLC0415 - its absence is a finding
+    except ImportError:
+        cause = _("the sound library is missing (pyalsaaudio)")
+        yield Finding("card", "fail", cause, "./build.sh setup")
+        return
+    cards = subject.place("proc/asound")
+    for pcm in dict.fromkeys(one.pcm for one in subject.config.analogue):
+        name = _card_of(pcm)
+        if name is not None and not (cards / name).exists():
+            cause = _("there is no sound card {name}").format(name=name)
+            yield Finding("card", "fail", cause, "arecord -l")
+        else:
+            yield Finding("card", "ok", pcm)
+    for line in subject.config.analogue:
+        source = line.detection.input
+        if source is not None and not os.access(source, os.R_OK):
+            cause = _("the off-hook input of {name} cannot be read").format(name=line.name)
+            yield Finding("card", "fail", cause, f"ls -l {source}")
+
+
+def _card_of(pcm: str) -> str | None:
+    """The folder below /proc/asound of the card that *pcm* names; None for names of other kinds."""
+    kind, _colon, rest = pcm.partition(":")
+    if kind not in ("hw", "plughw") or not rest:
+        return None
+    card = rest.partition(",")[0].removeprefix("CARD=")
+    return f"card{card}" if card.isdecimal() else card
+
+
+def _limits(subject: Subject) -> Iterator[Finding]:
+    if os.geteuid() == 0 or subject.running:
+        yield Finding("limits", "ok", _("given by the service"))
+        return
+    mend = "systemctl start greffier-recorder"
+    priority = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    locked = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    if priority == 0:
+        cause = _("capture would run without real-time priority (LimitRTPRIO)")
+        yield Finding("limits", "warn", cause, mend)
+    if locked != resource.RLIM_INFINITY and locked < LOCKED_BYTES:
+        cause = _("memory could not be locked (LimitMEMLOCK)")
+        yield Finding("limits", "warn", cause, mend)
+
+
+def _swap(subject: Subject) -> Iterator[Finding]:
+    try:
+        lines = subject.place("proc/swaps").read_text("ascii").splitlines()
+    except FileNotFoundError:
+        return
+    if len(lines) > 1:
+        cause = _("memory may be written to disk: swap is on")
+        yield Finding("swap", "warn", cause, "swapoff -a")
+    else:
+        yield Finding("swap", "ok", _("off"))
+
+
+def _audit(subject: Subject) -> Iterator[Finding]:
+    directory = layout.open(subject.config.data)
+    report = verify.verify(directory.path, live=subject.running)
+    if report.ok:
+        told = _("{entries} entries").format(entries=report.entries)
+        yield Finding("audit", "ok", told)
+    else:
+        codes = ", ".join(dict.fromkeys(one.code for one in report.problems))
+        yield Finding("audit", "fail", codes, f"greffier audit verify --data {directory.path}")
+
+
+def _outputs(subject: Subject) -> Iterator[Finding]:
+    outputs = subject.config.outputs
+    if not outputs:
+        cause = _("nobody is told of alarms")
+        yield Finding("outputs", "warn", cause, str(subject.config.path))
+        return
+    sound = True
+    for output in outputs:
+        needed = output.secret or (Path(output.address) if output.kind == "led" else None)
+        if needed is not None and not needed.exists():
+            sound = False
+            cause = _("{name}: {path} does not exist").format(name=output.name, path=needed)
+            yield Finding("outputs", "fail", cause, f"ls -l {needed.parent}")
+    if sound:
+        yield Finding("outputs", "ok", ", ".join(one.name for one in outputs))
+
+
+CHECKS: dict[str, Callable[[Subject], Iterator[Finding]]] = {
+    "core": _core,
+    "data": _data,
+    "keys": _keys,
+    "clock": _clock,
+    "space": _space,
+    "policy": _policy,
+    "tap": _taps,
+    "card": _cards,
+    "limits": _limits,
+    "swap": _swap,
+    "audit": _audit,
+    "outputs": _outputs,
+}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.stories.box import DESK, PAIR, Box, coded, command
 
+from greffier import canonical
 from greffier.durable import Disk
 from greffier.seal import envelope, keys
 from greffier.seal.envelope import DoesNotOpen, What
@@ -221,8 +222,7 @@ def test_a_clear_part_that_was_rewritten_is_found_with_the_key(copy: Box) -> Non
     path = sorted((copy.data / "vault" / "calls").iterdir())[0]
     data = path.read_bytes()
     record = journal.read(data).records[0]
-    old = record.associated.partition(b"{")
-    clear = old[1] + old[2]
+    clear = canonical.dump(dict(record.clear))
     changed = clear.replace(b'"full"', b'"none"')
     assert len(changed) == len(clear) and changed != clear
     at = data.index(clear)

@@ -9,6 +9,7 @@ import click
 from greffier.cli.output import answer, data_option, json_option, table
 from greffier.clock import format_time
 from greffier.durable import Disk
+from greffier.errors import IntegrityError
 from greffier.language import translate as _
 from greffier.recorder.intake import as_json as call_json
 from greffier.recorder.people import About, about_calls
@@ -37,8 +38,12 @@ def part_json(part: PartRow) -> dict[str, Any]:
 
 
 def row_json(row: CallRow, about: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One call with its parts."""
-    shown = call_json(row.clear, about)
+    """One call with its parts. Raises IntegrityError for a record that is none of ours."""
+    try:
+        shown = call_json(row.clear, about)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = "its record lacks what a call has"
+        raise IntegrityError(what=f"call {row.uid}", reason=reason) from error
     return {**shown, "line": row.line, "parts": [part_json(part) for part in row.parts]}
 
 

@@ -54,13 +54,13 @@ def about_calls(
             raise IntegrityError(what=f"epoch {record.epoch}", reason=error.reason) from error
         latest[record.clear["uid"]] = record
     for row in rows:
-        record = latest.get(row.uid)
         if opened[row.epoch] is None:
             continue
         if (row.epoch, row.record) not in told:
             reason = f"record {row.record} of the calls journal is damaged or missing"
             raise IntegrityError(what=f"epoch {row.epoch}", reason=reason)
-        if record is None or call_row(record) != replace(row, parts=()):
+        own = latest.get(row.uid)
+        if own is None or call_row(own) != replace(row, parts=()):
             raise IntegrityError(what=directory.index, reason=_STALE)
     return told
 

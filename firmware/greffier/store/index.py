@@ -10,12 +10,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from greffier import canonical
 from greffier.durable import Disk
-from greffier.errors import AlreadyThere, StorageFailed
+from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
 
 SCHEMA = 1
 DAY_NS = 86_400 * 1_000_000_000
@@ -159,8 +160,8 @@ class Index:
             _insert(db, calls, parts)
 
     def calls(self, line: str | None = None) -> list[CallRow]:
-        """Every call with its parts, by start and then uid. Raises StorageFailed."""
-        with self._reading() as db:
+        """Every call with its parts, by start and uid. Raises StorageFailed, IntegrityError."""
+        with self._reading() as db, self._parsing():
             by_recording: dict[str, list[PartRow]] = {}
             for row in db.execute("SELECT * FROM parts ORDER BY recording, number, id"):
                 part = _part(row)
@@ -171,8 +172,8 @@ class Index:
             return [_call(row, by_recording) for row in found]
 
     def parts(self) -> list[PartRow]:
-        """Every part, by recording, number and id. Raises StorageFailed."""
-        with self._reading() as db:
+        """Every part, by recording, number and id. Raises StorageFailed, IntegrityError."""
+        with self._reading() as db, self._parsing():
             found = db.execute("SELECT * FROM parts ORDER BY recording, number, id")
             return [_part(row) for row in found]
 
@@ -189,6 +190,14 @@ class Index:
                 " (SELECT recording FROM calls WHERE recording IS NOT NULL) ORDER BY id"
             )
             return [one for (one,) in found]
+
+    @contextmanager
+    def _parsing(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            reason = "a row is none of ours; run `greffier index rebuild`"
+            raise IntegrityError(what=self._path, reason=reason) from error
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -216,6 +225,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         raise StorageFailed(path=path, reason=str(error)) from error
     db.row_factory = sqlite3.Row
     try:
+        db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error as error:
@@ -224,9 +234,29 @@ def _connected(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _schema(db: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Every table, index, view and trigger: kind, name, table, text."""
+    found = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    return {tuple(row) for row in found}
+
+
+@cache
+def _our_schema() -> set[tuple[str, ...]]:
+    db = sqlite3.connect(":memory:")
+    db.executescript(_TABLES)
+    try:
+        return _schema(db)
+    finally:
+        db.close()
+
+
 def _sound(path: Path) -> sqlite3.Connection | None:
-    """A connection to a whole index of this schema at *path*, or None."""
-    if not path.is_file() or path.stat().st_size == 0:
+    """A connection to a whole index of this schema at *path*, or None.
+
+    Nothing of the file is run before its schema is seen to be ours, text for text: a view in place
+    of a table could work for ever, a trigger change what is written.
+    """
+    if path.is_symlink() or not path.is_file() or path.stat().st_size == 0:
         return None
     try:
         db = _connected(path)
@@ -234,9 +264,10 @@ def _sound(path: Path) -> sqlite3.Connection | None:
         return None
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA and db.execute("PRAGMA quick_check").fetchone()[0] == "ok":
+        ours = version == SCHEMA and _schema(db) == _our_schema()
+        if ours and db.execute("PRAGMA quick_check").fetchone()[0] == "ok":
             return db
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         pass  # not an index: begun again by the caller
     db.close()
     return None
@@ -266,13 +297,16 @@ def _call_values(one: CallRow) -> tuple[object, ...]:
 
 
 def _call(row: sqlite3.Row, parts: Mapping[str, list[PartRow]]) -> CallRow:
+    clear = json.loads(row["clear"])
+    if not isinstance(clear, dict):
+        raise TypeError("the clear part of a call is an object")
     return CallRow(
         uid=row["uid"],
         line=row["line"],
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
         recording=row["recording"],
-        clear=json.loads(row["clear"]),
+        clear=clear,
         epoch=row["epoch"],
         record=row["record"],
         parts=tuple(parts.get(row["recording"], ())),

@@ -204,6 +204,13 @@ def test_one_fault_is_one_finding_with_what_mends_it(
     assert all(one.cause and "\n" not in one.cause for one in findings)
 
 
+def test_a_data_directory_that_is_none_is_one_finding(box: Subject, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "data")
+    checks = found(box)
+    assert [one.state for one in checks["data"]] == ["fail"]
+    assert not {"keys", "space", "audit"} & set(checks)
+
+
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
     code = run("greffier", COMMANDS, ["doctor", *words], "0")
     out, err = capsys.readouterr()

@@ -117,6 +117,8 @@ def alarm_as_json(alarm: Alarm) -> dict[str, Any]:
 
 def alarm_rows(alarms: Sequence[Mapping[str, Any]]) -> str:
     """The alarms as a table for people."""
+    if not alarms:
+        return _("no alarm stands")
     severities = {"info": _("info"), "warning": _("warning"), "critical": _("critical")}
     return table(
         (_("alarm"), _("severity"), _("seen"), _("since"), _("meaning")),

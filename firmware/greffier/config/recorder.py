@@ -48,7 +48,7 @@ def parse(tables: Mapping[str, object], path: Path = Path("-"), sha256: str = ""
     """
     problems = Problems()
     top = Table(tables, "", problems)
-    base = path.parent
+    base = path.absolute().parent
     top.choice("schema", (SCHEMA,))
     timezone = _timezone(top)
     policy = _path(top, "policy", base)

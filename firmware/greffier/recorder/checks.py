@@ -64,14 +64,19 @@ class Subject:
 
 def examine(subject: Subject) -> Iterator[Finding]:
     """Every check, in order. Never raises: a check that fails is a finding."""
+    closed = False
     for name, check in CHECKS.items():
+        if closed and name in _OF_DATA:
+            continue
         try:
             yield from check(subject)
         except GreffierError as error:
             cause, _dash, step = str(error).partition(" — ")
+            closed = closed or name == "data"
             yield Finding(name, "fail", cause, step)
         except OSError as error:
             reason = f"{error.filename or ''}: {error.strerror or type(error).__name__}"
+            closed = closed or name == "data"
             yield Finding(name, "fail", reason.removeprefix(": "), "sudo greffier doctor")
 
 
@@ -87,6 +92,8 @@ def _core(subject: Subject) -> Iterator[Finding]:
 
 
 def _data(subject: Subject) -> Iterator[Finding]:
+    if subject.config.data.is_dir():
+        list(subject.config.data.iterdir())  # whoever may not read it is told that, not more
     directory = layout.open(subject.config.data)
     loose = [path for path in _private(directory) if stat.S_IMODE(path.stat().st_mode) & 0o077]
     if loose:
@@ -160,6 +167,13 @@ def _hours_left(directory: DataDirectory, free: int) -> int | None:
 def _policy(subject: Subject) -> Iterator[Finding]:
     config = subject.config
     packs = law_packs.load(config.packs)
+    for path in (config.policy_signature, config.policy_signers):
+        if config.policy.exists() and not path.exists():
+            cause = _("the policy is not signed: {path} is missing").format(path=path)
+            yield Finding(
+                "policy", "fail", cause, f"greffier-office sign {config.policy} --key NAME.key"
+            )
+            return
     policy = adoption.adopt(config.policy, config.policy_signature, config.policy_signers, packs)
     today = policy.local_day(subject.clock.wall_ns())
     findings = compiler.check(policy, packs, today)
@@ -181,10 +195,10 @@ def _lines(config: Config, policy: Policy) -> Iterator[Finding]:
         yield Finding("lines", "fail", cause, f"greffier policy check {config.policy}")
     if unused:
         cause = _("nothing is connected to the line {names}").format(names=", ".join(unused))
-        yield Finding("lines", "warn", cause, str(config.path))
+        yield Finding("lines", "warn", cause, f"sudoedit {config.path}")
     if policy.fail_mode == "block_call" or policy.announce.on_failure == "end_call":
         cause = _("the policy ends or blocks calls, and no output can do that")
-        yield Finding("lines", "fail", cause, str(config.policy))
+        yield Finding("lines", "fail", cause, f"sudoedit {config.policy}")
     elif not unknown and not unused:
         yield Finding("lines", "ok", ", ".join(config.lines))
 
@@ -285,7 +299,7 @@ def _outputs(subject: Subject) -> Iterator[Finding]:
     outputs = subject.config.outputs
     if not outputs:
         cause = _("nobody is told of alarms")
-        yield Finding("outputs", "warn", cause, str(subject.config.path))
+        yield Finding("outputs", "warn", cause, f"sudoedit {subject.config.path}")
         return
     sound = True
     for output in outputs:
@@ -298,6 +312,8 @@ def _outputs(subject: Subject) -> Iterator[Finding]:
         yield Finding("outputs", "ok", ", ".join(one.name for one in outputs))
 
 
+# What has nothing to look at where the data directory cannot be opened.
+_OF_DATA = ("keys", "space", "audit")
 CHECKS: dict[str, Callable[[Subject], Iterator[Finding]]] = {
     "core": _core,
     "data": _data,

@@ -87,6 +87,7 @@ def _error(failure: Failure, request: Request) -> Exception:
         "no_such_call": translate("no such call runs"),
         "not_supported": translate("this recorder cannot do that"),
         "replay_not_available": translate("there is no replay on this recorder"),
+        "pause_not_available": translate("there is no pause on this recorder"),
         "not_pausable": translate("the law lets nobody pause this line"),
         "stopping": translate("it is stopping"),
     }

@@ -18,8 +18,8 @@ from greffier.capture.dissector import Dissector
 from greffier.clock import Clock
 from greffier.config.lines import CallFacts, direction_of, line_of
 from greffier.config.records import Config
-from greffier.control.board import Board
-from greffier.control.messages import Done, Failure, Stop
+from greffier.control.board import Board, OrderKind
+from greffier.control.messages import Acknowledge, Answer, Done, Failure, Replay, Stop
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import recovery
@@ -36,6 +36,7 @@ from greffier.recorder.taps import TapThread
 
 UNCONFIGURED = "unconfigured"
 HEARTBEAT_NS = 60_000_000_000
+QUIET_NS = 60_000_000_000
 BATCH_NS = 200_000_000  # with a tick it must stay below the second that a power cut may take
 _MS = 1_000_000
 
@@ -88,6 +89,8 @@ class Live:
         self._notifier = Notifier()
         self._resumable = Resumable(())
         self.trunks: list[Trunk] = []
+        # Alarms that clear by themselves: (name, subject) -> when, monotonic.
+        self._troubles: dict[tuple[str, str], int] = {}
         self._due_ns = 0  # of the next tick, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
 
@@ -178,7 +181,8 @@ class Live:
             destination=call.destination.host if call.destination else "",
         )
         line = line_of(self.config, facts)
-        self._alarms.set(line is None, "line.unknown")
+        if line is None:
+            self._trouble("line.unknown")
         given = {"dir": direction_of(self.config, facts)}
         return Rules(self.policy, self._packs, line or UNCONFIGURED, given)
 
@@ -206,13 +210,26 @@ class Live:
             recovery.list_cut(self.archive, self._resumable.rest())
         for trunk in self.trunks:
             self._watch(trunk)
+        self._calm()
         self._board.publish(snapshot_of(self, self._alarms.view()))
         self._notifier.alive()
+
+    def _trouble(self, name: str, subject: str = "") -> None:
+        """Raise an alarm that clears by itself when its cause stays away for a while."""
+        self._alarms.raise_alarm(name, subject)
+        self._troubles[name, subject] = self.clock.monotonic_ns() + QUIET_NS
+
+    def _calm(self) -> None:
+        now = self.clock.monotonic_ns()
+        for name, subject in [key for key, until in self._troubles.items() if until <= now]:
+            del self._troubles[name, subject]
+            self._alarms.clear(name, subject)
 
     def _watch(self, trunk: Trunk) -> None:
         """Alarms of a tap: frames lost, nothing seen, a thread that died."""
         dropped = trunk.thread.dropped
-        self._alarms.set(dropped > trunk.dropped, "tap.lost", trunk.thread.name)
+        if dropped > trunk.dropped:
+            self._trouble("tap.lost", trunk.thread.name)
         trunk.dropped = dropped
         if trunk.thread.error is not None:
             raise RuntimeError("a tap's thread ended") from trunk.thread.error
@@ -232,11 +249,20 @@ class Live:
 
     def _obey(self) -> None:
         for order in self._board.take():
-            if isinstance(order.request, Stop):
-                order.done(Done())
-                self.stop()
-            else:
-                order.done(Failure("refused", "not_supported"))
+            order.done(self._answer(order.request))
+
+    def _answer(self, request: OrderKind) -> Answer:
+        if isinstance(request, Stop):
+            self.stop()
+            return Done()
+        if isinstance(request, Acknowledge):
+            try:
+                return Done(self._alarms.acknowledge(request.alarm))
+            except KeyError:
+                return Failure("refused", "no_such_alarm")
+        if isinstance(request, Replay):
+            return Failure("refused", "replay_not_available")
+        return Failure("refused", "pause_not_available")
 
     # --- the end ---
 

@@ -7,6 +7,7 @@ is whole. Rules and codes: docs/audit-format.md section 6.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from greffier.audit.entry import Entry
 
@@ -33,6 +34,26 @@ class _Part:
     shredded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ListedCall:
+    """What the last record of the calls journal says of a call, without any key.
+
+    *interrupted*: a start ended the call; then what became of it is known from the vault.
+    """
+
+    record: str
+    codes: tuple[str, ...]
+    result: str
+    recording: str | None
+    interrupted: bool = False
+
+
+@dataclass(slots=True)
+class _Call:
+    epoch: str | None
+    ended: Entry | None = None
+
+
 @dataclass(slots=True)
 class Narrative:
     """Reads the entries in order; ``problems`` grows, ``finish`` adds what was never closed.
@@ -43,19 +64,31 @@ class Narrative:
     problems: list[Problem] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
     _parts: dict[str, _Part] = field(default_factory=dict)
+    _calls: dict[str, _Call] = field(default_factory=dict)
+    _shredded_epochs: set[str] = field(default_factory=set)
+    _recipients: tuple[str | None, str | None] | None = None
     _run_ended: int = -1
+    _epoch_closed: int = -1
 
     def read(self, entry: Entry) -> None:
         """Take in the next entry."""
         if entry.ev == "call.decided":
             self._call(entry)
+            self._calls[entry.data["uid"]] = _Call(entry.data.get("epoch"))
+        elif entry.ev == "call.ended":
+            self._calls.setdefault(entry.data["uid"], _Call(None)).ended = entry
+        elif entry.ev in ("device.created", "epoch.opened"):
+            self._keys(entry)
         elif entry.ev in ("part.opened", "part.sealed", "part.recovered"):
             self._part(entry)
         elif entry.ev == "key.shredded":
             for part in entry.data.get("parts", ()):
                 self._parts.setdefault(part, _Part()).shredded = True
+            self._shredded_epochs |= set(entry.data.get("epochs", ()))
         if entry.ev in _RUN_ENDS:
             self._run_ended = entry.seq
+        if entry.ev == "epoch.closed":
+            self._epoch_closed = entry.seq
 
     def finish(self) -> None:
         """No more entries: a part that an ended run opened must have been closed."""
@@ -83,6 +116,36 @@ class Narrative:
             for part in sorted(vault.keys() - self._parts.keys())
         ]
         return found
+
+    def against_journal(self, journal: Mapping[str, ListedCall]) -> list[Problem]:
+        """Compare with *journal*: call number -> what its last whole record says in clear.
+
+        A record follows its entry: one that ended after the last epoch was closed may lack it.
+        """
+        found = []
+        for uid, one in self._calls.items():
+            listed = journal.get(uid)
+            if one.ended is None or one.epoch in self._shredded_epochs:
+                continue
+            if listed is None and one.ended.seq < self._epoch_closed:
+                text = f"call {uid} is not in the calls journal"
+                found.append(Problem("call.missing", text, one.ended.seq))
+            elif listed is not None and not _same(one.ended.data, listed):
+                text = f"call {uid} is not in the journal as it is in the log"
+                found.append(Problem("call.altered", text, one.ended.seq))
+        found += [
+            Problem("call.unknown", f"call {uid} is in the calls journal, not in the log")
+            for uid in sorted(journal.keys() - self._calls.keys())
+        ]
+        return found
+
+    def _keys(self, entry: Entry) -> None:
+        """Everything is sealed to the keys that the device was made for."""
+        named = (entry.data.get("office_key"), entry.data.get("console_key"))
+        if entry.ev == "device.created":
+            self._recipients = named if named[0] else None
+        elif self._recipients and named[0] and named != self._recipients:
+            self._problem("key.changed", "sealed to keys the device was not made for", entry.seq)
 
     def _call(self, entry: Entry) -> None:
         match = _COUNTER.fullmatch(entry.data["uid"])
@@ -114,6 +177,14 @@ class Narrative:
 
     def _problem(self, code: str, detail: str, seq: int) -> None:
         self.problems.append(Problem(code, detail, seq))
+
+
+def _same(ended: Mapping[str, Any], listed: ListedCall) -> bool:
+    decision = ended.get("record"), tuple(ended.get("codes", ()))
+    if decision[0] is not None and decision != (listed.record, listed.codes):
+        return False
+    outcome = ended["result"], ended.get("recording")
+    return listed.interrupted or outcome == (listed.result, listed.recording)
 
 
 def cross_check(entries: Iterable[Entry], parts: Mapping[str, tuple[int, str]]) -> list[Problem]:

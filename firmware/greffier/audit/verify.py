@@ -12,7 +12,7 @@ from typing import Any
 from greffier import merkle
 from greffier.audit import note, segments
 from greffier.audit.entry import BadEntry, Entry, decode
-from greffier.audit.narrative import Narrative, Problem
+from greffier.audit.narrative import ListedCall, Narrative, Problem
 from greffier.audit.recovery import ABANDONED, COSIGNED, leaf_of
 from greffier.audit.segments import BadFrame, Segment
 from greffier.errors import IntegrityError
@@ -98,13 +98,17 @@ def verify(
     trust: Sequence[note.VerifierKey] | None = None,
     *,
     parts: Mapping[str, tuple[int, str]] | None = None,
+    calls: Mapping[str, ListedCall] | None = None,
+    origin: str | None = None,
     live: bool = False,
 ) -> Report:
     """Verify the log of a data directory.
 
     *trust*: the log's key (type 1) and witnesses' keys (type 4), got elsewhere; without it the
     directory's own ``keys/log.pub`` is believed. *parts*: the vault's, see ``cross_check``.
-    *live*: a recorder is writing, so bytes beyond the checkpoint are not a problem.
+    *calls*: the journal's, see ``Narrative.against_journal``. *origin*: under which name the
+    directory says that it signs. *live*: a recorder is writing, so bytes beyond the checkpoint are
+    not a problem.
     """
     reading = _Reading(data_dir / FOLDER, live)
     keys = tuple(trust) if trust is not None else _own_keys(data_dir, reading)
@@ -114,6 +118,8 @@ def verify(
     _check_names(reading)
     _read_leaves(reading, size or 0)
     _read_entries(reading, size, {one.checkpoint.size for one in (latest, cosigned) if one})
+    if latest and origin is not None and latest.checkpoint.origin != origin:
+        reading.add("device.changed", "the log is of another device than device.json says")
     if latest and reading.roots.get(latest.checkpoint.size) != latest.checkpoint.root:
         reading.add("root", "the entries do not have the root that the checkpoint signs")
     if cosigned:
@@ -128,6 +134,8 @@ def verify(
     problems = reading.problems + reading.narrative.problems
     if parts is not None:
         problems += reading.narrative.against(parts)
+    if calls is not None:
+        problems += reading.narrative.against_journal(calls)
     return Report(
         entries=reading.whole,
         size=size or 0,

@@ -6,14 +6,18 @@ from pathlib import Path
 import click
 
 from greffier.audit import note
+from greffier.audit.narrative import ListedCall
 from greffier.audit.verify import Report, verify
 from greffier.cli.output import answer, data_option, json_option, progress
 from greffier.durable import Disk
 from greffier.errors import BadKeyFile, IntegrityError
 from greffier.language import translate as _
 from greffier.language import visible
-from greffier.store import layout
+from greffier.recorder.recovery import INTERRUPTED, RUNNING
+from greffier.store import journal, layout
 from greffier.store.layout import DataDirectory
+
+_NONE_OF_OURS = ListedCall("", (), "", None)
 
 
 @click.group(help=_("The audit log."))
@@ -33,14 +37,35 @@ def trusted_keys(path: Path | None) -> Sequence[note.VerifierKey] | None:
 
 def stored_parts(directory: DataDirectory) -> dict[str, tuple[int, str]]:
     """Size and SHA-256 of every part file, by part id."""
-    vault = directory.vault(Disk())
-    parts = vault.parts()
+    parts = directory.vault(Disk()).parts()
     found: dict[str, tuple[int, str]] = {}
     with progress(_("Reading parts"), len(parts)) as report:
         for done, part in enumerate(parts, 1):
-            digest = vault.digest(part.part_id)
-            found[part.part_id] = (digest.size, digest.sha256)
+            digest = part.digest()
+            # A second file of one name, in the folder of another day, is no part of the log's.
+            twice = part.part_id in found
+            name = f"{part.day}/{part.part_id}" if twice else part.part_id
+            found[name] = (digest.size, digest.sha256)
             report(done)
+    return found
+
+
+def listed_calls(directory: DataDirectory) -> dict[str, ListedCall]:
+    """What the last record of the calls journal says of each call, by its number."""
+    found: dict[str, ListedCall] = {}
+    for record in journal.everything(directory.calls):
+        clear = record.clear
+        number, codes = clear.get("number"), clear.get("codes")
+        if not isinstance(number, str) or not isinstance(codes, list):
+            found[f"{record.epoch}/{record.number}"] = _NONE_OF_OURS
+        elif clear.get("end") != RUNNING:
+            found[number] = ListedCall(
+                str(clear.get("record")),
+                tuple(map(str, codes)),
+                str(clear.get("result")),
+                clear["recording"],
+                clear.get("end") == INTERRUPTED,
+            )
     return found
 
 
@@ -55,7 +80,13 @@ def stored_parts(directory: DataDirectory) -> dict[str, tuple[int, str]]:
 def verify_command(data: str, trust: Path | None, as_json: bool) -> int:
     """Run it."""
     directory = layout.open(Path(data))
-    report = verify(directory.path, trusted_keys(trust), parts=stored_parts(directory))
+    report = verify(
+        directory.path,
+        trusted_keys(trust),
+        parts=stored_parts(directory),
+        calls=listed_calls(directory),
+        origin=directory.identity.origin,
+    )
     answer(report.as_json(), as_json, lambda: _text(report))
     return 0 if report.ok else IntegrityError.exit_code
 

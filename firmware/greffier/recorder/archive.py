@@ -15,11 +15,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from greffier import __version__, trust
+from greffier.audit import verify
 from greffier.audit.log import Log
 from greffier.audit.note import Signer
 from greffier.clock import Clock, day_of
 from greffier.durable import Disk
-from greffier.errors import StorageFailed
+from greffier.errors import IntegrityError, StorageFailed
 from greffier.recorder import epoch as epochs
 from greffier.recorder.epoch import Epoch
 from greffier.recorder.tape import Tape
@@ -54,7 +55,7 @@ def create(
                 "device": made.identity.device,
                 "version": __version__,
                 "class": "C",  # the root of the shred store is a file: trust.FileRoot
-                "office_key": keys.read_public(made.office_public, Role.OFFICE).key_id.hex(),
+                **_key_ids(_recipients(made)),
             },
         )
         log.commit()
@@ -62,8 +63,23 @@ def create(
     return made
 
 
+def _recipients(data: DataDirectory) -> list[PublicKey]:
+    """Whom everything is sealed to: head office, and the console where there is one."""
+    found = [keys.read_public(data.office_public, Role.OFFICE)]
+    if data.console_public.exists():
+        found.append(keys.read_public(data.console_public, Role.CONSOLE))
+    return found
+
+
+def _key_ids(recipients: Sequence[PublicKey]) -> dict[str, str]:
+    """Their names in the log."""
+    return {f"{one.role.name.lower()}_key": one.key_id.hex() for one in recipients}
+
+
 def _signer(data: DataDirectory) -> Signer:
     key = trust.load_log_key(data.log_key)
+    if key.name != data.identity.origin:
+        raise IntegrityError(what=data.log_key, reason="it is the key of another device")
     return Signer(key.name, key.private)
 
 
@@ -80,10 +96,7 @@ class Archive:
             self.shred = data.shred_store(disk)
             self.vault = data.vault(disk)
             self.index = Index.open(data.index, disk)
-            self.office = keys.read_public(data.office_public, Role.OFFICE)
-            self.console: PublicKey | None = None
-            if data.console_public.exists():
-                self.console = keys.read_public(data.console_public, Role.CONSOLE)
+            self.recipients = _recipients(data)
         except BaseException:
             self.lock.release()
             raise
@@ -117,18 +130,15 @@ class Archive:
         """Open the index again, after it was made anew. Raises StorageFailed."""
         self.index = Index.open(self.data.index, self.disk)
 
-    @property
-    def recipients(self) -> list[PublicKey]:
-        """Whom parts are sealed to: head office, and the console where there is one."""
-        return [self.office] + ([self.console] if self.console else [])
-
     # --- epochs ---
 
     def open_epoch(self) -> Epoch:
         """Begin an epoch: envelopes durable, commitment logged, journal begun.
 
-        Raises StorageFailed.
+        Raises StorageFailed, IntegrityError (a key is there that this device was not made for:
+        whoever can write here must not become a reader of what is recorded).
         """
+        self._check_recipients()
         epoch = epochs.new(self.clock)
         name = Name(What.METADATA, envelope.epoch_id(epoch.name))
         block = epoch.metadata_envelopes(self.recipients)
@@ -139,8 +149,8 @@ class Archive:
             {
                 "epoch": epoch.name,
                 "commit": epoch.commit,
-                "sampling": epoch.sampling_envelopes(self.office).hex(),
-                "office_key": self.office.key_id.hex(),
+                "sampling": epoch.sampling_envelopes(self.recipients[0]).hex(),
+                **_key_ids(self.recipients),
             },
         )
         self.log.commit()
@@ -149,6 +159,16 @@ class Archive:
         )
         self.epoch = epoch
         return epoch
+
+    def _check_recipients(self) -> None:
+        created = next(verify.entries(self.data.path), None)
+        if created is None or created.ev != "device.created" or "office_key" not in created.data:
+            return
+        found = _key_ids(self.recipients)
+        for key in ("office_key", "console_key"):
+            if found.get(key) != created.data.get(key):
+                path = self.data.office_public.with_name(key.replace("_key", ".pub"))
+                raise IntegrityError(what=path, reason="this device was made for another key")
 
     def write_call(self, clear: Mapping[str, Any], sealed: Mapping[str, Any]) -> None:
         """Take one call's metadata; its record is in the journal after the next tick.

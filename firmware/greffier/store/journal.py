@@ -265,7 +265,7 @@ class Journal:
 
 def files(folder: Path) -> list[Path]:
     """Every journal file in *folder*, by name."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file())
 
 
 def recover(folder: Path, disk: Disk) -> list[Mended]:

@@ -6,6 +6,7 @@ The vault knows no keys and no meaning: it takes the bytes that the sealing room
 
 import hashlib
 import re
+import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,12 @@ class StoredPart:
     day: str
     path: Path
     size: int
+
+    def digest(self) -> "Closed":
+        """Length and SHA-256 of this very file."""
+        with self.path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return Closed(self.part_id, file.tell(), sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,7 @@ class Vault:
         found: list[StoredPart] = []
         for folder in sorted(_folders(self._folder)):
             for path in sorted(folder.iterdir()):
-                if _NAME.fullmatch(path.name):
+                if _NAME.fullmatch(path.name) and _is_file(path):
                     size = path.stat().st_size
                     found.append(StoredPart(path.stem, folder.name, path, size))
         return found
@@ -177,16 +184,14 @@ class Vault:
         if re.fullmatch(r"[0-9a-f]{32}", part_id, re.ASCII):
             for folder in sorted(_folders(self._folder)):
                 path = folder / f"{part_id}{SUFFIX}"
-                if path.is_file():
+                if _is_file(path):
                     return path
         raise NotFound(what=f"part {part_id}")
 
     def digest(self, part_id: str) -> Closed:
         """Length and SHA-256 of a stored part, read from its file. Raises NotFound."""
         path = self.path_of(part_id)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            return Closed(part_id, file.tell(), sha256)
+        return StoredPart(part_id, path.parent.name, path, 0).digest()
 
     def remove(self, part_ids: Iterable[str]) -> list[str]:
         """Unlink parts whose keys are destroyed; those that are not there are passed over.
@@ -239,6 +244,14 @@ class Vault:
         if not _NAME.fullmatch(f"{part_id}{SUFFIX}") or not _DAY.fullmatch(day):
             raise ValueError("a part has an id of 32 hex digits and a day")
         return self._folder / day / f"{part_id}{SUFFIX}"
+
+
+def _is_file(path: Path) -> bool:
+    """Whether *path* is a file, not a link to one nor a pipe that would keep a reader waiting."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _folders(root: Path) -> list[Path]:

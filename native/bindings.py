@@ -10,7 +10,7 @@ SOUND = ("g711", "opus", "flac", "narrow")
 SPOOL = ("place", "spool", "leg", "tap", "flow")
 ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
-INNER = ("sequence", "window", "tree", "hkdf", "track", "table")
+INNER = ("sequence", "window", "expect", "tree", "hkdf", "track", "table", "log", "sorting")
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 
 
@@ -28,7 +28,7 @@ ffibuilder.set_source(
     "\n".join(f'#include "{room}.h"' for room in ROOMS),
     sources=[f"native/{room}.c" for room in ROOMS + INNER],
     include_dirs=["native"],
-    depends=[f"native/{room}.h" for room in (*ROOMS, *INNER, "ring_fast", "chunk")],
+    depends=[str(header.relative_to(HERE.parent)) for header in HERE.glob("*.h")],
     libraries=LIBRARIES,
     extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
     py_limited_api=True,

@@ -1,11 +1,8 @@
 #ifndef GREFFIER_CHUNK_H
 #define GREFFIER_CHUNK_H
-#include <pthread.h>
-
 #include "spool.h"
 
-/* What spool.c and leg.c share: plaintexts and the lists they hang in. All under the spool's lock, but for
- * what is due, which is the recorder's. */
+/* What spool.c, track.c and leg.c share: plaintexts and the lists they hang in. */
 enum {
     GREFFIER_CHUNK_ROOM = 9728, /* octets: a second of 20 ms packets, or of 10 ms ones at 8 kHz */
     GREFFIER_CHUNK_AUDIO = 1,   /* types of frames */
@@ -33,10 +30,9 @@ struct greffier_part {
 };
 
 struct greffier_spool {
-    pthread_mutex_t lock;
     struct greffier_leg *legs;
     greffier_part *parts;
-    greffier_part *due; /* the recorder's */
+    greffier_part *due;
     greffier_chunk *spare;
     greffier_noted *gaps;
     size_t gaps_first, gaps_count;

@@ -5,21 +5,24 @@
 
 #include "leg.h"
 #include "ring.h"
-#include "spool.h"
 #include "tap.h"
 #include "udp.h"
 
 /* Which frames are whose. A flow that is *armed*, one direction between two addresses and one SSRC, has a
- * leg (leg.h) that takes its packets. Every other frame (SIP, TCP, fragments, tunnels, RTCP, RTP of nobody,
- * and what an armed leg refuses) goes as a record (record.h, kind 1: Ethernet, its VLAN tag put back) into
- * a ring for the recorder. Frames that look like RTP may fill three quarters of that ring, so that a flood
- * of them leaves room for signalling; what finds no room is dropped and counted there.
+ * leg (leg.h): its packets are logged (log.h) as they come, and given to the leg by `settle`, many at once,
+ * a tick at a time. Every other frame (SIP, TCP, fragments, tunnels, RTCP, RTP of nobody, and what is not
+ * for its leg) goes as a record (record.h, kind 1: Ethernet, its VLAN tag put back) into a ring for the
+ * recorder. Frames that look like RTP may fill three quarters of that ring, so that a flood of them leaves
+ * room for signalling; what finds no room is dropped and counted there.
+ *
+ * So the capture thread does little more for a packet than to copy it, and knows nothing of legs.
  *
  * Nothing is lost or out of order when a flow changes hands: it can only be armed while no record waits in
- * the ring, so whoever arms has seen every packet before; from then on the leg sees every packet.
+ * the ring, so whoever arms has seen every packet before; from then on the leg gets every packet. A packet
+ * that its leg does not take makes the flow *left*: it and all that follow become records again.
  *
- * "capture" above a function: the one thread that runs greffier_flow_run or calls take with the spool's lock
- * held. "recorder": the one thread that reads the ring and owns the spool. */
+ * "capture" above a function: the one thread that captures. "recorder": the one thread that reads the ring
+ * and owns spool and legs. One lock is held for a block of packets, and to swap the logs. */
 typedef struct greffier_flow greffier_flow;
 
 enum greffier_flow_answer {
@@ -31,35 +34,41 @@ enum greffier_flow_answer {
 
 typedef struct greffier_flow_counters {
     uint64_t frames;  /* taken */
-    uint64_t legs;    /* of those, taken by legs */
+    uint64_t legs;    /* of those, logged for legs */
     uint64_t records; /* put into the ring */
     uint64_t dropped; /* no room in the ring */
+    uint64_t overrun; /* of armed flows, and no room in the log: its leg finds them lost */
     uint64_t broken;  /* of armed flows, and no RTP packets */
     uint64_t armed;   /* flows, now */
 } greffier_flow_counters;
 
-/* recorder. A table of at most `flows` armed flows. The ring (of GREFFIER_RECORD_UNIT octets) and the spool
- * stay the caller's. NULL if there is no memory. */
-greffier_flow *greffier_flow_new(greffier_spool *spool, greffier_ring *ring, size_t flows);
+/* recorder. A table of at most `flows` armed flows, with logs of at most `held` octets each (below 2^35): how
+ * much may come between two `settle`. The ring (of GREFFIER_RECORD_UNIT octets) stays the caller's. NULL if
+ * there is no memory. */
+greffier_flow *greffier_flow_new(greffier_ring *ring, size_t flows, size_t held);
 void greffier_flow_free(greffier_flow *flow);
 
 /* recorder. From now on `leg` gets what goes this way with this SSRC: enum greffier_flow_answer. */
 int greffier_flow_arm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc, greffier_leg *leg);
 
-/* recorder. From now on it gets no more. The leg, or NULL if the flow is not armed. */
+/* recorder. From now on it gets no more; it has got everything that came before. The leg, or NULL if the
+ * flow is not armed. */
 greffier_leg *greffier_flow_disarm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc);
 
-/* recorder. Takes out the numbers of at most `wanted` legs that are left (leg.h) since the last call. Ask
+/* recorder. Gives legs their packets; returns how many. */
+size_t greffier_flow_settle(greffier_flow *flow);
+
+/* recorder. Takes out the numbers of at most `wanted` legs whose flows are left since the last call. Ask
  * after having looked how many records wait, and disarm them before reading those. */
 size_t greffier_flow_left(greffier_flow *flow, uint32_t *numbers, size_t wanted);
 
-/* capture. One frame. */
-void greffier_flow_take(greffier_flow *flow, const greffier_frame *frame);
+/* capture. Some frames, in their order. */
+void greffier_flow_take(greffier_flow *flow, const greffier_frame *frames, size_t count);
 
 /* capture. Takes what arrives at a tap until somebody says stop: 0, or a negative errno. */
 int greffier_flow_run(greffier_flow *flow, greffier_tap *tap);
 
-/* any. */
+/* recorder. */
 void greffier_flow_count(greffier_flow *flow, greffier_flow_counters *counters);
 
 #endif

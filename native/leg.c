@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct greffier_leg {
-    greffier_spool *spool;
+struct greffier_leg { /* what every packet needs comes first, so that it lies close together */
     greffier_stream *stream;
-    greffier_place place;
-    greffier_track tracks[GREFFIER_LEG_PARTS];
-    unsigned track_count;
+    greffier_spool *spool;
     uint32_t number;
-    int left;
+    uint16_t track_count;
+    uint8_t left;
+    uint8_t usual; /* the payload type of its sound */
+    greffier_place place;
     greffier_leg_counters counters;
+    greffier_track tracks[GREFFIER_LEG_PARTS];
     greffier_leg *next, *previous;
     uint8_t kinds[128];
 };
@@ -33,12 +34,12 @@ greffier_leg *greffier_leg_new(greffier_spool *spool, greffier_stream *stream, c
     leg->counters.kept_from = leg->counters.kept_to = -1;
     leg->counters.latest_ns = counted.last_arrival_ns;
     memcpy(leg->kinds, kinds, sizeof leg->kinds);
-    greffier_spool_lock(spool);
+    const uint8_t *usual = memchr(kinds, GREFFIER_PLACE_SOUND, sizeof leg->kinds);
+    leg->usual = usual != NULL ? (uint8_t)(usual - kinds) : 0xff;
     leg->next = spool->legs;
     if (leg->next != NULL)
         leg->next->previous = leg;
     spool->legs = leg;
-    greffier_spool_unlock(spool);
     return leg;
 }
 
@@ -53,25 +54,21 @@ static greffier_track *find(greffier_leg *leg, const greffier_part *part)
 int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, int64_t start_at,
                         int64_t begin_ns)
 {
-    greffier_spool_lock(leg->spool);
     int possible = leg->track_count < GREFFIER_LEG_PARTS && find(leg, part) == NULL;
     if (possible)
         leg->tracks[leg->track_count++] = (greffier_track){
             .part = part, .number = number, .start_at = start_at, .begin_ns = begin_ns,
             .rate = leg->place.rate};
-    greffier_spool_unlock(leg->spool);
     return possible ? 0 : -1;
 }
 
 int greffier_leg_detach(greffier_leg *leg, greffier_part *part)
 {
-    greffier_spool_lock(leg->spool);
     greffier_track *track = find(leg, part);
     if (track != NULL) {
         greffier_track_settle(leg->spool, track);
         *track = leg->tracks[--leg->track_count];
     }
-    greffier_spool_unlock(leg->spool);
     return track != NULL ? 0 : -1;
 }
 
@@ -99,10 +96,15 @@ static void give_sound(greffier_leg *leg, const greffier_placed *placed, const g
     }
 }
 
+static int kind_of(const greffier_leg *leg, uint8_t type)
+{
+    return type == leg->usual ? GREFFIER_PLACE_SOUND : leg->kinds[type & 0x7f];
+}
+
 /* One packet whose turn it is. */
 static void take(greffier_leg *leg, const greffier_stream_packet *packet, const uint8_t *payload)
 {
-    int kind = leg->kinds[packet->payload_type & 0x7f];
+    int kind = kind_of(leg, packet->payload_type);
     greffier_leg_counters *counters = &leg->counters;
     if (counters->first_ns == 0)
         counters->first_ns = packet->arrival_ns;
@@ -134,9 +136,27 @@ static void drain(greffier_leg *leg)
         take(leg, &packets[i], payloads + packets[i].offset);
 }
 
+void greffier_leg_expect(const greffier_leg *leg, int step)
+{
+    if (step == 0) {
+        for (size_t at = 0; at < offsetof(greffier_leg, tracks[1]); at += 64)
+            __builtin_prefetch((const char *)leg + at, 1);
+        return;
+    }
+    greffier_stream_expect(leg->stream, step - 1);
+    const greffier_chunk *open = leg->track_count > 0 ? leg->tracks[0].open : NULL;
+    if (open == NULL)
+        return;
+    if (step == 1)
+        __builtin_prefetch(open, 1);
+    else
+        for (uint32_t at = 0; at < 192; at += 64)
+            __builtin_prefetch(open->octets + open->length + at, 1);
+}
+
 int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
 {
-    if (leg->left || (length >= 2 && leg->kinds[packet[1] & 0x7f] == GREFFIER_PLACE_LEAVE)) {
+    if (leg->left || (length >= 2 && kind_of(leg, packet[1] & 0x7f) == GREFFIER_PLACE_LEAVE)) {
         leg->left = 1;
         return leg->counters.left++ == 0 ? GREFFIER_LEG_LEAVES : GREFFIER_LEG_LEFT;
     }
@@ -157,26 +177,32 @@ int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length
 
 void greffier_leg_flush(greffier_spool *spool, int64_t since_ns)
 {
-    greffier_spool_lock(spool);
     for (greffier_leg *leg = spool->legs; leg != NULL; leg = leg->next) {
         if (leg->counters.latest_ns > since_ns)
             continue;
         greffier_stream_flush(leg->stream);
         drain(leg);
     }
-    greffier_spool_unlock(spool);
 }
 
 void greffier_leg_finish(greffier_leg *leg)
 {
     greffier_gap gap;
-    greffier_spool_lock(leg->spool);
     greffier_stream_flush(leg->stream);
     drain(leg);
     if (greffier_place_finish(&leg->place, &gap))
         for (unsigned i = 0; i < leg->track_count; i++)
             greffier_track_gap(leg->spool, &leg->tracks[i], gap);
-    greffier_spool_unlock(leg->spool);
+}
+
+int greffier_leg_takes(const greffier_leg *leg, uint8_t type)
+{
+    return kind_of(leg, type) != GREFFIER_PLACE_LEAVE;
+}
+
+uint8_t greffier_leg_usual(const greffier_leg *leg)
+{
+    return leg->usual;
 }
 
 uint32_t greffier_leg_number(const greffier_leg *leg)
@@ -186,16 +212,12 @@ uint32_t greffier_leg_number(const greffier_leg *leg)
 
 void greffier_leg_state(greffier_leg *leg, greffier_place *place)
 {
-    greffier_spool_lock(leg->spool);
     *place = leg->place;
-    greffier_spool_unlock(leg->spool);
 }
 
 void greffier_leg_count(greffier_leg *leg, greffier_leg_counters *counters)
 {
-    greffier_spool_lock(leg->spool);
     *counters = leg->counters;
-    greffier_spool_unlock(leg->spool);
 }
 
 void greffier_leg_settle_all(greffier_spool *spool)
@@ -209,7 +231,6 @@ void greffier_leg_free(greffier_leg *leg)
 {
     if (leg == NULL)
         return;
-    greffier_spool_lock(leg->spool);
     for (unsigned i = 0; i < leg->track_count; i++)
         greffier_track_settle(leg->spool, &leg->tracks[i]);
     if (leg->next != NULL)
@@ -218,6 +239,5 @@ void greffier_leg_free(greffier_leg *leg)
         leg->previous->next = leg->next;
     else
         leg->spool->legs = leg->next;
-    greffier_spool_unlock(leg->spool);
     free(leg);
 }

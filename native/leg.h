@@ -16,8 +16,8 @@
  * and all that follow, are refused, and whoever armed the leg takes it back. A source that begins anew
  * under the same SSRC stays; another SSRC is another leg. A leg without a part only counts.
  *
- * Above a function: "capture": the thread that holds the spool's lock; "recorder": the thread that owns
- * the spool, the lock not held, and the leg not armed where that is said. */
+ * One thread, the recorder, owns a leg, as it owns the spool; "any" above a function means that another
+ * thread may call it while the leg exists. */
 typedef struct greffier_leg greffier_leg;
 
 enum {
@@ -39,39 +39,46 @@ typedef struct greffier_leg_counters {
     uint64_t left;         /* packets refused because the leg is left */
 } greffier_leg_counters;
 
-/* recorder. A leg that continues `place` with the packets of `stream`, which stays the caller's and is not
+/* A leg that continues `place` with the packets of `stream`, which stays the caller's and is not
  * to be used while the leg is armed. `kinds` says for each of 128 payload types what it is (place.h).
  * `number` is the caller's. NULL if there is no memory. */
 greffier_leg *greffier_leg_new(greffier_spool *spool, greffier_stream *stream, const greffier_place *place,
                                const uint8_t *kinds, uint32_t number);
 
-/* recorder. From now on the part, as its leg `leg`, gets what lies at or after `start_at` and arrived at
+/* From now on the part, as its leg `leg`, gets what lies at or after `start_at` and arrived at
  * or after `begin_ns`. 0, or -1: it has PARTS already, or this one. */
 int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, int64_t start_at,
                         int64_t begin_ns);
 
-/* recorder. The part gets no more of the leg. 0, or -1: it is not attached. */
+/* The part gets no more of the leg. 0, or -1: it is not attached. */
 int greffier_leg_detach(greffier_leg *leg, greffier_part *part);
 
-/* capture. One packet as it came: a status of greffier_stream_receive, LEAVES or LEFT. */
+/* Asks for the memory that the next packet needs, in three steps (0 to 2) some time apart. */
+void greffier_leg_expect(const greffier_leg *leg, int step);
+
+/* One packet as it came: a status of greffier_stream_receive, LEAVES or LEFT. */
 int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
-/* recorder. Every leg that accepted nothing after `since_ns` gives up waiting for what is missing. */
+/* Every leg that accepted nothing after `since_ns` gives up waiting for what is missing. */
 void greffier_leg_flush(greffier_spool *spool, int64_t since_ns);
 
-/* recorder, not armed. The line ends: what the end leaves unaccounted becomes a gap. */
+/* The line ends: what the end leaves unaccounted becomes a gap. */
 void greffier_leg_finish(greffier_leg *leg);
+
+/* any. Whether packets of a payload type (0 to 127) are for this leg, and which is most of them (255 = none). */
+int greffier_leg_takes(const greffier_leg *leg, uint8_t type);
+uint8_t greffier_leg_usual(const greffier_leg *leg);
 
 /* any. The caller's number of it. */
 uint32_t greffier_leg_number(const greffier_leg *leg);
 
-/* recorder. Where the line is now. */
+/* Where the line is now. */
 void greffier_leg_state(greffier_leg *leg, greffier_place *place);
 
-/* recorder. */
+/* */
 void greffier_leg_count(greffier_leg *leg, greffier_leg_counters *counters);
 
-/* recorder, not armed. Files what is open, and gives the leg back. NULL is allowed. */
+/* Files what is open, and gives the leg back. NULL is allowed. */
 void greffier_leg_free(greffier_leg *leg);
 
 #endif

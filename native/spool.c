@@ -6,16 +6,6 @@
 
 enum { MOST_GAPS = 65536 };
 
-void greffier_spool_lock(greffier_spool *s)
-{
-    pthread_mutex_lock(&s->lock);
-}
-
-void greffier_spool_unlock(greffier_spool *s)
-{
-    pthread_mutex_unlock(&s->lock);
-}
-
 greffier_spool *greffier_spool_new(size_t most)
 {
     greffier_spool *s = calloc(1, sizeof *s);
@@ -23,15 +13,8 @@ greffier_spool *greffier_spool_new(size_t most)
         return NULL;
     s->gaps = malloc(MOST_GAPS * sizeof *s->gaps); /* touched as it is used */
     s->counters.most = most;
-    pthread_mutexattr_t kind;
-    pthread_mutexattr_init(&kind);
-    /* The recorder, holding the lock, must not be kept waiting while real-time capture waits for it. */
-    pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT);
-    int bad = pthread_mutex_init(&s->lock, &kind);
-    pthread_mutexattr_destroy(&kind);
-    if (s->gaps != NULL && !bad)
+    if (s->gaps != NULL)
         return s;
-    free(s->gaps);
     free(s);
     return NULL;
 }
@@ -46,7 +29,6 @@ void greffier_spool_free(greffier_spool *s)
         s->spare = chunk->next;
         free(chunk);
     }
-    pthread_mutex_destroy(&s->lock);
     free(s->gaps);
     free(s);
 }
@@ -108,12 +90,10 @@ greffier_part *greffier_spool_add(greffier_spool *s, greffier_seal *seal, uint32
         return NULL;
     part->seal = seal;
     part->number = number;
-    greffier_spool_lock(s);
     part->next = s->parts;
     if (part->next != NULL)
         part->next->previous = part;
     s->parts = part;
-    greffier_spool_unlock(s);
     return part;
 }
 
@@ -133,7 +113,6 @@ void greffier_spool_remove(greffier_spool *s, greffier_part *part)
             break;
         }
     }
-    greffier_spool_lock(s);
     if (part->next != NULL)
         part->next->previous = part->previous;
     if (part->previous != NULL)
@@ -142,14 +121,12 @@ void greffier_spool_remove(greffier_spool *s, greffier_part *part)
         s->parts = part->next;
     give_up(s, &part->filed);
     give_up(s, &part->due);
-    greffier_spool_unlock(s);
     free(part);
 }
 
 size_t greffier_spool_collect(greffier_spool *s)
 {
     size_t count = 0;
-    greffier_spool_lock(s);
     greffier_leg_settle_all(s);
     s->due = NULL;
     for (greffier_part *part = s->parts; part != NULL; part = part->next) {
@@ -168,7 +145,6 @@ size_t greffier_spool_collect(greffier_spool *s)
             count++;
         }
     }
-    greffier_spool_unlock(s);
     return count;
 }
 
@@ -189,7 +165,7 @@ static int seal_part(greffier_part *part, greffier_sealer *sealer, uint8_t *out,
             result->length = used - result->offset;
         }
         part->due.first = chunk->next;
-        explicit_bzero(chunk->octets, chunk->length); /* while it is at hand, and without the lock */
+        explicit_bzero(chunk->octets, chunk->length); /* while it is at hand */
         chunk->length = 0;
         greffier_chunk_file(done, chunk);
     }
@@ -212,9 +188,7 @@ size_t greffier_spool_seal(greffier_spool *s, uint8_t *out, size_t room, greffie
         s->due = part->next_due;
     }
     greffier_sealer_free(sealer);
-    greffier_spool_lock(s);
     give_up(s, &done);
-    greffier_spool_unlock(s);
     return count;
 }
 
@@ -230,16 +204,12 @@ void greffier_spool_keep(greffier_spool *s, const greffier_gap *gap, uint32_t le
 size_t greffier_spool_note(greffier_spool *s, greffier_noted *gaps, size_t wanted)
 {
     size_t count = 0;
-    greffier_spool_lock(s);
     for (; count < wanted && s->gaps_count > 0; count++, s->gaps_count--)
         gaps[count] = s->gaps[s->gaps_first++ % MOST_GAPS];
-    greffier_spool_unlock(s);
     return count;
 }
 
 void greffier_spool_count(greffier_spool *s, greffier_spool_counters *counters)
 {
-    greffier_spool_lock(s);
     *counters = s->counters;
-    greffier_spool_unlock(s);
 }

@@ -6,16 +6,14 @@
 #include "place.h"
 #include "seal.h"
 
-/* What legs hear, between the capture thread that files it and the recorder that seals it, a tick at a
- * time. Legs (leg.h) file the plaintexts of AUDIO and GAP frames (docs/part-format.md) for the parts they
- * are attached to; `collect` takes everything filed so far, the second that is not full included; `seal`
- * makes frames of it, part by part.
+/* What legs hear, until it is sealed, a tick at a time. Legs (leg.h) file the plaintexts of AUDIO and GAP
+ * frames (docs/part-format.md) for the parts they are attached to; `collect` takes everything filed so far,
+ * the second that is not full included; `seal` makes frames of it, part by part.
  *
  * Plaintexts lie in memory that is zeroed when they are sealed or given up. No more than `most` octets are
  * held at once: what does not fit is left out, and its place becomes a gap with the cause "overrun".
  *
- * Above a function: "any" thread at any time; "recorder": one thread, which owns the parts. One lock
- * guards what is filed. It is held for a block of packets or for a collect, never while sealing. */
+ * One thread, the recorder, owns a spool with its parts and legs. */
 typedef struct greffier_spool greffier_spool;
 typedef struct greffier_part greffier_part;
 
@@ -43,35 +41,30 @@ typedef struct greffier_spool_counters {
     uint64_t unnoted; /* gaps that could not be noted, since creation: there were too many at once */
 } greffier_spool_counters;
 
-/* recorder. NULL if there is no memory. */
+/* NULL if there is no memory. */
 greffier_spool *greffier_spool_new(size_t most);
 
-/* recorder. Zeroes and frees everything in it; no leg may be left. NULL is allowed. */
+/* Zeroes and frees everything in it; no leg may be left. NULL is allowed. */
 void greffier_spool_free(greffier_spool *spool);
 
-/* recorder. A part whose frames `seal` seals; its number is the caller's. NULL if there is no memory. */
+/* A part whose frames `seal` seals; its number is the caller's. NULL if there is no memory. */
 greffier_part *greffier_spool_add(greffier_spool *spool, greffier_seal *seal, uint32_t number);
 
-/* recorder. Gives up what was not sealed of the part. No leg may be attached to it. */
+/* Gives up what was not sealed of the part. No leg may be attached to it. */
 void greffier_spool_remove(greffier_spool *spool, greffier_part *part);
 
-/* recorder. Makes everything filed so far due for sealing; returns how many parts have something due. */
+/* Makes everything filed so far due for sealing; returns how many parts have something due. */
 size_t greffier_spool_collect(greffier_spool *spool);
 
-/* recorder. Seals what is due, in the order in which it was filed, into `out`: at most `room` octets and
+/* Seals what is due, in the order in which it was filed, into `out`: at most `room` octets and
  * `wanted` parts. Returns how many results there are; 0 = nothing is due, or no frame fits the room. A
  * part whose frames did not all fit goes on in the next call. */
 size_t greffier_spool_seal(greffier_spool *spool, uint8_t *out, size_t room, greffier_sealed *results,
                            size_t wanted);
 
-/* recorder. Takes out at most `wanted` noted gaps, oldest first; returns how many. */
+/* Takes out at most `wanted` noted gaps, oldest first; returns how many. */
 size_t greffier_spool_note(greffier_spool *spool, greffier_noted *gaps, size_t wanted);
 
-/* any. */
 void greffier_spool_count(greffier_spool *spool, greffier_spool_counters *counters);
-
-/* any. For the capture thread, around a run of greffier_leg_receive. */
-void greffier_spool_lock(greffier_spool *spool);
-void greffier_spool_unlock(greffier_spool *spool);
 
 #endif

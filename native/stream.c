@@ -1,28 +1,11 @@
 #include "stream.h"
 
-#include "event.h"
-#include "rtp.h"
-#include "sequence.h"
-#include "window.h"
+#include "stream_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum { NONE = GREFFIER_WINDOW_NONE };
-
-struct greffier_stream {
-    greffier_sequence sequence;
-    greffier_window window;
-    greffier_event_counter events;
-    uint64_t event_types[2]; /* one bit a payload type */
-    uint64_t clock;          /* extended timestamp of the newest packet */
-    uint64_t late, oversize, payload_changes;
-    int64_t first_arrival_ns, last_arrival_ns;
-    uint32_t ssrc;
-    uint8_t payload_type; /* of the newest packet */
-    int8_t pending;       /* the place of the packet on probation */
-    uint8_t pending_type; /* its payload type */
-};
 
 greffier_stream *greffier_stream_new(size_t payload_octets)
 {

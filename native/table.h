@@ -13,7 +13,10 @@ typedef struct greffier_entry {
     greffier_leg *leg; /* NULL = free: it ends a search */
     greffier_udp_pair pair;
     uint8_t ssrc[4]; /* as on the wire */
-    uint8_t fill[8];
+    uint32_t slot;
+    uint8_t usual; /* the payload type that needs no second look */
+    uint8_t left;  /* its leg gets no more */
+    uint8_t fill[2];
 } greffier_entry;
 
 typedef struct greffier_table {

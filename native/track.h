@@ -4,7 +4,7 @@
 #include "place.h"
 #include "stream.h"
 
-/* What one part gets of one leg (leg.h), as plaintexts in the part's list. Under the spool's lock. */
+/* What one part gets of one leg (leg.h), as plaintexts in the part's list. */
 typedef struct greffier_track {
     greffier_part *part;
     int64_t start_at, begin_ns; /* nothing before either */

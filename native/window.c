@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW = GREFFIER_STREAM_WINDOW, HELD = GREFFIER_STREAM_HELD, NONE = GREFFIER_WINDOW_NONE };
+enum { WINDOW = GREFFIER_STREAM_WINDOW, HELD = GREFFIER_STREAM_HELD, SMALL = GREFFIER_STREAM_SMALL, NONE = GREFFIER_WINDOW_NONE };
 
 int greffier_window_open(greffier_window *w, size_t payload_octets)
 {
-    w->payloads = calloc(HELD, payload_octets);
+    w->room = payload_octets;
+    w->payloads = calloc(HELD, SMALL + payload_octets);
     if (w->payloads == NULL)
         return -1;
-    w->room = payload_octets;
     for (unsigned i = 0; i < HELD; i++)
         w->unused[i] = (uint8_t)(HELD - 1 - i);
     w->unused_count = HELD;
@@ -21,7 +21,8 @@ int greffier_window_open(greffier_window *w, size_t payload_octets)
 
 void greffier_window_close(greffier_window *w)
 {
-    explicit_bzero(w->payloads, w->touched * w->room);
+    explicit_bzero(w->payloads, w->touched * (size_t)SMALL);
+    explicit_bzero(w->payloads + HELD * SMALL, w->touched_large * w->room);
     free(w->payloads);
 }
 
@@ -31,12 +32,14 @@ int8_t greffier_window_hold(greffier_window *w, const greffier_rtp_header *heade
     if (header->payload_length > w->room)
         return NONE;
     uint8_t place = w->unused[--w->unused_count];
-    if (place >= w->touched)
-        w->touched = place + 1u;
+    int small = header->payload_length <= SMALL;
+    unsigned *touched = small ? &w->touched : &w->touched_large;
+    if (place >= *touched)
+        *touched = place + 1u;
     greffier_stream_packet *held = &w->held[place];
     held->timestamp = header->timestamp;
     held->arrival_ns = arrival_ns;
-    held->offset = (uint32_t)(place * w->room);
+    held->offset = (uint32_t)(small ? place * (size_t)SMALL : HELD * (size_t)SMALL + place * w->room);
     held->length = header->payload_length;
     held->payload_type = header->payload_type;
     held->marker = header->marker;

@@ -10,17 +10,17 @@
  * numbers, or ready to be handed out. Belongs to one stream and its thread. */
 enum { GREFFIER_WINDOW_NONE = -1 }; /* no place */
 
-typedef struct greffier_window {
-    uint64_t next;   /* numbers below it are ready or passed */
-    uint8_t begun;   /* 1 once numbers without a gap before them become ready at once */
+typedef struct greffier_window { /* what every packet needs comes first */
+    uint64_t next;     /* numbers below it are ready or passed */
+    size_t room;       /* octets of a large payload */
+    uint8_t *payloads; /* HELD small ones, HELD large ones */
+    unsigned ready_first, ready_count;
+    unsigned unused_count;
+    unsigned touched, touched_large; /* places below them ever held a small, or a large payload */
+    uint8_t begun; /* 1 once numbers without a gap before them become ready at once */
     int8_t waiting[GREFFIER_STREAM_WINDOW]; /* places, by number modulo the window */
     uint8_t ready[GREFFIER_STREAM_HELD];    /* places, a queue */
-    unsigned ready_first, ready_count;
     uint8_t unused[GREFFIER_STREAM_HELD]; /* places, a stack, so that the same few pages serve again */
-    unsigned unused_count;
-    unsigned touched; /* places below it ever held a payload */
-    size_t room;      /* octets of one place */
-    uint8_t *payloads;
     greffier_stream_packet held[GREFFIER_STREAM_HELD];
 } greffier_window;
 

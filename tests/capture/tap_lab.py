@@ -17,7 +17,6 @@ from greffier.capture.flows import Flows
 from greffier.capture.record import Record
 from greffier.capture.tap import Tap
 from greffier.errors import DeviceNotFound
-from greffier.seal.spool import Spool
 from greffier_sim import captures
 from greffier_sim.packets import fragments, frame, frames_of, tcp, udp
 
@@ -108,8 +107,7 @@ def call() -> dict[str, Any]:
 def thread() -> dict[str, Any]:
     """The capture thread of the core; it ends when it is told to, and when the wire goes away."""
     wire = Wire()
-    spool = Spool()
-    flows = Flows(spool.handle)
+    flows = Flows()
     octets = frame(udp(A, B, captures.rtp(1, 160, 7, bytes(160))))
     with Tap(IN, retire_ms=5) as tap:
         flows.start(tap, priority=10)
@@ -132,7 +130,6 @@ def thread() -> dict[str, Any]:
         except DeviceNotFound as error:
             gone = str(error.exit_code)
     flows.close()
-    spool.close()
     return {"seen": seen, "running": running, "stopped": stopped, "gone": gone}
 
 

@@ -26,7 +26,7 @@ class Bench:
 
     def __init__(self, flows: int = 16) -> None:
         self.spool = Spool()
-        self.flows = Flows(self.spool.handle, flows=flows, waiting=1 << 20)
+        self.flows = Flows(flows=flows, held=1 << 20, waiting=1 << 20)
         self._frame = ffi.new("greffier_frame *")
 
     def arrive(self, octets: bytes, at: int, tag: int = 0) -> None:
@@ -34,7 +34,7 @@ class Bench:
         self._frame.time_ns, self._frame.octets = at, held
         self._frame.length = self._frame.whole = len(octets)
         self._frame.tag, self._frame.tag_kind = tag, 0x8100 if tag else 0
-        lib.greffier_flow_take(self.flows.handle, self._frame)
+        lib.greffier_flow_take(self.flows.handle, self._frame, 1)
 
     def close(self) -> None:
         self.flows.close()
@@ -142,4 +142,4 @@ def test_addresses_of_both_kinds_are_one_pair() -> None:
     assert octets[:16] == bytes(10) + b"\xff\xff\n\0\0\1"
     assert octets[32:] == struct.pack(">HH", 4000, 5000)
     with pytest.raises(ValueError, match="power of two"):
-        Flows(ffi.NULL, waiting=1000)
+        Flows(waiting=1000)

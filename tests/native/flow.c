@@ -36,7 +36,7 @@ typedef struct site {
 static site open_site(size_t flows)
 {
     site s = {greffier_spool_new(1 << 24), greffier_ring_new(GREFFIER_RECORD_UNIT, UNITS, 0), NULL};
-    s.flow = greffier_flow_new(s.spool, s.ring, flows);
+    s.flow = greffier_flow_new(s.ring, flows, 1 << 20);
     CHECK(s.flow != NULL);
     return s;
 }
@@ -54,9 +54,7 @@ static void take(site s, unsigned from, unsigned number, uint8_t type, uint32_t 
     greffier_frame frame = {.time_ns = MADE_ORIGIN + number * MADE_STEP, .octets = octets,
                             .tag = (uint16_t)tag, .tag_kind = tag ? 0x8100 : 0};
     frame.length = frame.whole = (uint32_t)frame_of(octets, from, number, type, ssrc);
-    greffier_spool_lock(s.spool);
-    greffier_flow_take(s.flow, &frame);
-    greffier_spool_unlock(s.spool);
+    greffier_flow_take(s.flow, &frame, 1);
 }
 
 static size_t read_all(site s)
@@ -91,6 +89,8 @@ static void flows_change_hands_only_when_no_record_waits(void)
     take(s, 4001, 3, 8, 1, 0);    /* another port */
     take(s, 4000, 3, 200, 1, 0);  /* RTCP: a sender report */
     CHECK_IS(read_all(s), 3);
+    CHECK_IS(greffier_flow_settle(s.flow), 2);
+    CHECK_IS(greffier_flow_settle(s.flow), 0);
     CHECK(greffier_flow_disarm(s.flow, &pair, 2) == NULL);
     CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg);
     CHECK(greffier_flow_disarm(s.flow, &pair, 1) == NULL);
@@ -151,7 +151,7 @@ static void a_flood_of_rtp_leaves_room_for_signalling(void)
     CHECK(greffier_ring_stored(s.ring) <= UNITS - UNITS / 4 + 16);
     uint8_t sip[60] = {[12] = 0x08, 0x06}; /* anything that is not RTP */
     greffier_frame frame = {.octets = sip, .length = sizeof sip, .whole = sizeof sip};
-    greffier_flow_take(s.flow, &frame);
+    greffier_flow_take(s.flow, &frame, 1);
     CHECK_IS(counted(s).records, counters.records + 1);
     CHECK_IS(greffier_ring_dropped(s.ring), counters.dropped);
     close_site(s);
@@ -195,12 +195,34 @@ static void many_flows_come_and_go(void)
     close_site(s);
 }
 
+static void what_finds_no_room_in_the_log_is_counted(void)
+{
+    site s = open_site(FLOWS);
+    greffier_stream *stream = greffier_stream_new(4096);
+    greffier_leg *leg = make_leg(s.spool, stream);
+    greffier_udp_pair pair = pair_of(4000);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_DONE);
+    for (unsigned i = 0; i < 7000; i++)
+        take(s, 4000, i, 8, 1, 0);
+    greffier_flow_counters counters = counted(s);
+    CHECK(counters.overrun > 0);
+    CHECK_IS(counters.overrun + counters.legs, 7000);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg); /* it has got what was logged */
+    greffier_stream_counters heard;
+    greffier_stream_count(stream, &heard);
+    CHECK_IS(heard.packets, counters.legs);
+    greffier_leg_free(leg);
+    greffier_stream_free(stream);
+    close_site(s);
+}
+
 int main(void)
 {
     RUN(flows_change_hands_only_when_no_record_waits);
     RUN(a_leg_that_leaves_is_named_once_and_its_packets_are_handed_over);
     RUN(a_tag_that_the_card_took_off_is_put_back);
     RUN(a_flood_of_rtp_leaves_room_for_signalling);
+    RUN(what_finds_no_room_in_the_log_is_counted);
     RUN(many_flows_come_and_go);
     return 0;
 }

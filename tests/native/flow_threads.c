@@ -25,14 +25,12 @@ static void *capture(void *unused)
 {
     uint8_t octets[LENGTH];
     for (unsigned i = 0; i < ROUNDS; i++) {
-        greffier_spool_lock(spool);
         for (unsigned leg = 0; leg < LEGS; leg++) {
             frame_of(octets, leg, i);
             greffier_frame frame = {.time_ns = MADE_ORIGIN + i * MADE_STEP, .octets = octets,
                                     .length = LENGTH, .whole = LENGTH};
-            greffier_flow_take(flow, &frame);
+            greffier_flow_take(flow, &frame, 1);
         }
-        greffier_spool_unlock(spool);
         sched_yield();
     }
     return unused;
@@ -53,7 +51,7 @@ int main(void)
     static uint8_t out[1 << 20];
     spool = greffier_spool_new(1 << 26);
     greffier_ring *ring = greffier_ring_new(GREFFIER_RECORD_UNIT, 1 << 16, 0);
-    flow = greffier_flow_new(spool, ring, LEGS);
+    flow = greffier_flow_new(ring, LEGS, 1 << 26);
     greffier_stream *streams[LEGS];
     greffier_leg *legs[LEGS];
     greffier_seal *seals[LEGS];
@@ -81,6 +79,7 @@ int main(void)
         else if (greffier_flow_arm(flow, &pairs[i], i, legs[i]) != GREFFIER_FLOW_DONE)
             continue;
         armed[i] = !armed[i];
+        greffier_flow_settle(flow);
         greffier_leg_flush(spool, 0);
         greffier_spool_collect(spool);
         greffier_sealed results[LEGS];
@@ -90,7 +89,9 @@ int main(void)
     }
     pthread_join(thread, NULL);
     records += read_all(ring);
+    greffier_flow_settle(flow);
     greffier_flow_count(flow, &counters);
+    CHECK_IS(counters.overrun, 0);
     CHECK_IS(counters.legs + counters.records + counters.dropped, (uint64_t)ROUNDS * LEGS);
     CHECK_IS(counters.records + counters.dropped, records);
     uint64_t heard = 0;

@@ -23,7 +23,7 @@ static void a_leg_records_what_each_part_wants(void)
     CHECK_IS(greffier_leg_attach(leg, parts[0], 1, 0, 0), -1);
     CHECK_IS(greffier_leg_detach(leg, parts[GREFFIER_LEG_PARTS]), -1);
     for (unsigned i = 0; i < 100; i++)
-        CHECK(hear(spool, leg, i, i % 10 == 9 ? 101 : 8) >= 0);
+        CHECK(hear(leg, i, i % 10 == 9 ? 101 : 8) >= 0);
     greffier_leg_counters counters = counted(leg);
     CHECK_IS(counters.recorded, 90);
     CHECK_IS(counters.silent, 10);
@@ -36,7 +36,7 @@ static void a_leg_records_what_each_part_wants(void)
     CHECK_IS(noted[0].gap.cause, GREFFIER_PLACE_EVENTS);
     for (int i = 0; i < GREFFIER_LEG_PARTS; i++)
         CHECK_IS(greffier_leg_detach(leg, parts[i]), 0);
-    hear(spool, leg, 100, 8);
+    hear(leg, 100, 8);
     CHECK_IS(counted(leg).not_recorded, 1);
     greffier_leg_finish(leg);
     greffier_leg_free(leg);
@@ -52,9 +52,9 @@ static void what_is_not_for_the_core_is_refused_with_all_that_follows(void)
     greffier_stream *stream = greffier_stream_new(4096);
     greffier_leg *leg = make_leg(spool, stream);
     for (unsigned i = 0; i < 40; i++)
-        CHECK(hear(spool, leg, i, 8) != GREFFIER_LEG_LEFT);
-    CHECK_IS(hear(spool, leg, 40, 0), GREFFIER_LEG_LEAVES);
-    CHECK_IS(hear(spool, leg, 41, 8), GREFFIER_LEG_LEFT);
+        CHECK(hear(leg, i, 8) != GREFFIER_LEG_LEFT);
+    CHECK_IS(hear(leg, 40, 0), GREFFIER_LEG_LEAVES);
+    CHECK_IS(hear(leg, 41, 8), GREFFIER_LEG_LEFT);
     CHECK_IS(counted(leg).left, 2);
     greffier_place place;
     greffier_leg_state(leg, &place);
@@ -81,9 +81,9 @@ static void a_stream_that_holds_all_it_can_goes_on(void)
     }
     greffier_leg *leg = make_leg(spool, stream);
     CHECK_IS(greffier_leg_attach(leg, part, 0, 0, 0), 0);
-    CHECK(hear(spool, leg, 64, 8) >= 0);
+    CHECK(hear(leg, 64, 8) >= 0);
     CHECK_IS(counted(leg).recorded, 65);
-    CHECK(hear(spool, leg, 66, 8) >= 0);
+    CHECK(hear(leg, 66, 8) >= 0);
     CHECK_IS(counted(leg).recorded, 65);
     greffier_leg_flush(spool, MADE_ORIGIN + 66 * MADE_STEP);
     CHECK_IS(counted(leg).recorded, 66);

@@ -40,13 +40,11 @@ static inline size_t make_packet(uint8_t *packet, unsigned number, uint8_t type,
     return sizeof head + 160;
 }
 
-static inline int hear(greffier_spool *spool, greffier_leg *leg, unsigned number, uint8_t type)
+static inline int hear(greffier_leg *leg, unsigned number, uint8_t type)
 {
     uint8_t packet[172];
     size_t length = make_packet(packet, number, type, 1);
-    greffier_spool_lock(spool);
     int status = greffier_leg_receive(leg, packet, length, MADE_ORIGIN + number * MADE_STEP);
-    greffier_spool_unlock(spool);
     return status;
 }
 

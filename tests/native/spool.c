@@ -19,7 +19,7 @@ static void frames_come_out_part_by_part_and_room_by_room(void)
     CHECK_IS(greffier_spool_collect(spool), 0);
     for (unsigned i = 0; i < 120; i++)
         for (int k = 0; k < 3; k++)
-            hear(spool, legs[k], i, 8);
+            hear(legs[k], i, 8);
     CHECK_IS(greffier_spool_collect(spool), 3);
     greffier_sealed results[8];
     uint64_t frames = 0, octets = 0;
@@ -62,7 +62,7 @@ static void a_part_that_is_closed_gives_up_its_frames_alone(void)
         greffier_leg_attach(leg, greffier_spool_add(spool, seals[i], (uint32_t)i), 0, 0, 0);
     }
     for (unsigned i = 0; i < 60; i++)
-        hear(spool, leg, i, 8);
+        hear(leg, i, 8);
     greffier_seal_close(seals[0]);
     greffier_sealed results[2];
     CHECK_IS(greffier_spool_collect(spool), 2);

@@ -44,6 +44,7 @@ class FlowCounters(NamedTuple):
     legs: int
     records: int
     dropped: int
+    overrun: int
     broken: int
     armed: int
 
@@ -51,18 +52,20 @@ class FlowCounters(NamedTuple):
 class Flows:
     """The table of armed flows, and the ring of everything else.
 
-    *spool* is the handle of the spool whose legs are armed (greffier.seal.spool); *waiting* the
-    octets of the ring (a power of two, at least 1 MiB). One thread owns it.
+    *held* is how many octets of packets may come for legs between two :meth:`settle`, *waiting* the
+    octets of the ring (a power of two, at least 1 MiB). One thread owns it, with the legs.
     """
 
-    def __init__(self, spool: "CData", *, flows: int = 8192, waiting: int = 16 << 20) -> None:
+    def __init__(
+        self, *, flows: int = 8192, held: int = 256 << 20, waiting: int = 16 << 20
+    ) -> None:
         if waiting < 1 << 20 or waiting & (waiting - 1):
             raise ValueError("the ring is a power of two of at least 1 MiB")
         ring = lib.greffier_ring_new(_UNIT, waiting // _UNIT, 0)
         if ring == ffi.NULL:
             raise MemoryError("no memory for the ring of records")
         self._ring = ffi.gc(ring, lib.greffier_ring_free)
-        flow = lib.greffier_flow_new(spool, ring, flows)
+        flow = lib.greffier_flow_new(ring, flows, held)
         if flow == ffi.NULL:
             raise MemoryError("no memory for a table of flows")
         self._flow = flow
@@ -100,6 +103,10 @@ class Flows:
         """Whether the thread reads: false after a stop, and when the interface went away."""
         return self._thread is not None and self._thread.is_alive()
 
+    def settle(self) -> int:
+        """Give legs the packets that came for them; how many. Before anybody looks at a leg."""
+        return lib.greffier_flow_settle(self._flow)
+
     def take(self) -> Taken:
         """The records that wait, oldest first, and the legs that left before the last of them."""
         stored = lib.greffier_ring_stored(self._ring)
@@ -122,7 +129,7 @@ class Flows:
         return answer == lib.GREFFIER_FLOW_DONE
 
     def disarm(self, source: Address, destination: Address, ssrc: int) -> bool:
-        """Take the flow from its leg, which gets no more packets; False: it was not armed."""
+        """Take the flow from its leg, which has got all its packets; False: it was not armed."""
         pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
         return bool(lib.greffier_flow_disarm(self._flow, pair, ssrc) != ffi.NULL)
 
@@ -136,6 +143,7 @@ class Flows:
             counters.legs,
             counters.records,
             counters.dropped,
+            counters.overrun,
             counters.broken,
             counters.armed,
         )

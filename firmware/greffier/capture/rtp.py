@@ -155,6 +155,7 @@ _COUNTERS = struct.Struct("=13Q2qI4x")
 _STATUS = {int(status): status for status in Status}
 _FULL = lib.GREFFIER_STREAM_FULL
 _HELD = lib.GREFFIER_STREAM_HELD
+_SMALL = lib.GREFFIER_STREAM_SMALL
 
 
 def _given(octets: Octets) -> "bytes | CData":
@@ -191,7 +192,7 @@ class Stream:
 
     *event_types* are the payload types that carry telephone events. *payload_octets* is the
     largest payload that can be held (1 to 65535, else ValueError). Memory is fixed, 64 of these and
-    22 KiB, and only touched as needed. Not for two threads at once.
+    42 KiB, and only touched as needed. Not for two threads at once.
     """
 
     def __init__(
@@ -203,7 +204,9 @@ class Stream:
         if stream == ffi.NULL:
             raise MemoryError("no memory for a stream")
         self._stream = ffi.gc(stream, lib.greffier_stream_free)
-        self._payloads = ffi.buffer(lib.greffier_stream_payloads(stream), _HELD * payload_octets)
+        self._payloads = ffi.buffer(
+            lib.greffier_stream_payloads(stream), _HELD * (_SMALL + payload_octets)
+        )
         packets = ffi.new("greffier_stream_packet[]", _HELD)
         self._packets = packets
         self._records = ffi.buffer(packets)

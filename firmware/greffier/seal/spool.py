@@ -126,11 +126,7 @@ class Leg:
     def receive(self, packet: Octets, arrival_ns: int) -> int:
         """Take one packet, where no capture thread does. native/leg.h, greffier_leg_receive."""
         given = packet if isinstance(packet, bytes) else ffi.from_buffer("uint8_t[]", packet)
-        self._spool.lock()
-        try:
-            return lib.greffier_leg_receive(self._leg, given, len(packet), arrival_ns)
-        finally:
-            self._spool.unlock()
+        return lib.greffier_leg_receive(self._leg, given, len(packet), arrival_ns)
 
     def finish(self) -> None:
         """The line ends: what waited is placed, what is unaccounted for becomes a gap."""
@@ -162,7 +158,7 @@ class Leg:
 class Spool:
     """What legs file and parts seal; at most *most* octets of plaintext are held at once.
 
-    One thread owns it; only a capture thread of the core works beside that one.
+    One thread owns it, with its parts and legs.
     """
 
     def __init__(self, most: int = 64 << 20) -> None:
@@ -270,11 +266,3 @@ class Spool:
     def forget(self, leg: Leg) -> None:
         """The leg was closed."""
         self._legs.discard(leg)
-
-    def lock(self) -> None:
-        """Begin what a capture thread does."""
-        lib.greffier_spool_lock(self._spool)
-
-    def unlock(self) -> None:
-        """End it."""
-        lib.greffier_spool_unlock(self._spool)

@@ -1,0 +1,29 @@
+#ifndef GREFFIER_FLOW_STATE_H
+#define GREFFIER_FLOW_STATE_H
+#include <pthread.h>
+
+#include "flow.h"
+#include "log.h"
+#include "record.h"
+#include "table.h"
+
+/* What flow.c, the recorder's half, and sorting.c, the capture thread's half, share. */
+enum { GREFFIER_FLOW_LARGEST = 1 << 18 }; /* octets of a frame */
+
+struct greffier_flow {
+    pthread_mutex_t lock; /* guards all but what is said to be the recorder's */
+    greffier_ring *ring;
+    greffier_record_writer writer;
+    greffier_table table;
+    greffier_log logs[2], *log; /* the one that is written; the other one is the recorder's */
+    greffier_leg **legs;        /* recorder's: by slot */
+    uint32_t *unused, unused_count; /* recorder's: slots, a stack */
+    uint32_t *busy;             /* recorder's: slots with packets */
+    uint32_t *left;             /* numbers of legs */
+    size_t left_count;
+    greffier_flow_counters counters;
+    uint64_t broken;  /* recorder's */
+    uint8_t *scratch; /* capture's: a frame with its tag put back */
+};
+
+#endif

@@ -394,3 +394,36 @@ def test_no_file_descriptor_is_left_open(tmp_path: Path) -> None:
             except StorageFailed:
                 continue
     assert len(names(Path("/proc/self/fd"))) == before
+
+
+def test_a_planted_temporary_file_is_never_written_into(tmp_path: Path) -> None:
+    planted = tmp_path / ".file.tmp"
+    other = tmp_path / "other"
+    for plant in (
+        lambda: planted.write_bytes(b"mine"),
+        lambda: planted.symlink_to(other),
+        lambda: planted.hardlink_to(other),
+    ):
+        other.write_bytes(b"other")
+        plant()
+        planted.chmod(0o666)
+        with planted.open("rb") as reader_along:
+            Disk().write_file(tmp_path / "file", NEW)
+            assert NEW not in reader_along.read()
+        assert other.read_bytes() == b"other"
+        assert (tmp_path / "file").read_bytes() == NEW
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+        assert not planted.exists() and not planted.is_symlink()
+    planted.mkdir()
+    with pytest.raises(StorageFailed):
+        Disk().write_file(tmp_path / "file", NEW)
+
+
+def test_a_created_file_that_was_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    class Interrupted(LinuxSystem):
+        def write(self, fd: int, data: memoryview, offset: int) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Disk(Interrupted()).create_file(tmp_path / "file", NEW)
+    assert names(tmp_path) == []

@@ -6,6 +6,7 @@ it is the atomic commit and the erasure of the shred store (docs/shred-format.md
 
 import base64
 import hashlib
+import hmac
 import re
 import secrets
 import struct
@@ -173,6 +174,14 @@ class LogKey:
     def key_hash(self) -> bytes:
         """The 4 bytes that stand before each signature."""
         return hashlib.sha256(self.name.encode() + b"\n\x01" + self.public).digest()[:4]
+
+    def person(self, name: str) -> str:
+        """The pseudonym of a person in the log, 32 hex digits.
+
+        Keyed with a secret of the device: names are few, and a bare hash of one is found by trying.
+        """
+        secret = hmac.digest(self.private.private_bytes_raw(), b"greffier/person@v1", "sha256")
+        return hmac.digest(secret, name.strip().encode("utf-8", "replace"), "sha256").hex()[:32]
 
     def public_line(self) -> str:
         """The verifier's line, without line feed (keys/log.pub)."""

@@ -1,5 +1,6 @@
 """Each command's answer has the shape that scripts rely on; each refusal is one line and a code."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -167,15 +168,35 @@ def test_export_says_what_it_wrote(box: Box) -> None:
     assert again.code == 1 and again.complaint
 
 
+BY = "Jeanne Dupont 0612345678"
+
+
 def test_every_export_is_in_the_log_before_and_without_a_name(box: Box) -> None:
     call = box.call(captures.call(PLAN))
-    box.exported(call["recording"], "--purpose", "quality", "--by", "Jeanne Dupont 0612345678")
+    box.exported(call["recording"], "--purpose", "quality", "--by", BY)
     assert box.export("0" * 32, box.folder / "x.wav").code == 1
     box.export(call["recording"], box.folder / "y.wav", "--key", other_key(box))
     entries = [entry for entry in box.entries() if entry.ev == "export"]
-    assert len(entries) == 2
+    assert [one.data.get("outcome") for one in entries] == [None, None, "wrong_key"]
+    assert entries[1].data["key"] == entries[2].data["key"] != entries[0].data["key"]
     assert entries[0].data["purpose"] == "quality" and len(entries[0].data["by"]) == 32
+    guessed = {hashlib.sha256(name.encode()).hexdigest()[:32] for name in ("Jeanne", BY)}
+    assert entries[0].data["by"] not in guessed
     assert all(b"Dupont" not in content for content in box.contents().values())
+    assert box.verified()["ok"]
+
+
+def test_a_failed_export_is_in_the_log_with_its_reason(box: Box) -> None:
+    call = box.call(captures.call(PLAN))
+    (part,) = box.parts
+    content = part.read_bytes()
+    part.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert box.export(call["recording"], box.folder / "x.wav").code == 20
+    part.write_bytes(content)
+    found = [entry.data.get("outcome") for entry in box.entries() if entry.ev == "export"]
+    assert found == [None, "altered"]
+    said = box.export(call["recording"], box.folder / "x.wav", "--purpose", "0612345678")
+    assert said.code == 1 and said.complaint
     assert box.verified()["ok"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 LARGEST = 2**53 - 1
 LARGEST_NS = 2**63 - 1
-_LIST_MOST = 1024
+LONGEST_LIST = 1024
 
 STATES = ("recorded", "idle", "not_recorded", "paused", "lost", "blind", "off")
 RECORDS = ("none", "seg", "full", "cont", "provisional_deleted")
@@ -56,7 +56,7 @@ def _whole(name: str, largest: int, write: Callable[[Any], str]) -> Form:
 
 def _several(one: Form) -> Form:
     def accepts(values: list[object]) -> bool:
-        return len(values) <= _LIST_MOST and all(map(one.holds, values))
+        return len(values) <= LONGEST_LIST and all(map(one.holds, values))
 
     def write(values: list[Any]) -> str:
         return f"[{','.join(map(one.write, values))}]"

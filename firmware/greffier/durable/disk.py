@@ -157,18 +157,28 @@ class Disk:
         self._open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, close=True)
         try:
             self.write_file(path, data, mode)
-        except StorageFailed:
+        except BaseException:  # also when the user has had enough: no empty file is left
             self.remove_leftover(path)
             raise
 
-    # open(tmp, O_CREAT|O_TRUNC)
+    # open(tmp, O_CREAT|O_EXCL) [unlink open(tmp, O_CREAT|O_EXCL)]
     def draft(self, path: Path, mode: int = FILE_MODE) -> Draft:
-        """Begin a file that appears at *path* when it is published. Raises StorageFailed.
+        """Begin a file that appears at *path* when it is published.
 
-        The temporary name is fixed, so a second draft of one path takes over the first.
+        The temporary name is fixed, so a second draft of one path takes over the first. What is
+        there under that name is removed and never written into: in a folder of many, somebody may
+        have put it there to read along. Raises StorageFailed.
         """
         temporary = path.with_name(f".{path.name}.tmp")
-        fd = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            fd = self._open(temporary, flags, mode)
+        except AlreadyThere:
+            self.remove_leftover(temporary)
+            try:
+                fd = self._open(temporary, flags, mode)
+            except AlreadyThere:
+                raise StorageFailed(path=temporary, reason="it cannot be removed") from None
         return Draft(self, path, Appender(self._system, temporary, fd, 0))
 
     # open(O_CREAT|O_EXCL) open(dir) fsync close

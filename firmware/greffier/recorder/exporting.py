@@ -4,14 +4,21 @@ The parts that the log names are the recording: one that is missing, altered or 
 stops the export, unless its key was destroyed on purpose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
+from greffier import trust
 from greffier.audit import verify
+from greffier.audit.kinds import LONGEST_LIST
 from greffier.encode.export import LegSound
-from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
+from greffier.errors import (
+    GreffierError,
+    IntegrityError,
+    KeyDoesNotOpen,
+    NotDecodable,
+    NotFound,
+)
 from greffier.recorder.archive import Archive
 from greffier.recorder.recovery import TORN
 from greffier.seal.envelope import What
@@ -19,6 +26,13 @@ from greffier.seal.keys import PrivateKey
 from greffier.store import playback
 from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import Name
+
+OUTCOMES: Mapping[type[GreffierError], str] = {
+    KeyDoesNotOpen: "wrong_key",
+    IntegrityError: "altered",
+    NotDecodable: "not_decodable",
+}
+"""What the log says of an export that failed after it was announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +106,13 @@ def open_parts(archive: Archive, known: Sequence[Known], private: PrivateKey) ->
             block = archive.shred.get(Name(What.PART, bytes.fromhex(one.part))).block
         except NotFound:
             block = None
-        part = playback.open_part(path, block, private, unfinished=one.torn)
-        if part.header.part_id.hex() != one.part:
-            raise IntegrityError(what=name, reason="it is another part")
+        # Before it is opened: bytes that somebody else wrote meet no key and no decoder.
         digest = archive.vault.digest(one.part)
         if (digest.size, digest.sha256) != (one.size, one.digest):
             raise IntegrityError(what=name, reason="it is not the one that was sealed")
+        part = playback.open_part(path, block, private, unfinished=one.torn)
+        if part.header.part_id.hex() != one.part:
+            raise IntegrityError(what=name, reason="it is another part")
         opened.append(part)
     return opened
 
@@ -119,24 +134,27 @@ def take(
 ) -> Taken:
     """Open *recording* with *private*, for *purpose* in the name of *by*.
 
-    The entry is durable before the first sample is decoded, also when the export then fails.
-    Raises NotFound, KeyDoesNotOpen, IntegrityError, NotDecodable, StorageFailed.
+    The entry is durable before the first sample is decoded; that the export then failed is a second
+    one. Raises NotFound, KeyDoesNotOpen, IntegrityError, NotDecodable, StorageFailed.
     """
     known = parts_of(archive, recording, purpose)
-    archive.log.append(
-        "export",
-        recording,
-        {
-            "recording": recording,
-            "format": form,
-            "parts": [one.part for one in known],
-            "purpose": purpose,
-            "by": sha256(by.encode("utf-8")).hexdigest()[:32] if by else None,
-            "key": private.public.key_id.hex(),
-        },
-    )
+    entry = {
+        "recording": recording,
+        "format": form,
+        "parts": [one.part for one in known][:LONGEST_LIST],
+        "purpose": purpose,
+        "by": trust.load_log_key(archive.data.log_key).person(by) if by else None,
+        "key": private.public.key_id.hex(),
+    }
+    archive.log.append("export", recording, entry)
     archive.log.commit()
-    parts = open_parts(archive, known, private)
-    legs, first = playback.sound(parts)
+    try:
+        parts = open_parts(archive, known, private)
+        legs, first = playback.sound(parts)
+    except GreffierError as error:
+        failed = {"outcome": OUTCOMES.get(type(error), "failed"), "parts": None}
+        archive.log.append("export", recording, entry | failed)
+        archive.log.commit()
+        raise
     origin = min(int(part.about.get("origin_us", 0)) for part in parts) * 1000
     return Taken(tuple(parts), tuple(legs), origin + int(first * 1_000_000_000))

@@ -4,6 +4,7 @@ A part is verified whole before one packet of it is used. Parts of one recording
 line, so what two of them hold of the same instant is the same sound; the order of parts decides.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,18 @@ from greffier.encode.audio import BadAudio
 from greffier.encode.export import LegSound
 from greffier.encode.resample import resample
 from greffier.encode.stored import BadStored, Stored
-from greffier.errors import IntegrityError, KeyDoesNotOpen
+from greffier.errors import GreffierError, IntegrityError, KeyDoesNotOpen
 from greffier.seal import envelope
 from greffier.seal.envelope import BadEnvelope, DoesNotOpen, What
-from greffier.seal.frames import Audio, Gap, Mask, Meta
+from greffier.seal.frames import NO_LEG, Audio, Gap, Mask, Meta
 from greffier.seal.header import BadPart, Header
 from greffier.seal.keys import PrivateKey
 from greffier.seal.reader import Reader
+
+_MOST_BYTES = 1 << 32
+"""Of the sound of all legs of a recording together, as a WAV file's sizes can say."""
+_LEG = re.compile(r"0|[1-9][0-9]{0,2}")
+_SOURCE = ("source", "destination", "ssrc")
 
 
 @dataclass(slots=True)
@@ -101,6 +107,7 @@ def _sorted_out(
             about.update(content.value)
     tables = about.pop("legs", {})
     legs: dict[int, Leg] = {}
+    _check(about, tables)
     for number, table in tables.items():
         rest = {key: value for key, value in table.items() if key != "stored"}
         legs[int(number)] = Leg(rest, stored.read(table.get("stored")))
@@ -115,6 +122,20 @@ def _sorted_out(
         elif isinstance(content, Mask):
             leg.masks.append(content)
     return OpenedPart(header, about, legs, frames, reason)
+
+
+def _check(about: Mapping[str, Any], tables: Any) -> None:
+    """Whoever has the public key can make a part, and put anything there. Raises BadStored."""
+    origin = about.get("origin_us", 0)
+    if not isinstance(origin, int) or isinstance(origin, bool):
+        raise BadStored("origin_us")
+    if not isinstance(tables, dict):
+        raise BadStored("legs")
+    for number, table in tables.items():
+        if not _LEG.fullmatch(number) or int(number) >= NO_LEG or not isinstance(table, dict):
+            raise BadStored("leg")
+        if not all(isinstance(table.get(key), str | None) for key in _SOURCE):
+            raise BadStored("source")
 
 
 def _packets(frame: Audio) -> list[Coded]:
@@ -137,7 +158,7 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
     All legs begin together, at the first instant that any part holds; what a leg lacks is silence.
     The second value is that instant, in seconds after the recording's sample 0. What one RTP source
     sent at several rates is one leg at the highest of them. Raises IntegrityError for packets that
-    cannot be, NotDecodable.
+    cannot be, NotDecodable, GreffierError for more sound than a file can hold.
     """
     starts = [
         packet.position / leg.stored.rate
@@ -146,6 +167,7 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
         for packet in leg.packets
     ]
     first = min(starts, default=0.0)
+    _check_length(parts, first)
     sources: dict[object, set[int]] = {}
     for part in parts:
         for number, leg in part.legs.items():
@@ -154,8 +176,20 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
     return [_joined(parts, numbers, first) for numbers in groups], first
 
 
+def _check_length(parts: Sequence[OpenedPart], first: float) -> None:
+    """Positions are only numbers: memory is asked for after it is known to be enough."""
+    legs = [(number, leg) for part in parts for number, leg in part.legs.items()]
+    rate = max((leg.stored.rate for _, leg in legs), default=0)
+    ends = (
+        (one.position + one.samples) / leg.stored.rate for _, leg in legs for one in leg.packets
+    )
+    tracks = len({number for number, _ in legs})
+    if (max(ends, default=first) - first) * rate * tracks * 2 > _MOST_BYTES:
+        raise GreffierError(reason="more sound than a file can hold")
+
+
 def _source_of(leg: Leg, number: int) -> object:
-    named = tuple(leg.table.get(key) for key in ("source", "destination", "ssrc"))
+    named = tuple(leg.table.get(key) for key in _SOURCE)
     return number if None in named else named
 
 

@@ -235,6 +235,20 @@ def test_an_import_into_nothing_makes_a_device_with_a_key_of_its_own(tmp_path: P
         base = ("export", recording, "--data", data, "--key", key, "-o", out)
         assert command(*base, "--format", "wav").code == 0
         assert key.stat().st_mode & 0o777 == 0o600
+        assert said.err.splitlines()[-1].count(str(key)) == 1  # it opens everything: that is said
+
+
+def test_a_trial_that_was_interrupted_goes_on_with_its_key(tmp_path: Path) -> None:
+    path, data = tmp_path / "c.pcap", tmp_path / "data"
+    path.write_bytes(packets.pcap(packets.frames_of(captures.call(PLAN))))
+    data.mkdir()
+    key = data / "dev-office.key"
+    key.write_text(keys.generate(Role.OFFICE).format())
+    content = key.read_bytes()
+    words = ("import-pcap", path, "--policy", RETAIL, "--line", "vente", "--data", data)
+    assert command(*words).code == 0
+    assert key.read_bytes() == content
+    assert command("calls", "--data", data, "--key", key).code == 0
 
 
 # --- refusals ---

@@ -29,6 +29,13 @@ def made(
     return layout.create(path, disk or Disk(FaultySystem()), SystemClock(), OFFICE, console)
 
 
+def test_a_console_key_that_nobody_asked_for_does_not_stay(tmp_path: Path) -> None:
+    planted = tmp_path / "data" / "keys" / "console.pub"
+    planted.parent.mkdir(parents=True)
+    planted.write_bytes(b"planted")
+    assert not made(tmp_path / "data").console_public.exists()
+
+
 def test_a_new_directory_is_opened_again(tmp_path: Path) -> None:
     first = made(tmp_path / "data", console=b"console")
     again = layout.open(tmp_path / "data")

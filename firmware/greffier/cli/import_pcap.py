@@ -12,6 +12,7 @@ from greffier.clock import SECOND, Clock, SystemClock
 from greffier.durable import Disk
 from greffier.errors import NotADataDirectory, UsageError
 from greffier.language import translate as _
+from greffier.language import visible
 from greffier.policy import packs as law
 from greffier.policy import rules as policies
 from greffier.policy.facts import Facts
@@ -23,24 +24,29 @@ from greffier.recorder.intake import as_json as call_json
 from greffier.recorder.rules import Rules
 from greffier.seal import keys
 from greffier.seal.keys import Role
+from greffier.store.layout import DEVELOPMENT_KEY
 
-DEVELOPMENT_KEY = "dev-office.key"
 LINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 MOST_DIGITS = 6
 
 
 def prepare(data: Path, clock: Clock) -> None:
-    """Make *data* a data directory if it is empty, with an office key of its own beside it.
+    """Make *data* a data directory if it is empty, with an office key of its own in it.
 
-    Raises NotADataDirectory for a folder that holds something else.
+    The key is there first, lest an interruption leave a directory that nobody can open. Raises
+    NotADataDirectory for a folder that holds something else.
     """
     if (data / "device.json").exists():
         return
-    if data.exists() and any(data.iterdir()):
+    key = data / DEVELOPMENT_KEY
+    if data.exists() and set(data.iterdir()) - {key}:
         raise NotADataDirectory(path=data)
-    pair = keys.generate(Role.OFFICE)
+    disk = Disk()
+    disk.make_dirs(data)
+    if not key.exists():
+        disk.create_file(key, keys.generate(Role.OFFICE).format().encode("ascii"))
+    pair = keys.read_private(key, Role.OFFICE)
     archive.create(data, clock, pair.public.format().encode("ascii"))
-    Disk().create_file(data / DEVELOPMENT_KEY, pair.format().encode("ascii"))
 
 
 def words_of(words: tuple[str, ...]) -> dict[str, str]:
@@ -105,6 +111,9 @@ def command(
         "calls": [call_json(one.clear, one.about) for one in made.calls],
     }
     answer(value, as_json, lambda: _text(value))
+    if (Path(data) / DEVELOPMENT_KEY).exists():
+        warning = _("for trials only: {path} lies beside what it opens")
+        click.echo(warning.format(path=visible(str(Path(data) / DEVELOPMENT_KEY))), err=True)
     return 0
 
 

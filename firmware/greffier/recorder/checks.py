@@ -123,6 +123,11 @@ def _keys(subject: Subject) -> Iterator[Finding]:
         cause = _("keys/log.pub does not belong to keys/log.key")
         yield Finding("keys", "fail", cause, f"greffier audit verify --data {directory.path}")
         return
+    secret = directory.path / layout.DEVELOPMENT_KEY
+    if secret.exists():
+        cause = _("for trials only: {path} lies beside what it opens").format(path=secret)
+        yield Finding("keys", "warn", cause, _("move it to head office, far from the device"))
+        return
     yield Finding("keys", "ok", _("head office {key}").format(key=office.key_id.hex()))
 
 

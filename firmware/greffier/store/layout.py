@@ -13,9 +13,18 @@ from greffier.errors import AlreadyThere, NotADataDirectory
 from greffier.store.shred import COPIES, KEY_FILE, ShredStore
 from greffier.store.vault import Vault
 
-_OURS = {"device.json", ".device.json.tmp", "lock", "keys", "vault", "shred", "audit"} | {
-    f"index.sqlite{suffix}" for suffix in ("", "-wal", "-shm", "-journal")
-}
+DEVELOPMENT_KEY = "dev-office.key"
+"""Head office's secret key, where a data directory was made for trials only."""
+_OURS = {
+    DEVELOPMENT_KEY,
+    "device.json",
+    ".device.json.tmp",
+    "lock",
+    "keys",
+    "vault",
+    "shred",
+    "audit",
+} | {f"index.sqlite{suffix}" for suffix in ("", "-wal", "-shm", "-journal")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,8 @@ def create(
         disk.write_file(made.office_public, office_public)
         if console_public is not None:
             disk.write_file(made.console_public, console_public)
+        elif made.console_public.exists():  # of an earlier attempt, or planted: it would read all
+            disk.remove([made.console_public])
         log_key = trust.LogKey.new(identity.origin)
         disk.write_file(made.log_key, log_key.private_line().encode("ascii") + b"\n")
         disk.write_file(made.log_public, log_key.public_line().encode("ascii") + b"\n")

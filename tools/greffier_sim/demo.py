@@ -25,75 +25,16 @@ from greffier import language
 from greffier.cli.main import speak, take_language
 from greffier.errors import GreffierError
 from greffier.language import translate as _
+from greffier.recorder.outcome import leading_code
 from greffier_sim import speech, thief, trunk
+from greffier_sim.scenes import Scene, scenes, words_of, write_policy
 from greffier_sim.trunk import Caller
 
 BIN = Path(sys.executable).parent
-POLICY = """schema = "callpolicy/1"
-id = "demo-{name}"
-version = 1
-controller = "FR"
-employee = "FR"
-device = "FR"
-market = "FR"
-timezone = "Europe/Paris"
-fail_mode = "closed"
-[governance]
-register_ref = "DEMO-REG"
-works_council_ref = "DEMO-CSE"
-dpo_ref = "DEMO-DPO"
-employee_notice_on = 2025-09-01
-lia_ref = "DEMO-LIA"
-mifid_policy_ref = "DEMO-POL"
-changed_by = ["admin-01", "dpo-01"]
-[consent]
-mode = "opt_out"
-accept_key = "1"
-refuse_key = "9"
-[announce]
-languages = ["fr"]
-text_id = "DEMO"
-on_failure = "{on_failure}"
-[sampling]
-method = "bernoulli"
-rate = 0.30
-strata = ["queue", "direction"]
-decide_at = "start"
-pre_roll_s = 0
-[retention]
-quality = 89
-training = 89
-regulatory = 1827
-[pause]
-sources = ["dtmf"]
-backdate_s = 5
-auto_resume = false
-[analytics]
-emotion_inference = false
-screen_capture = "off"
-[sync]
-destination = "FR"
-[lines.{line}]
-sector = "{sector}"
-purposes = {purposes}
-internal = false
-"""
 
 
 class Broken(Exception):
     """A promise did not hold, or a part of the demo could not be run: what, in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Calls of one line under one policy; *facts* are what the capture cannot show."""
-
-    line: str
-    title: str
-    sector: str
-    purposes: tuple[str, ...]
-    callers: tuple[tuple[str, str, str], ...]
-    facts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,47 +57,6 @@ def say(text: str = "") -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def scenes() -> list[Scene]:
-    """What is played: a sampled line, a line with a duty to record, an internal call."""
-    desk = _("order desk: the law demands recording, packets kept as they came")
-    front = _("reception: 30 % drawn at random, Opus 24 kbit/s")
-    inside = _("reception, between two colleagues: never recorded for quality")
-    return [
-        Scene(
-            "accueil",
-            front,
-            "retail",
-            ("quality", "training"),
-            (
-                ("Mme Martin", "+33478123401", "0478999999"),
-                ("M. Durand", "+33478123402", "0478999999"),
-                ("Mme Petit", "+33478123403", "0478999999"),
-                ("M. Moreau", "+33478123404", "0478999999"),
-                ("Mme Leroy", "+33478123405", "0478999999"),
-            ),
-        ),
-        Scene(
-            "desk",
-            desk,
-            "mifid",
-            ("regulatory",),
-            (
-                ("M. Bernard", "+33478123406", "0144000001"),
-                ("Mme Dubois", "+33478123407", "0144000001"),
-                ("M. Roux", "+33478123408", "0144000001"),
-            ),
-        ),
-        Scene(
-            "accueil",
-            inside,
-            "retail",
-            ("quality", "training"),
-            (("Poste 21", "21", "35"),),
-            ("dir=int",),
-        ),
-    ]
-
-
 def command(*words: str, allowed: Sequence[int] = (0,)) -> dict[str, Any]:
     """Run one of the product's commands; the JSON object that it prints. Raises Broken."""
     done = subprocess.run(
@@ -166,21 +66,6 @@ def command(*words: str, allowed: Sequence[int] = (0,)) -> dict[str, Any]:
         raise Broken(f"{words[0]} {words[1]}: {done.stderr.strip().splitlines()[-1:]}")
     lines = done.stdout.strip().splitlines()
     return dict(json.loads(lines[-1])) if lines else {"exit": done.returncode}
-
-
-def write_policy(scene: Scene, folder: Path) -> Path:
-    """The policy of a scene, as a file."""
-    path = folder / f"{scene.line}.toml"
-    path.write_text(
-        POLICY.format(
-            name=scene.line,
-            line=scene.line,
-            sector=scene.sector,
-            purposes=json.dumps(list(scene.purposes)),
-            on_failure="end_call" if scene.sector == "mifid" else "no_record",
-        )
-    )
-    return path
 
 
 def play(scene: Scene, number: int, folder: Path, told: Told) -> tuple[Path, dict[str, bytes]]:
@@ -220,18 +105,6 @@ def record(folder: Path, told: Told) -> dict[str, bytes]:
             told.calls.append(call)
             say(f"    {call['from']:>14} → {call['to']:<12} {words_of(call)}")
     return said
-
-
-def words_of(call: dict[str, Any]) -> str:
-    """A verdict in words that a manager understands."""
-    words = {
-        "SAMPLED_IN": _("drawn: recorded"),
-        "SAMPLED_OUT": _("not drawn: nothing kept"),
-        "MANDATORY_MIFID": _("recorded by law"),
-        "INTERNAL_OFF": _("internal: nothing kept"),
-    }
-    code = call["codes"][0] if call["codes"] else ""
-    return f"{words.get(code, code):<28} {call['duration_s']:.1f} s"
 
 
 def check_sound(folder: Path, told: Told, said: dict[str, bytes]) -> None:
@@ -309,7 +182,7 @@ def summary(folder: Path, told: Told, started: float) -> dict[str, Any]:
     not_recorded: dict[str, int] = {}
     for call in listed:
         if not call["recording"]:
-            code = call["codes"][0] if call["codes"] else "UNKNOWN"
+            code = leading_code(call["codes"])
             not_recorded[code] = not_recorded.get(code, 0) + 1
     lost = told.dropped + sum(call["accounted"]["lost"] for call in listed)
     told.check(_("no packet was lost"), lost == 0)

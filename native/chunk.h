@@ -23,16 +23,18 @@ typedef struct greffier_chunks {
 
 struct greffier_part {
     greffier_seal *seal;
-    greffier_chunks filed, due;
+    greffier_chunks filed;
     greffier_part *next_due;
+    int listed; /* in one of the spool's lists of parts with something filed */
     greffier_part *next, *previous;
     uint32_t number;
 };
 
 struct greffier_spool {
     struct greffier_leg *legs;
+    struct greffier_leg *touched; /* legs that may have something open */
     greffier_part *parts;
-    greffier_part *due;
+    greffier_part *due, *last_due; /* parts with something filed, in the order of their first plaintext */
     greffier_chunk *spare;
     greffier_noted *gaps;
     size_t gaps_first, gaps_count;
@@ -48,12 +50,15 @@ greffier_chunk *greffier_chunk_grow(greffier_spool *spool, greffier_chunk *chunk
 /* Zeroes it and gives it back. */
 void greffier_chunk_free(greffier_spool *spool, greffier_chunk *chunk);
 
-void greffier_chunk_file(greffier_chunks *chunks, greffier_chunk *chunk);
+void greffier_chunk_append(greffier_chunks *chunks, greffier_chunk *chunk);
+
+/* Files a plaintext for its part. */
+void greffier_chunk_file(greffier_spool *spool, greffier_part *part, greffier_chunk *chunk);
 
 /* Keeps a gap for greffier_spool_note. */
 void greffier_spool_keep(greffier_spool *spool, const greffier_gap *gap, uint32_t leg);
 
-/* In leg.c: files what the open frames of all legs hold. */
-void greffier_leg_settle_all(greffier_spool *spool);
+/* In leg.c: files what the open frames of the touched legs hold. */
+void greffier_leg_settle_touched(greffier_spool *spool);
 
 #endif

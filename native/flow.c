@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* PTHREAD_PRIO_INHERIT */
+#define _DEFAULT_SOURCE /* PTHREAD_PRIO_INHERIT, explicit_bzero */
 #include "flow_state.h"
 
 #include <stdlib.h>
@@ -96,7 +96,9 @@ greffier_leg *greffier_flow_disarm(greffier_flow *f, const greffier_udp_pair *pa
     pthread_mutex_unlock(&f->lock);
     if (leg == NULL)
         return NULL;
-    greffier_flow_settle(f); /* before the slot is another leg's */
+    greffier_flow_settle(f, f->table.most); /* of both logs, before the slot is another leg's */
+    greffier_flow_begin(f);
+    greffier_flow_settle(f, f->table.most);
     f->legs[slot] = NULL;
     f->unused[f->unused_count++] = slot;
     return leg;
@@ -106,29 +108,42 @@ static void settle_slot(greffier_flow *f, greffier_log *log, uint32_t slot)
 {
     size_t count = greffier_log_list(log, slot);
     for (size_t i = 0; i < count; i++) {
-        const greffier_logged *one = greffier_log_at(log, log->order[i]);
+        greffier_logged *one = greffier_log_at(log, log->order[i]);
         f->broken += greffier_leg_receive(f->legs[slot], one->octets, one->length, one->time_ns) < 0;
+        explicit_bzero(one->octets, one->length); /* while it is at hand */
     }
 }
 
-size_t greffier_flow_settle(greffier_flow *f)
+size_t greffier_flow_begin(greffier_flow *f)
 {
+    if (f->busy_at < f->busy_count)
+        return f->busy_count - f->busy_at;
     pthread_mutex_lock(&f->lock);
     greffier_log *log = f->log;
-    f->log = log == &f->logs[0] ? &f->logs[1] : &f->logs[0]; /* which was emptied the last time */
+    f->log = log == &f->logs[0] ? &f->logs[1] : &f->logs[0]; /* which is empty */
     pthread_mutex_unlock(&f->lock);
-    size_t count = log->count, busy = 0;
-    for (uint32_t slot = 0; count > 0 && slot < log->slots; slot++)
+    f->reading = log;
+    f->busy_count = f->busy_at = 0;
+    for (uint32_t slot = 0; log->count > 0 && slot < log->slots; slot++)
         if (log->last[slot] != GREFFIER_LOG_NONE)
-            f->busy[busy++] = slot;
-    for (size_t i = 0; i < busy + AHEAD; i++) {
+            f->busy[f->busy_count++] = slot;
+    return f->busy_count;
+}
+
+size_t greffier_flow_settle(greffier_flow *f, size_t most)
+{
+    size_t first = f->busy_at, rest = f->busy_count - first, count = rest < most ? rest : most;
+    const uint32_t *busy = f->busy + first;
+    for (size_t i = 0; i < count + AHEAD; i++) {
         for (size_t step = 0; step < AHEAD; step++)
-            if (i >= step && i - step < busy)
-                greffier_leg_expect(f->legs[f->busy[i - step]], (int)step);
+            if (i >= step && i - step < count)
+                greffier_leg_expect(f->legs[busy[i - step]], (int)step);
         if (i >= AHEAD)
-            settle_slot(f, log, f->busy[i - AHEAD]);
+            settle_slot(f, f->reading, busy[i - AHEAD]);
     }
-    greffier_log_empty(log);
+    f->busy_at += count;
+    if (count > 0 && f->busy_at == f->busy_count)
+        greffier_log_empty(f->reading);
     return count;
 }
 

@@ -9,8 +9,8 @@
 #include "udp.h"
 
 /* Which frames are whose. A flow that is *armed*, one direction between two addresses and one SSRC, has a
- * leg (leg.h): its packets are logged (log.h) as they come, and given to the leg by `settle`, many at once,
- * a tick at a time. Every other frame (SIP, TCP, fragments, tunnels, RTCP, RTP of nobody, and what is not
+ * leg (leg.h): its packets are logged (log.h) as they come, and given to the leg by `begin` and `settle`,
+ * many at once, a tick at a time. Every other frame (SIP, TCP, fragments, tunnels, RTCP, RTP of nobody, and what is not
  * for its leg) goes as a record (record.h, kind 1: Ethernet, its VLAN tag put back) into a ring for the
  * recorder. Frames that look like RTP may fill three quarters of that ring, so that a flood of them leaves
  * room for signalling; what finds no room is dropped and counted there.
@@ -43,7 +43,7 @@ typedef struct greffier_flow_counters {
 } greffier_flow_counters;
 
 /* recorder. A table of at most `flows` armed flows, with logs of at most `held` octets each (below 2^35): how
- * much may come between two `settle`. The ring (of GREFFIER_RECORD_UNIT octets) stays the caller's. NULL if
+ * much may come between two ticks. The ring (of GREFFIER_RECORD_UNIT octets) stays the caller's. NULL if
  * there is no memory. */
 greffier_flow *greffier_flow_new(greffier_ring *ring, size_t flows, size_t held);
 void greffier_flow_free(greffier_flow *flow);
@@ -55,8 +55,13 @@ int greffier_flow_arm(greffier_flow *flow, const greffier_udp_pair *pair, uint32
  * flow is not armed. */
 greffier_leg *greffier_flow_disarm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc);
 
-/* recorder. Gives legs their packets; returns how many. */
-size_t greffier_flow_settle(greffier_flow *flow);
+/* recorder. A tick begins: what was logged until now is to be given to its legs. Returns how many legs have
+ * something. A tick that is not done goes on instead. */
+size_t greffier_flow_begin(greffier_flow *flow);
+
+/* recorder. Gives at most `most` legs what was logged for them until begin; returns how many, 0 = that is
+ * all. A few at a time, and sealed before the next ones, they stay in the processor's cache. */
+size_t greffier_flow_settle(greffier_flow *flow, size_t most);
 
 /* recorder. Takes out the numbers of at most `wanted` legs whose flows are left since the last call. Ask
  * after having looked how many records wait, and disarm them before reading those. */

@@ -18,7 +18,9 @@ struct greffier_flow {
     greffier_log logs[2], *log; /* the one that is written; the other one is the recorder's */
     greffier_leg **legs;        /* recorder's: by slot */
     uint32_t *unused, unused_count; /* recorder's: slots, a stack */
-    uint32_t *busy;             /* recorder's: slots with packets */
+    greffier_log *reading;      /* recorder's */
+    uint32_t *busy;             /* recorder's: slots with packets in it */
+    size_t busy_count, busy_at; /* recorder's: how many, and how many were given to their legs */
     uint32_t *left;             /* numbers of legs */
     size_t left_count;
     greffier_flow_counters counters;

@@ -10,12 +10,12 @@ struct greffier_leg { /* what every packet needs comes first, so that it lies cl
     greffier_spool *spool;
     uint32_t number;
     uint16_t track_count;
-    uint8_t left;
+    uint8_t left, touched;
     uint8_t usual; /* the payload type of its sound */
     greffier_place place;
     greffier_leg_counters counters;
     greffier_track tracks[GREFFIER_LEG_PARTS];
-    greffier_leg *next, *previous;
+    greffier_leg *next, *previous, *next_touched;
     uint8_t kinds[128];
 };
 
@@ -109,6 +109,11 @@ static void take(greffier_leg *leg, const greffier_stream_packet *packet, const 
     if (counters->first_ns == 0)
         counters->first_ns = packet->arrival_ns;
     counters->last_ns = packet->arrival_ns;
+    if (!leg->touched) {
+        leg->touched = 1;
+        leg->next_touched = leg->spool->touched;
+        leg->spool->touched = leg;
+    }
     if (leg->track_count == 0) {
         counters->not_recorded++;
         return;
@@ -220,19 +225,21 @@ void greffier_leg_count(greffier_leg *leg, greffier_leg_counters *counters)
     *counters = leg->counters;
 }
 
-void greffier_leg_settle_all(greffier_spool *spool)
+void greffier_leg_settle_touched(greffier_spool *spool)
 {
-    for (greffier_leg *leg = spool->legs; leg != NULL; leg = leg->next)
+    for (greffier_leg *leg; (leg = spool->touched) != NULL;) {
+        spool->touched = leg->next_touched;
+        leg->touched = 0;
         for (unsigned i = 0; i < leg->track_count; i++)
             greffier_track_settle(spool, &leg->tracks[i]);
+    }
 }
 
 void greffier_leg_free(greffier_leg *leg)
 {
     if (leg == NULL)
         return;
-    for (unsigned i = 0; i < leg->track_count; i++)
-        greffier_track_settle(leg->spool, &leg->tracks[i]);
+    greffier_leg_settle_touched(leg->spool); /* this one too, which then stands in no list but that of legs */
     if (leg->next != NULL)
         leg->next->previous = leg->previous;
     if (leg->previous != NULL)

@@ -74,7 +74,6 @@ size_t greffier_log_list(greffier_log *log, uint32_t slot)
 
 void greffier_log_empty(greffier_log *log)
 {
-    explicit_bzero(log->memory, log->used);
     memset(log->last, 0xff, log->slots * sizeof *log->last);
     log->used = log->count = 0;
 }

@@ -39,12 +39,12 @@ int greffier_log_put(greffier_log *log, uint32_t slot, int64_t time_ns, const ui
 /* The packets of a slot, oldest first, in log->order; returns how many. Asks for their memory. */
 size_t greffier_log_list(greffier_log *log, uint32_t slot);
 
-static inline const greffier_logged *greffier_log_at(const greffier_log *log, uint32_t number)
+static inline greffier_logged *greffier_log_at(const greffier_log *log, uint32_t number)
 {
-    return (const greffier_logged *)(const void *)(log->memory + 8 * (size_t)log->offsets[number]);
+    return (greffier_logged *)(void *)(log->memory + 8 * (size_t)log->offsets[number]);
 }
 
-/* Zeroes what was written; the log is empty. */
+/* All packets were read, and zeroed by who read them: the log is empty. */
 void greffier_log_empty(greffier_log *log);
 
 #endif

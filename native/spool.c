@@ -73,7 +73,7 @@ void greffier_chunk_free(greffier_spool *s, greffier_chunk *chunk)
     s->spare = chunk;
 }
 
-void greffier_chunk_file(greffier_chunks *chunks, greffier_chunk *chunk)
+void greffier_chunk_append(greffier_chunks *chunks, greffier_chunk *chunk)
 {
     chunk->next = NULL;
     if (chunks->first == NULL)
@@ -81,6 +81,20 @@ void greffier_chunk_file(greffier_chunks *chunks, greffier_chunk *chunk)
     else
         chunks->last->next = chunk;
     chunks->last = chunk;
+}
+
+void greffier_chunk_file(greffier_spool *s, greffier_part *part, greffier_chunk *chunk)
+{
+    greffier_chunk_append(&part->filed, chunk);
+    if (part->listed)
+        return;
+    part->listed = 1;
+    part->next_due = NULL;
+    if (s->due == NULL)
+        s->due = part;
+    else
+        s->last_due->next_due = part;
+    s->last_due = part;
 }
 
 greffier_part *greffier_spool_add(greffier_spool *s, greffier_seal *seal, uint32_t number)
@@ -105,14 +119,25 @@ static void give_up(greffier_spool *s, greffier_chunks *chunks)
     }
 }
 
+/* Takes a part out of the list of those with something filed. */
+static void unlist(greffier_spool *s, greffier_part *part)
+{
+    greffier_part *before = NULL;
+    for (greffier_part *one = s->due; one != NULL; before = one, one = one->next_due) {
+        if (one != part)
+            continue;
+        *(before != NULL ? &before->next_due : &s->due) = part->next_due;
+        if (s->last_due == part)
+            s->last_due = before;
+        break;
+    }
+    part->listed = 0;
+}
+
 void greffier_spool_remove(greffier_spool *s, greffier_part *part)
 {
-    for (greffier_part **due = &s->due; *due != NULL; due = &(*due)->next_due) {
-        if (*due == part) {
-            *due = part->next_due;
-            break;
-        }
-    }
+    if (part->listed)
+        unlist(s, part);
     if (part->next != NULL)
         part->next->previous = part->previous;
     if (part->previous != NULL)
@@ -120,31 +145,15 @@ void greffier_spool_remove(greffier_spool *s, greffier_part *part)
     else
         s->parts = part->next;
     give_up(s, &part->filed);
-    give_up(s, &part->due);
     free(part);
 }
 
 size_t greffier_spool_collect(greffier_spool *s)
 {
     size_t count = 0;
-    greffier_leg_settle_all(s);
-    s->due = NULL;
-    for (greffier_part *part = s->parts; part != NULL; part = part->next) {
-        if (part->filed.first != NULL) {
-            if (part->due.first == NULL)
-                part->due = part->filed;
-            else {
-                part->due.last->next = part->filed.first;
-                part->due.last = part->filed.last;
-            }
-            part->filed.first = NULL;
-        }
-        if (part->due.first != NULL) {
-            part->next_due = s->due;
-            s->due = part;
-            count++;
-        }
-    }
+    greffier_leg_settle_touched(s);
+    for (const greffier_part *part = s->due; part != NULL; part = part->next_due)
+        count++;
     return count;
 }
 
@@ -153,7 +162,7 @@ static int seal_part(greffier_part *part, greffier_sealer *sealer, uint8_t *out,
                      greffier_sealed *result, greffier_chunks *done)
 {
     *result = (greffier_sealed){.part = part->number, .offset = used};
-    for (greffier_chunk *chunk; (chunk = part->due.first) != NULL;) {
+    for (greffier_chunk *chunk; (chunk = part->filed.first) != NULL;) {
         if (!result->fault) {
             if (room - used < chunk->length + (size_t)GREFFIER_SEAL_OVERHEAD)
                 return 0;
@@ -164,10 +173,10 @@ static int seal_part(greffier_part *part, greffier_sealer *sealer, uint8_t *out,
             used += size > 0 ? (size_t)size : 0;
             result->length = used - result->offset;
         }
-        part->due.first = chunk->next;
+        part->filed.first = chunk->next;
         explicit_bzero(chunk->octets, chunk->length); /* while it is at hand */
         chunk->length = 0;
-        greffier_chunk_file(done, chunk);
+        greffier_chunk_append(done, chunk);
     }
     return 1;
 }
@@ -186,6 +195,7 @@ size_t greffier_spool_seal(greffier_spool *s, uint8_t *out, size_t room, greffie
         if (!whole)
             break;
         s->due = part->next_due;
+        part->listed = 0;
     }
     greffier_sealer_free(sealer);
     give_up(s, &done);

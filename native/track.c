@@ -24,7 +24,7 @@ static int file_gap(greffier_spool *spool, greffier_track *t, const greffier_gap
     write_number(chunk->octets + 16, gap->packets, 4);
     chunk->octets[20] = (uint8_t)length;
     memcpy(chunk->octets + GAP_HEAD, word, length);
-    greffier_chunk_file(&t->part->filed, chunk);
+    greffier_chunk_file(spool, t->part, chunk);
     return 1;
 }
 
@@ -56,20 +56,20 @@ void greffier_track_gap(greffier_spool *spool, greffier_track *t, greffier_gap g
         leave_out(t, gap.from, gap.to, gap.packets);
 }
 
-static void close_audio(greffier_track *t)
+static void close_audio(greffier_spool *spool, greffier_track *t)
 {
     if (t->open == NULL)
         return;
     write_number(t->open->octets, (uint64_t)t->open_at, 8);
     write_number(t->open->octets + 8, (uint64_t)(t->open_to - t->open_at), 4);
     write_number(t->open->octets + 12, t->open_count, 2);
-    greffier_chunk_file(&t->part->filed, t->open);
+    greffier_chunk_file(spool, t->part, t->open);
     t->open = NULL;
 }
 
 void greffier_track_settle(greffier_spool *spool, greffier_track *t)
 {
-    close_audio(t);
+    close_audio(spool, t);
     own_up(spool, t);
 }
 
@@ -78,7 +78,7 @@ static greffier_chunk *open_audio(greffier_spool *spool, greffier_track *t, int6
                                   uint32_t length)
 {
     if (t->open != NULL && to - t->open_at > (int64_t)t->rate)
-        close_audio(t);
+        close_audio(spool, t);
     if (!own_up(spool, t))
         return NULL;
     if (t->open == NULL) {

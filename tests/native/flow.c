@@ -89,8 +89,12 @@ static void flows_change_hands_only_when_no_record_waits(void)
     take(s, 4001, 3, 8, 1, 0);    /* another port */
     take(s, 4000, 3, 200, 1, 0);  /* RTCP: a sender report */
     CHECK_IS(read_all(s), 3);
-    CHECK_IS(greffier_flow_settle(s.flow), 2);
-    CHECK_IS(greffier_flow_settle(s.flow), 0);
+    CHECK_IS(greffier_flow_settle(s.flow, 9), 0);
+    CHECK_IS(greffier_flow_begin(s.flow), 1);
+    CHECK_IS(greffier_flow_begin(s.flow), 1); /* not done yet */
+    CHECK_IS(greffier_flow_settle(s.flow, 9), 1);
+    CHECK_IS(greffier_flow_settle(s.flow, 9), 0);
+    CHECK_IS(greffier_flow_begin(s.flow), 0);
     CHECK(greffier_flow_disarm(s.flow, &pair, 2) == NULL);
     CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg);
     CHECK(greffier_flow_disarm(s.flow, &pair, 1) == NULL);

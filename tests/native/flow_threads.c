@@ -79,7 +79,8 @@ int main(void)
         else if (greffier_flow_arm(flow, &pairs[i], i, legs[i]) != GREFFIER_FLOW_DONE)
             continue;
         armed[i] = !armed[i];
-        greffier_flow_settle(flow);
+        greffier_flow_begin(flow);
+        greffier_flow_settle(flow, LEGS / 2);
         greffier_leg_flush(spool, 0);
         greffier_spool_collect(spool);
         greffier_sealed results[LEGS];
@@ -89,7 +90,10 @@ int main(void)
     }
     pthread_join(thread, NULL);
     records += read_all(ring);
-    greffier_flow_settle(flow);
+    for (int logs = 0; logs < 2; logs++) {
+        greffier_flow_begin(flow);
+        greffier_flow_settle(flow, LEGS);
+    }
     greffier_flow_count(flow, &counters);
     CHECK_IS(counters.overrun, 0);
     CHECK_IS(counters.legs + counters.records + counters.dropped, (uint64_t)ROUNDS * LEGS);

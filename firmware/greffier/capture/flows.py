@@ -52,7 +52,7 @@ class FlowCounters(NamedTuple):
 class Flows:
     """The table of armed flows, and the ring of everything else.
 
-    *held* is how many octets of packets may come for legs between two :meth:`settle`, *waiting* the
+    *held* is how many octets of packets may come for legs between two ticks, *waiting* the
     octets of the ring (a power of two, at least 1 MiB). One thread owns it, with the legs.
     """
 
@@ -103,9 +103,13 @@ class Flows:
         """Whether the thread reads: false after a stop, and when the interface went away."""
         return self._thread is not None and self._thread.is_alive()
 
-    def settle(self) -> int:
-        """Give legs the packets that came for them; how many. Before anybody looks at a leg."""
-        return lib.greffier_flow_settle(self._flow)
+    def begin(self) -> int:
+        """A tick begins: what came until now is to be given to legs; how many have something."""
+        return lib.greffier_flow_begin(self._flow)
+
+    def settle(self, most: int) -> int:
+        """Give at most *most* legs what came for them until :meth:`begin`; 0: that is all."""
+        return lib.greffier_flow_settle(self._flow, most)
 
     def take(self) -> Taken:
         """The records that wait, oldest first, and the legs that left before the last of them."""

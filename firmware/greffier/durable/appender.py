@@ -34,7 +34,7 @@ class Appender:
         return self.committed != self.size
 
     # pwrite* [ftruncate pwrite*]
-    def append(self, data: bytes) -> int:
+    def append(self, data: bytes | memoryview) -> int:
         """Write *data* at the end and return the offset of its first byte; durable after a sync.
 
         A short or failed write is cut off and the same bytes are written once more. Raises
@@ -99,7 +99,7 @@ class Appender:
             self.dead = True
             self._system.close(fd)
 
-    def _write(self, data: bytes, start: int) -> None:
+    def _write(self, data: bytes | memoryview, start: int) -> None:
         view = memoryview(data)
         done = 0
         while done < len(view):

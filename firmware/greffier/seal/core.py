@@ -85,6 +85,10 @@ class CoreWriter:
         """How many frames were sealed."""
         return self._totals().frames
 
+    def sha256(self) -> str:
+        """SHA-256 of the bytes of the file so far, in hex."""
+        return ffi.buffer(self._totals().sha256)[:].hex()
+
     def seal(self, content: Content, leg: int = NO_LEG) -> bytes:
         """The frame that holds *content*. Raises as :meth:`seal_frame`."""
         return self.seal_frame(type_of(content), leg, bytes(content))

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from greffier._native import ffi, lib
+from greffier.capture.flows import Flows
 from greffier.capture.rtp import Octets, Stream
 from greffier.encode import Gap
 from greffier.encode.timeline import State
@@ -27,6 +28,7 @@ _COUNTED = struct.Struct("=4Q6q")
 _HELD = struct.Struct("=4Q")
 _BATCH = 256  # parts, or gaps, a call
 _ROOM = 2 << 20  # octets a call: more than the largest frame, and not more than a cache holds
+_LEGS = 32  # whose packets of a tick stay in a cache of 1 MiB until they are sealed
 CAUSES = tuple(
     ffi.string(lib.greffier_place_word(cause)).decode()
     for cause in range(lib.GREFFIER_PLACE_CAUSES)
@@ -213,8 +215,15 @@ class Spool:
         """Legs that accepted nothing after *since_ns* give up waiting for missing packets."""
         lib.greffier_leg_flush(self._spool, since_ns)
 
+    def tick(self, flows: Flows) -> Iterator[Batch]:
+        """Give legs what *flows* has for them, a few legs at a time, and seal as :meth:`seal`."""
+        flows.begin()
+        while flows.settle(_LEGS):
+            yield from self.seal()
+        yield from self.seal()
+
     def seal(self) -> Iterator[Batch]:
-        """A tick: seal everything that was filed, part by part.
+        """Seal everything that was filed, part by part.
 
         A part may come more than once. Each batch must be written before the next is asked for.
         Raises as ``PartWriter.seal_frame`` if a part took no more frames.

@@ -7,7 +7,7 @@ The vault knows no keys and no meaning: it takes the bytes that the sealing room
 import hashlib
 import re
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,10 +75,13 @@ class OpenPart:
     sync failed) it takes no more: what follows belongs into a new part.
     """
 
-    def __init__(self, part_id: str, day: str, appender: Appender) -> None:
+    def __init__(
+        self, part_id: str, day: str, appender: Appender, digest: Callable[[], str] | None = None
+    ) -> None:
         self.part_id = part_id
         self.day = day
         self.appender = appender
+        self._known = digest
         self._digest = hashlib.sha256()
 
     @property
@@ -96,19 +99,20 @@ class OpenPart:
         """Whether this file was given up."""
         return self.appender.dead
 
-    def append(self, data: bytes) -> int:
+    def append(self, data: bytes | memoryview) -> int:
         """Write sealed bytes at the end and return their offset; durable with the next commit.
 
         Raises StorageFailed. Unless the part is then ``dead``, give *the same bytes* again: a frame
         is never sealed twice.
         """
         offset = self.appender.append(data)
-        self._digest.update(data)
+        if self._known is None:
+            self._digest.update(data)
         return offset
 
     def sha256(self) -> str:
         """SHA-256 of everything accepted so far, in hex."""
-        return self._digest.copy().hexdigest()
+        return self._digest.copy().hexdigest() if self._known is None else self._known()
 
 
 class Vault:
@@ -124,17 +128,26 @@ class Vault:
         """The parts that are being written, in order of their creation."""
         return list(self._open.values())
 
-    def create(self, part_id: str, day: str, header: bytes, expected: int = 0) -> OpenPart:
+    def create(
+        self,
+        part_id: str,
+        day: str,
+        header: bytes,
+        expected: int = 0,
+        digest: Callable[[], str] | None = None,
+    ) -> OpenPart:
         """Begin the part *part_id* (32 hex digits) of *day* with its *header*.
 
-        Its envelopes must be durable already. *expected* bytes are reserved where the file system
-        can; the name is durable at return, the header with the next commit. Raises AlreadyThere,
-        StorageFailed (nothing is left then, or an empty file that recovery removes).
+        *digest*, where there is one, says the SHA-256 of what was given to be written, in hex: then
+        the vault does not hash it a second time. Its envelopes must be durable already. *expected*
+        bytes are reserved where the file system can; the name is durable at return, the header with
+        the next commit. Raises AlreadyThere, StorageFailed (nothing is left then, or an empty file
+        that recovery removes).
         """
         path = self._path(part_id, day)
         self._disk.make_dirs(path.parent)
         appender = self._disk.create(path)
-        part = OpenPart(part_id, day, appender)
+        part = OpenPart(part_id, day, appender, digest)
         try:
             if expected:
                 appender.preallocate(expected)

@@ -7,14 +7,17 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.stories.box import PAIR, RETAIL, Box, command
+from tests.stories.box import DESK, PAIR, RETAIL, Box, command
 
 from greffier import canonical
 from greffier.clock import SystemClock
+from greffier.durable import Disk
 from greffier.recorder import archive
 from greffier.seal import keys
 from greffier.seal.keys import Role
-from greffier.store import journal
+from greffier.seal.reader import Reader
+from greffier.store import journal, layout
+from greffier.store.shred_format import PART, Name
 from greffier_sim import captures
 from greffier_sim.captures import Plan
 
@@ -127,6 +130,30 @@ def test_a_record_that_was_added_is_found_without_any_key(box: Box) -> None:
         assert said.code == 20 and not said.out
     path.write_bytes(good)
     assert box.verified()["ok"]
+
+
+def test_a_key_that_was_destroyed_without_an_entry_is_missed(box: Box) -> None:
+    box.call(captures.call(PLAN), "desk", DESK)  # its file has an envelope of its own
+    directory = layout.open(box.data)
+    (voluntary,) = [path for path in box.parts if not Reader(path.read_bytes()).header.envelopes]
+
+    def destroy(*wanted: Name) -> None:
+        with directory.lock(Disk()):
+            store = directory.shred_store(Disk())
+            assert store.destroy(wanted or store.names()).names
+            store.close()
+
+    files = {path: path.read_bytes() for path in (box.data / "shred").rglob("*") if path.is_file()}
+    assert box.verified()["ok"]
+    assert {path: path.read_bytes() for path in files} == files  # a verification only reads
+    destroy(Name(PART, bytes.fromhex(voluntary.stem)))
+    found = box.verified()["problems"]
+    assert [one["code"] for one in found] == ["key.lost"] and voluntary.stem in found[0]["detail"]
+    destroy()
+    assert [one["code"] for one in box.verified()["problems"]] == ["key.lost"] * 3
+    for path in (box.data / "shred").rglob("effaceable.key"):
+        path.unlink()
+    assert [one["code"] for one in box.verified()["problems"]] == ["key.lost"] * 3
 
 
 def test_a_second_file_of_a_part_is_found(box: Box) -> None:

@@ -5,11 +5,12 @@ is whole. Rules and codes: docs/audit-format.md section 6.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from greffier.audit.entry import Entry
+from greffier.seal.envelope import What, epoch_id
 
 _RUN_ENDS = frozenset({"epoch.opened", "epoch.closed", "import.ended"})
 _COUNTER = re.compile(r"(.+)/(\d{10})", re.ASCII)
@@ -65,6 +66,7 @@ class Narrative:
     _numbers: dict[str, int] = field(default_factory=dict)
     _parts: dict[str, _Part] = field(default_factory=dict)
     _calls: dict[str, _Call] = field(default_factory=dict)
+    _epochs: dict[str, int] = field(default_factory=dict)
     _shredded_epochs: set[str] = field(default_factory=set)
     _recipients: tuple[str | None, str | None] | None = None
     _run_ended: int = -1
@@ -139,8 +141,28 @@ class Narrative:
         ]
         return found
 
+    def against_keys(self, held: Collection[tuple[int, bytes]]) -> list[Problem]:
+        """Compare with *held*: (what, id) of every key that has an envelope (docs/shred-format.md).
+
+        A key goes only where a ``key.shredded`` says so.
+        """
+        found = []
+        for part, one in self._parts.items():
+            kept = one.opened is not None and not one.shredded and (not one.closed or one.size)
+            if kept and (What.PART, bytes.fromhex(part)) not in held:
+                text = f"nothing opens part {part} any more, and its key was not shredded"
+                found.append(Problem("key.lost", text, one.opened))
+        for epoch, seq in self._epochs.items():
+            name = (What.METADATA, epoch_id(epoch))
+            if epoch not in self._shredded_epochs and name not in held:
+                text = f"nothing opens the calls of epoch {epoch}, and its key was not shredded"
+                found.append(Problem("key.lost", text, seq))
+        return found
+
     def _keys(self, entry: Entry) -> None:
         """Everything is sealed to the keys that the device was made for."""
+        if entry.ev == "epoch.opened":
+            self._epochs[entry.data["epoch"]] = entry.seq
         named = (entry.data.get("office_key"), entry.data.get("console_key"))
         if entry.ev == "device.created":
             self._recipients = named if named[0] else None

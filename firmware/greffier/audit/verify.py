@@ -4,7 +4,7 @@ Needs no key but public ones and never writes. Codes: docs/audit-format.md secti
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,7 @@ def verify(
     *,
     parts: Mapping[str, tuple[int, str]] | None = None,
     calls: Mapping[str, ListedCall] | None = None,
+    held: Collection[tuple[int, bytes]] | None = None,
     origin: str | None = None,
     live: bool = False,
 ) -> Report:
@@ -106,9 +107,9 @@ def verify(
 
     *trust*: the log's key (type 1) and witnesses' keys (type 4), got elsewhere; without it the
     directory's own ``keys/log.pub`` is believed. *parts*: the vault's, see ``cross_check``.
-    *calls*: the journal's, see ``Narrative.against_journal``. *origin*: under which name the
-    directory says that it signs. *live*: a recorder is writing, so bytes beyond the checkpoint are
-    not a problem.
+    *calls*: the journal's, see ``Narrative.against_journal``. *held*: what an envelope opens, see
+    ``Narrative.against_keys``. *origin*: under which name the directory says that it signs. *live*:
+    a recorder is writing, so bytes beyond the checkpoint are not a problem.
     """
     reading = _Reading(data_dir / FOLDER, live)
     keys = tuple(trust) if trust is not None else _own_keys(data_dir, reading)
@@ -136,6 +137,8 @@ def verify(
         problems += reading.narrative.against(parts)
     if calls is not None:
         problems += reading.narrative.against_journal(calls)
+    if held is not None:
+        problems += reading.narrative.against_keys(held)
     return Report(
         entries=reading.whole,
         size=size or 0,

@@ -10,7 +10,18 @@ SOUND = ("g711", "opus", "flac", "narrow")
 SPOOL = ("place", "spool", "leg", "tap", "flow")
 ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
-INNER = ("sequence", "window", "expect", "tree", "hkdf", "track", "table", "log", "sorting")
+INNER = (
+    "sequence",
+    "window",
+    "expect",
+    "tree",
+    "hkdf",
+    "twins",
+    "track",
+    "table",
+    "log",
+    "sorting",
+)
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 
 

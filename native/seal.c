@@ -1,14 +1,13 @@
 #define _DEFAULT_SOURCE /* explicit_bzero, MAP_ANONYMOUS, MADV_* */
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_CTX: a hash state that can lie in the locked page */
 #include "seal.h"
 
 #include "hkdf.h"
 #include "tree.h"
+#include "twins.h"
 
 #include <errno.h>
 #include <libdeflate.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -160,23 +159,21 @@ static int encrypt(const greffier_seal *s, greffier_sealer *sealer, uint32_t seq
            && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG, out + HEAD + length) == 1;
 }
 
-/* Adds the salted leaf of a frame to the tree (docs/part-format.md, The salted tree). */
-static void grow(greffier_seal *s, uint8_t type, uint8_t leg, const uint8_t *seq, const uint8_t *plaintext,
-                 size_t length)
+/* Adds a frame to the file's hash and its salted leaf to the tree (docs/part-format.md, The salted tree). */
+static void grow(greffier_seal *s, const uint8_t *frame, const uint8_t *plaintext, size_t length)
 {
     uint8_t text[1 + 32 + 6] = {0};
     SHA256_CTX state = s->inner;
-    SHA256_Update(&state, seq, 4);
+    SHA256_Update(&state, frame + 8, 4); /* seq */
     SHA256_Final(text + 1, &state);
     state = s->outer;
     SHA256_Update(&state, text + 1, 32);
     SHA256_Final(text + 1, &state);
-    text[33] = type;
-    text[34] = leg;
-    memcpy(text + 35, seq, 4);
+    memcpy(text + 33, frame + 4, 2); /* type, leg */
+    memcpy(text + 35, frame + 8, 4);
     SHA256_Init(&state);
     SHA256_Update(&state, text, sizeof text);
-    SHA256_Update(&state, plaintext, length);
+    greffier_twins_update(&s->file, frame, length + GREFFIER_SEAL_OVERHEAD, &state, plaintext, length);
     SHA256_Final(text, &state);
     greffier_tree_add(&s->tree, text);
     explicit_bzero(&state, sizeof state);
@@ -220,12 +217,13 @@ int64_t greffier_seal_frame(greffier_seal *s, greffier_sealer *sealer, uint8_t t
     }
     uint32_t crc = libdeflate_crc32(0, out, 12);
     write32(out + 12, libdeflate_crc32(crc, out + HEAD, length + TAG));
-    SHA256_Update(&s->file, out, length + GREFFIER_SEAL_OVERHEAD);
     s->size += length + GREFFIER_SEAL_OVERHEAD;
-    if (type == FINAL)
+    if (type == FINAL) {
+        SHA256_Update(&s->file, out, length + GREFFIER_SEAL_OVERHEAD);
         greffier_seal_close(s);
-    else
-        grow(s, type, leg, out + 8, plaintext, length);
+        return (int64_t)length + GREFFIER_SEAL_OVERHEAD;
+    }
+    grow(s, out, plaintext, length);
     if (leg != NO_LEG && s->ends[leg] <= (uint64_t)end)
         s->ends[leg] = (uint64_t)end + 1;
     return (int64_t)length + GREFFIER_SEAL_OVERHEAD;

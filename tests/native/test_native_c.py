@@ -71,7 +71,7 @@ def test_c_program_passes_under_address_and_undefined_sanitizers(
 
 # What the threaded programs are made of: recompiling all of the core for them takes long.
 PACKETS = ["udp", "rtp", "event", "sequence", "window", "stream", "expect", "place", "table"]
-SEALING = ["hkdf", "tree", "seal", "track", "leg", "spool"]
+SEALING = ["hkdf", "tree", "twins", "seal", "track", "leg", "spool"]
 SHARED = {
     "ring_threads": ["ring", "record"],
     "flow_threads": ["ring", "record", *PACKETS, *SEALING, "tap", "log", "flow", "sorting"],

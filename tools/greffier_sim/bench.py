@@ -13,7 +13,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MODULES = ("bench_native", "bench_encode", "bench_import", "bench_seal", "bench_audit")
+MODULES = (
+    "bench_native",
+    "bench_encode",
+    "bench_import",
+    "bench_seal",
+    "bench_audit",
+    "bench_tap",
+)
 
 
 def machine() -> str:

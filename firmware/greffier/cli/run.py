@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from greffier.capture.packet_socket import PacketSocket
+from greffier.capture.tap import Tap
 from greffier.clock import SystemClock
 from greffier.config import recorder as configuration
 from greffier.control import access
@@ -42,7 +42,12 @@ def command(path: Path) -> int:
         taps = [
             TapThread(
                 tap.name,
-                PacketSocket(tap.interface, clock, tap.promiscuous),
+                Tap(
+                    tap.interface,
+                    blocks=tap.ring_blocks,
+                    block_octets=tap.block_kib * 1024,
+                    retire_ms=tap.retire_ms,
+                ),
                 clock,
                 tap.blind_after_s,
             )

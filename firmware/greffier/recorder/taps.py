@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from greffier.capture.record import Record
+from greffier.capture.tap import TapCounters, Watch
 from greffier.clock import SECOND, Clock
 
 MOST_FRAMES: Final = 400_000
@@ -17,11 +18,20 @@ _PATIENCE_S: Final = 0.2
 
 
 class Source(Protocol):
-    """Where frames come from (greffier.capture.packet_socket)."""
+    """Where frames come from: a :class:`greffier.capture.tap.Tap`."""
 
-    def read(self, seconds: float) -> Record | None: ...
-    def count_dropped(self) -> int: ...
-    def close(self) -> None: ...
+    @property
+    def counters(self) -> TapCounters:
+        """What was read and lost so far."""
+
+    def read(self, timeout_s: float) -> list[Record]:
+        """What arrived, after at most *timeout_s*."""
+
+    def stop(self) -> None:
+        """End every wait."""
+
+    def close(self) -> None:
+        """Let the interface go."""
 
 
 class TapThread:
@@ -33,13 +43,13 @@ class TapThread:
         """Since when frames are kept for us: the source was open by then."""
         self._source = source
         self._clock = clock
-        self._blind_ns = blind_after_s * SECOND
+        # Asked by the recorder's thread alone.
+        self._watch = Watch(blind_after_s * SECOND, clock.monotonic_ns())
         # Appended by the thread, popped by the recorder: both ends of a deque are safe.
         self._frames: deque[Record] = deque()
         # Written by the thread alone; an integer is read whole.
         self.overflowed = 0
         self.seen = 0
-        self._last_ns = clock.monotonic_ns()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"tap-{name}", daemon=True)
         self.error: BaseException | None = None
@@ -60,31 +70,28 @@ class TapThread:
     @property
     def dropped(self) -> int:
         """Frames lost in all: by the kernel, and by a hand-over that was full."""
-        return self.overflowed + self._source.count_dropped()
+        return self.overflowed + self._source.counters.dropped
 
     @property
     def blind(self) -> bool:
         """Whether nothing at all was seen for so long that the cable must be suspected."""
-        return self._clock.monotonic_ns() - self._last_ns >= self._blind_ns
+        return self._watch.look(self.seen, self._clock.monotonic_ns())
 
     def stop(self) -> None:
         """End; returns when the thread has ended."""
         self._stop.set()
-        self._thread.join(5 * _PATIENCE_S)
+        self._source.stop()
+        self._thread.join()
         self._source.close()
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                record = self._source.read(_PATIENCE_S)
-                if record is None:
-                    continue
-                self.seen += 1
-                self._last_ns = self._clock.monotonic_ns()
-                if len(self._frames) >= MOST_FRAMES:
-                    self.overflowed += 1
-                else:
-                    self._frames.append(record)
+                records = self._source.read(_PATIENCE_S)
+                self.seen += len(records)
+                room = max(MOST_FRAMES - len(self._frames), 0)
+                self.overflowed += max(len(records) - room, 0)
+                self._frames.extend(records[:room])
         except BaseException as error:  # the recorder's thread must hear of it, whatever it is
             self.error = error
             raise

@@ -26,7 +26,9 @@ DeletionClass = Literal["A", "B", "C"]
 
 _MAGIC = bytes.fromhex("894753450D0A1A0A")
 _FORM = struct.Struct(">8sQ32s")
+_FORMAT = 1
 _DEVICE = re.compile(r"box-[0-9a-f]{8}")
+_TIME = re.compile(r"[0-9]{1,19}")
 
 
 class EffaceableRoot(Protocol):
@@ -139,9 +141,11 @@ def load_identity(path: Path) -> Identity:
     """The identity in the file *path*. Raises NotADataDirectory (of the file's folder)."""
     try:
         fields = canonical.load(path.read_bytes())
-        if set(fields) != {"created_ns", "device", "format"} or fields["format"] != 1:
+        if set(fields) != {"created_ns", "device", "format"} or fields["format"] != _FORMAT:
             raise NotADataDirectory(path=path.parent)
-        if not _DEVICE.fullmatch(fields["device"]) or not fields["created_ns"].isdecimal():
+        if not _DEVICE.fullmatch(fields["device"]) or not _TIME.fullmatch(fields["created_ns"]):
+            raise NotADataDirectory(path=path.parent)
+        if type(fields["format"]) is not int:  # true is 1, to Python
             raise NotADataDirectory(path=path.parent)
         return Identity(fields["device"], int(fields["created_ns"]))
     except (OSError, ValueError, TypeError, AttributeError):

@@ -27,6 +27,18 @@ def nanoseconds(*when: int, zone: str = "Europe/Paris") -> int:
     return int(moment.timestamp()) * 1_000_000_000
 
 
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 100_000, "a = " + "{b = " * 20_000, "a = " + "9" * 5_000, "a = \0", "="]
+)
+def test_a_file_made_to_break_its_reader_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(text)
+    for load, kind in ((rules.load, BadPolicy), (packs.load, BadPacks)):
+        with pytest.raises(kind) as refused:
+            load(path)
+        assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("case", INVALID, ids=lambda case: json.dumps(case["set"])[:60])
 def test_every_wrong_key_is_named_in_one_line(case: dict[str, Any]) -> None:
     with pytest.raises(BadPolicy) as refused:

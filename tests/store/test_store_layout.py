@@ -29,6 +29,28 @@ def made(
     return layout.create(path, disk or Disk(FaultySystem()), SystemClock(), OFFICE, console)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"created_ns":"1","device":"box-1a2b3c4d","format":true',
+        '"created_ns":"1","device":"box-1a2b3c4d","format":2',
+        '"created_ns":"\u0663","device":"box-1a2b3c4d","format":1',
+        '"created_ns":"99999999999999999999","device":"box-1a2b3c4d","format":1',
+        '"created_ns":1,"device":"box-1a2b3c4d","format":1',
+        '"created_ns":"1","device":"box-1A2B3C4D","format":1',
+        '"created_ns":"1","device":"box-1a2b3c4d/..","format":1',
+        '"created_ns":"1","device":"box-1a2b3c4d","format":1,"more":1',
+    ],
+)
+def test_a_device_file_that_is_none_is_refused(tmp_path: Path, fields: str) -> None:
+    path = tmp_path / "device.json"
+    path.write_text('{"created_ns":"1","device":"box-1a2b3c4d","format":1}')
+    assert trust.load_identity(path).device == "box-1a2b3c4d"
+    path.write_text(f"{{{fields}}}", "utf-8")
+    with pytest.raises(NotADataDirectory):
+        trust.load_identity(path)
+
+
 def test_a_console_key_that_nobody_asked_for_does_not_stay(tmp_path: Path) -> None:
     planted = tmp_path / "data" / "keys" / "console.pub"
     planted.parent.mkdir(parents=True)

@@ -71,7 +71,6 @@ _NAME = rf"{_FEW_DIGITS}[^\W_][\w .,'()&+/-]{{0,63}}"
 _UID = r"[A-Za-z0-9._-]{1,64}/(?!(?:[^/\d]*\d){7})[^\W_][\w .,'()&+-]{0,63}/[0-9]{10}"
 
 ID = _text("id", r"[0-9a-f]{32}")
-DEVICE = _text("device id", r"box-[0-9a-f]{8}|[0-9a-f]{32}")
 HASH = _text("hash", r"[0-9a-f]{64}")
 KEY_ID = _text("key id", r"[0-9a-f]{16}")
 PSEUDONYM = _text("pseudonym", r"[0-9a-f]{16,64}")

@@ -80,7 +80,7 @@ def load(path: Path | None = None) -> Packs:
             raise BadPacks(path=name, reason=translate("it is not UTF-8 text")) from error
     try:
         tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise BadPacks(path=name, reason=str(error)) from error
     return parse(tables, name)
 

@@ -88,7 +88,7 @@ def read_tables(path: Path) -> tuple[dict[str, object], str]:
         tables = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadPolicy(path=str(path), reason=translate("it is not UTF-8 text")) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise BadPolicy(path=str(path), reason=str(error)) from error
     return tables, hashlib.sha256(data).hexdigest()
 

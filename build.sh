@@ -6,7 +6,7 @@ ROOT=$PWD
 VENV=$ROOT/.venv
 # What setup installs where it is missing; the second list is only for demo, test and bench.
 APT_BUILD=(gcc libc6-dev libasound2-dev libopus-dev libspandsp-dev libflac-dev libssl-dev libdeflate-dev gettext pkg-config)
-APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps)
+APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "build.sh: $1"; exit "${2:-1}"; }

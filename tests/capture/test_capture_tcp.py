@@ -37,11 +37,9 @@ def heard(streams: Streams, parts: list[Segment], time_ns: int = 0) -> list[byte
 @pytest.mark.parametrize("size", [1, 7, 100, 536, 1_460, 9_000])
 @pytest.mark.parametrize("opened", [True, False])
 def test_segments_of_any_size_give_the_messages(size: int, opened: bool) -> None:
-    if size == 1 and not opened:
-        pytest.skip("a start line in pieces is known only behind a SYN")
     streams = Streams()
     start = [Segment(ISN, SYN, b"")] if opened else []
-    if size < 100 and not opened:
+    if size == 1 and not opened:  # a start line in more pieces than are held
         start = [Segment(ISN + 1, PSH, STREAM[:100])]
     assert heard(streams, start + segments(size)) == MESSAGES
     assert not streams.dropped
@@ -69,6 +67,20 @@ def test_a_start_in_the_middle_finds_the_next_message() -> None:
     at = len(parts[0].data)
     parts += [Segment(5_000 + at, PSH, cut[at:])]
     assert heard(streams, parts) == MESSAGES[1:]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.randoms(use_true_random=False))
+def test_a_first_message_in_pieces_of_any_order_needs_no_handshake(draw: random.Random) -> None:
+    cuts = sorted(draw.sample(range(1, len(MESSAGES[0])), draw.randint(1, 20)))
+    ends = [*cuts, len(MESSAGES[0])]
+    parts = [
+        Segment((ISN + 1 + at) & 0xFFFFFFFF, PSH, MESSAGES[0][at:end])
+        for at, end in zip([0, *cuts], ends, strict=True)
+    ]
+    draw.shuffle(parts)
+    rest = Segment((ISN + 1 + len(MESSAGES[0])) & 0xFFFFFFFF, PSH, STREAM[len(MESSAGES[0]) :])
+    assert heard(Streams(), [*parts, rest]) == MESSAGES
 
 
 def test_what_arrived_before_its_first_half_is_held() -> None:

@@ -28,8 +28,17 @@ _LONGEST_LINE = 2_048
 _START = re.compile(
     rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9]|[A-Z]{2,32}[ \t]+[^\r\n]+ SIP/2\.0[ \t]*\r?\n)"
 )
+_METHODS = (
+    rb"INVITE|ACK|BYE|CANCEL|OPTIONS|REGISTER|PRACK|UPDATE"
+    rb"|SUBSCRIBE|NOTIFY|PUBLISH|INFO|REFER|MESSAGE"
+)
+# In the middle of a stream only a known method begins a message: NVITE is a piece of one.
+_MIDDLE = re.compile(
+    rb"[\r\n]*(?:SIP/2\.0 [1-6][0-9][0-9]|(?:%b)[ \t]+[^\r\n]+ SIP/2\.0[ \t]*\r?\n)" % _METHODS
+)
+_PIECE = re.compile(rb"[\r\n]*(?:S|SI|SIP(?:/[^\r\n]*)?|[A-Z]{1,9}(?:[ \t][^\r\n]*)?)\r?\Z")
 _FIN, _SYN, _RST = 1, 2, 4
-_MAX_STRAYS, _MAX_STRAY_BYTES = 8, 16_384  # of a direction that is not known to be SIP
+_MAX_STRAYS, _MAX_STRAY_BYTES = 32, 16_384  # of a direction that is not known to be SIP
 
 _Pair = tuple[Address, Address]
 
@@ -154,10 +163,13 @@ def _take(way: _Direction, segment: Segment, time_ns: int) -> list[bytes]:
         if way.next is None or not -_WINDOW < _ahead(sequence, way.next) <= 0:
             messages += _restart(way, sequence)
     if data and (way.next is None or abs(_ahead(sequence, way.next)) > _WINDOW):
-        if _START.match(data):
+        if _MIDDLE.match(data):
             messages += _restart(way, sequence)
         elif way.next is None:
             _hold(way, sequence, data, time_ns)
+            start = _start_in_pieces(way.held)
+            if start is not None:
+                return _restart(way, start) + _drain(way)
             while len(way.held) > _MAX_STRAYS or way.held_bytes > _MAX_STRAY_BYTES:
                 way.held_bytes -= len(way.held.pop(next(iter(way.held))))
             return messages
@@ -173,6 +185,21 @@ def _take(way: _Direction, segment: Segment, time_ns: int) -> list[bytes]:
     elif way.held:
         messages += _drain(way)
     return messages
+
+
+def _start_in_pieces(held: dict[int, bytes]) -> int | None:
+    """Where a start line begins that several segments hold together: nobody heard the SYN."""
+    for sequence, data in held.items():
+        if not _PIECE.match(data):
+            continue
+        line, at = data, sequence
+        while (more := held.get((at + len(data)) & 0xFFFFFFFF)) and len(line) < _LONGEST_LINE:
+            at = (at + len(data)) & 0xFFFFFFFF
+            data = more
+            line += more
+        if _MIDDLE.match(line):
+            return sequence
+    return None
 
 
 def _restart(way: _Direction, sequence: int) -> list[bytes]:

@@ -68,21 +68,31 @@ class Claims:
                 best = claim
         return best
 
-    def single(self, address: Address) -> Claim | None:
-        """The claim on *address*, if exactly one call makes one; a call that has ended counts
-        only where no other does."""
-        claims = self._at.get(address, {}).values()
-        for ended in (False, True):
+    def single(self, address: Address, at_ns: int) -> Claim | None:
+        """The claim on *address*, if exactly one call makes one; a call that was over at that time
+        counts only where no other does.
+
+        A call whose media stopped before another one began here is over too: its end was missed.
+        """
+        claims = list(self._at.get(address, {}).values())
+        newest = max((claim.call.started_ns for claim in claims), default=0)
+        for over in (False, True):
             found: Claim | None = None
             for claim in claims:
-                if claim.call.ended != ended:
+                call = claim.call
+                replaced = 0 < call.media_ns < newest and not call.holding
+                if (call.ended_ns < at_ns if call.ended else replaced) != over:
                     continue
-                if found is not None and found.call is not claim.call:
+                if found is not None and found.call is not call:
                     return None
                 found = claim
             if found is not None:
                 return found
         return None
+
+    def alone(self, address: Address) -> bool:
+        """Whether one call only claims *address*, calls that have ended counted."""
+        return len({claim.call for claim in self._at.get(address, {}).values()}) == 1
 
     def contested(self, call: Call, *addresses: Address) -> bool:
         """Whether another call, one that has not ended, claims one of the addresses."""

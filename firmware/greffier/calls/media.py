@@ -2,10 +2,11 @@
 
 from collections import Counter
 
+from greffier.calls import succession
 from greffier.calls.call import Call
 from greffier.calls.claims import Claim, Claims, other_side
 from greffier.calls.events import Side
-from greffier.calls.flow import NEAR, SPEECH, Flow, Flows, Track
+from greffier.calls.flow import SPEECH, Flow, Flows, Track
 from greffier.calls.leg import Leg
 from greffier.calls.limits import Limits
 from greffier.calls.register import Register
@@ -47,12 +48,15 @@ class MediaPath:
         track = flow.tracks.get(key)
         if track is None:
             track = self._track(flow, key, time_ns)
-        if track.leg is not None and flow.suspect and not _continues(track.leg, payload):
+        if succession.begins_anew(flow, track, payload, time_ns):
+            owner = flow.call
             self._detach(flow)
+            if owner is not None and not owner.ended and not owner.holding:
+                self._register.end(owner, owner.active_ns, "superseded")
             self._flows.loosen(flow, time_ns)
             track = self._track(flow, key, time_ns)
         if track.leg is not None:
-            if not flow.suspect:
+            if not flow.suspect and not (flow.call is not None and flow.call.ended):
                 flow.hot_key, flow.hot_leg = key, track.leg
             self.deliver(track.leg, payload, time_ns)
             return
@@ -138,6 +142,8 @@ class MediaPath:
         if claim.call.ended and not even_ended and self._claims.contested(claim.call, *flow.pair):
             # A call that is over and one that is being set up share an address: wait and see.
             return False
+        if succession.begins_after(flow, claim.call):
+            return False
         self._link(flow, claim, other_side(claim.side), weak=False)
         return True
 
@@ -154,14 +160,21 @@ class MediaPath:
             return
         if owner is not None:
             quiet = time_ns - flow.latest_ns
+            replaced = succession.replaced(flow, call)
+            missed = succession.end_missed(owner, call)
             if owner.call_id is not None and not (
-                flow.weak or owner.ended or quiet >= self._limits.silent_ns
+                flow.weak or owner.ended or quiet >= self._limits.silent_ns or replaced
             ):
+                if flow.latest_ns < call.started_ns:
+                    # Its BYE may have been missed: what comes now shows whose it is.
+                    flow.suspect, flow.hot_key, flow.hot_leg = True, b"", None
                 return
             self._detach(flow)
             if owner.call_id is None and not owner.flows:
                 self._register.give_up(owner, "claimed")
-            elif not owner.ended and time_ns - owner.media_ns >= self._limits.superseded_ns > 0:
+            elif not owner.ended and (
+                replaced or missed or time_ns - owner.media_ns >= self._limits.superseded_ns > 0
+            ):
                 self._register.end(owner, owner.active_ns, "superseded")
         self._link(flow, claim, other_side(claim.side), weak=False)
 
@@ -170,8 +183,11 @@ class MediaPath:
         for address in addresses:
             for flow in self._flows.touching(address):
                 claim = self._claims.exact(*flow.pair)
-                if claim and claim.call is call and flow.call and flow.call.call_id is None:
-                    self._register.adopt(call, flow.call)
+                bare = flow.call
+                if not (claim and claim.call is call and bare and bare.call_id is None):
+                    continue
+                if succession.goes_on(bare, call):
+                    self._register.adopt(call, bare)
                     return
 
     def _adopt_by_one_side(self, call: Call) -> None:
@@ -179,7 +195,7 @@ class MediaPath:
         bare = {
             flow.call
             for address, _ in call.addresses
-            if (claim := self._claims.single(address)) and claim.call is call
+            if (claim := self._claims.single(address, call.signal_ns)) and claim.call is call
             for flow in self._flows.touching(address)
             if flow.call is not None and flow.call.call_id is None
         }
@@ -190,7 +206,7 @@ class MediaPath:
             flow = self._flows.table[pair]
             flow.weak = True
             for place, side_of in ((1, other_side), (0, _same)):
-                claim = self._claims.single(pair[place])
+                claim = self._claims.single(pair[place], call.signal_ns)
                 if claim and claim.call is call:
                     flow.side = side_of(claim.side)
             self._describe(flow, call.signal_ns)
@@ -216,10 +232,26 @@ class MediaPath:
             for track in flow.tracks.values():
                 self._ignored["not_audio"] += track.dropped + len(self._flows.release(track))
             flow.tracks.clear()
+        self._set_apart(flow, claim.call)
         flow.side, flow.weak = side, weak
         self._flows.link(flow, claim.call)
         for track in tuple(flow.tracks.values()):
             self._promote(flow, track)
+
+    def _set_apart(self, flow: Flow, call: Call) -> None:
+        """Sources that had stopped before *call* began are another call's, unheard of."""
+        if call.joined_late or not call.invited:
+            return
+        old = [track for track in flow.tracks.values() if succession.over_before(track, call)]
+        if any(self._speaks(track) for track in old):
+            self._flows.link(flow, self._register.bare(flow.pair, flow.first_ns))
+            for track in old:
+                self._promote(flow, track)
+            self._detach(flow)
+        for track in old:
+            if track.leg is None:
+                self._ignored["unclaimed"] += track.dropped + len(self._flows.release(track))
+                del flow.tracks[track.ssrc.to_bytes(4, "big")]
 
     def _promote(self, flow: Flow, track: Track) -> None:
         """Make a leg of a source that has shown to be one."""
@@ -299,16 +331,16 @@ class MediaPath:
                 return
             if self._link_exactly(flow, even_ended=True):
                 return
-        if final or age >= limits.bare_ns or stopped >= limits.bare_stopped_ns:
-            speaks = any(
-                track.proven and track.speech >= limits.bare_packets
-                for track in flow.tracks.values()
-            )
-            if speaks:
-                self._link_bare(flow)
-                return
+        waited = final or age >= limits.bare_ns or stopped >= limits.bare_stopped_ns
+        if waited and any(self._speaks(track) for track in flow.tracks.values()):
+            self._link_bare(flow)
+            return
         if stopped >= limits.held_ns:
             self._flows.drop(flow)
+
+    def _speaks(self, track: Track) -> bool:
+        """Whether a source without description is speech."""
+        return track.proven and track.speech >= self._limits.bare_packets
 
     def _link_bare(self, flow: Flow) -> None:
         """List a flow that nobody claims, with the one in the other direction."""
@@ -320,12 +352,23 @@ class MediaPath:
     def _by_one_address(self, flow: Flow) -> Claim | None:
         """The claim of the only call that names one of the flow's addresses, if that is safe."""
         source, destination = flow.pair
-        claims = [self._claims.single(destination), self._claims.single(source)]
-        found = [claim for claim in claims if claim and not self._busy(flow, claim)]
+        claims = [self._claims.single(address, flow.first_ns) for address in (destination, source)]
+        found = [
+            claim
+            for claim in claims
+            if claim
+            and not succession.stopped_before(flow, claim.call)
+            and not succession.begins_after(flow, claim.call)
+            and not self._busy(flow, claim)
+        ]
+        if len({claim.call for claim in found}) > 1:
+            found = [claim for claim in found if not succession.over_at(claim.call, flow.first_ns)]
         if len({claim.call for claim in found}) > 1:
             # Of two calls the one of which a description is missing: to the other one it would
             # have matched.
-            found = [claim for claim in found if not claim.call.described]
+            missing = [claim for claim in found if not claim.call.described]
+            # Else the one that shares its address with nobody.
+            found = missing or [claim for claim in found if self._claims.alone(claim.address)]
         if len({claim.call for claim in found}) != 1:
             return None
         return found[0]
@@ -338,8 +381,9 @@ class MediaPath:
         """
         place = 1 if claim.address == flow.pair[1] else 0
         for other in self._flows.touching(claim.address):
-            near = flow.first_ns - other.latest_ns < self._limits.weak_ns
-            if other is not flow and other.pair[place] == claim.address and near:
+            if other is flow or other.pair[place] != claim.address:
+                continue
+            if succession.at_once(other, flow, claim.call, self._limits.weak_ns):
                 return True
         return False
 
@@ -347,9 +391,3 @@ class MediaPath:
 def _same(side: Side) -> Side:
     """The side itself: who claims the source is who sends."""
     return side
-
-
-def _continues(leg: Leg, payload: bytes) -> bool:
-    """Whether a packet's number is near the highest of the leg."""
-    ahead = ((payload[2] << 8 | payload[3]) - leg.stream.counters.highest) & 0xFFFF
-    return ahead <= NEAR or ahead >= 0x10000 - NEAR

@@ -130,6 +130,9 @@ class Register:
         """The call is over; late packets still count until it is closed."""
         if not call.ended:
             call.ended, call.ended_ns, call.reason = True, time_ns, reason
+            for pair in call.flows:  # each packet is looked at: the next call may be on its way
+                flow = self._flows.table[pair]
+                flow.hot_key, flow.hot_leg = b"", None
         if status is not None:
             call.status = status
 

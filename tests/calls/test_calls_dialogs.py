@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from greffier.calls.events import CallHeld, CallResumed
+from greffier.calls.events import CallHeld, CallResumed, LegMedia
 from greffier.calls.limits import SECOND
+from greffier.calls.tracker import Tracker
 from greffier.capture.datagram import Address, Datagram
 from greffier_sim.captures import (
     EVENT,
@@ -270,6 +271,18 @@ def test_a_reinvite_that_changes_the_codec_changes_the_leg() -> None:
         assert leg.summary is not None
         assert leg.summary.counters.packets == 49
         assert leg.packets[-1].payload_type == 96
+
+
+def test_packets_still_on_their_way_keep_the_codec_that_is_no_longer_named() -> None:
+    one = replace(PLAN, codings=((97, "L16", 8_000), EVENT))
+    before = [d for number, d in enumerate(both(one, 0, 24)) if number != 40]  # one is missing
+    every = [*opening(one), *before, *reinvite(PLAN, AFTER), *both(PLAN, 25, 25)]
+    tracker = Tracker()
+    events = [event for d in in_order([*every, *closing(PLAN)]) for event in tracker.feed(d)]
+    media = [event for event in events + tracker.finish() if isinstance(event, LegMedia)]
+    meant = {event.codecs[packet.payload_type].name for event in media for packet in event.packets}
+    assert sum(len(event.packets) for event in media) == 97
+    assert meant == {"L16", "PCMA"}
 
 
 def test_a_payload_type_may_mean_another_codec_after_a_reinvite() -> None:

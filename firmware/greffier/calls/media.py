@@ -306,14 +306,16 @@ class MediaPath:
         codecs, encrypted = self._meaning(flow, flow.call)
         for track in flow.tracks.values():
             leg = track.leg
-            if leg is None or (leg.side, leg.codecs, leg.encrypted) == (
-                flow.side,
-                codecs,
-                encrypted,
-            ):
+            if leg is None:
                 continue
-            leg.hand_on(self._register.out)
-            if leg.describe(flow.side, codecs, encrypted):
+            # Packets of a type that is no longer named may still be on their way, or be held for
+            # one that is missing; those of a number that means another codec now cannot wait.
+            named = {**leg.codecs, **codecs}
+            if (leg.side, leg.codecs, leg.encrypted) == (flow.side, named, encrypted):
+                continue
+            renamed = any(named[number] != codec for number, codec in leg.codecs.items())
+            leg.hand_on(self._register.out, everything=renamed)
+            if leg.describe(flow.side, named, encrypted):
                 leg.change(time_ns, self._register.out)
 
     def _decide(self, flow: Flow, time_ns: int, *, final: bool) -> None:

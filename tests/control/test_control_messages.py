@@ -108,3 +108,9 @@ def test_a_status_of_a_full_box_fits() -> None:
     parts = tuple(m.Committed(f"{n:032x}", 2**40, 2**40) for n in range(4096))
     full = m.Status("b", "1" * 32, True, (), parts, (), m.Storage(), m.ClockState(0, "build"))
     assert read_answer(write_answer(full)[4:]) == full
+
+
+@pytest.mark.parametrize("device", ["box-12345678", "box-c2917644", "box-abcdefab"])
+def test_a_device_has_a_status_whatever_name_it_drew(device: str) -> None:
+    status = m.Status(device, "1" * 32, True, (), (), (), m.Storage(), m.ClockState(0, "build"))
+    assert read_answer(write_answer(status)[4:]) == status

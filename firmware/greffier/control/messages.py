@@ -15,6 +15,8 @@ _FEW_DIGITS = r"(?!(?:\D*\d){7})"
 NAME_PATTERN = rf"{_FEW_DIGITS}[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}}"
 
 Name = Annotated[str, Text(NAME_PATTERN)]
+# Drawn by the device itself, so its digits are nobody's number.
+Device = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")]
 NameOrNone = Annotated[str, Text(rf"(?:{NAME_PATTERN})?")]
 Uid = Annotated[str, Text(r"(?:[A-Za-z0-9._-]{1,64}/[A-Za-z0-9_.-]{1,64}/[0-9]{10})?")]
 Id = Annotated[str, Text(r"[0-9a-f]{32}")]
@@ -179,7 +181,7 @@ class ClockState:
 class Status:
     """What the recorder published last; ``age_ms`` ago."""
 
-    device: Name
+    device: Device
     run: Id
     armed: bool
     lines: tuple[LineState, ...]

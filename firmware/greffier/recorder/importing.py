@@ -14,6 +14,7 @@ from greffier.errors import BadCapture
 from greffier.recorder import recovery
 from greffier.recorder.archive import Archive
 from greffier.recorder.intake import Intake, Report
+from greffier.recorder.numbers import Numbers
 from greffier.recorder.rules import Rules
 
 # As in the live recorder: what was accepted is durable at most this much later.
@@ -48,7 +49,7 @@ def import_capture(
         recovery.list_cut(archive, recovered.calls)
         identity = secrets.token_hex(16)
         _log_beginning(path, archive, rules, identity)
-        intake = Intake(archive, lambda _call: rules)
+        intake = Intake(archive, lambda _call: rules, Numbers.of(archive.data))
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
         last_ns = timeless = 0

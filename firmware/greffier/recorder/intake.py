@@ -4,12 +4,11 @@ The order of effects is the archive's; what is decided here is who may be record
 about every call. One thread owns an Intake.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from greffier import trust
-from greffier.audit import verify
 from greffier.calls.events import (
     CallAnswered,
     CallEnded,
@@ -45,7 +44,8 @@ class Report:
 class Intake:
     """What an import (and the live recorder) does with calls.
 
-    *rules_of* says under which rules a call stands. *resumable* are calls that a restart cut; with
+    *rules_of* says under which rules a call stands, *numbers* is one for all that write into
+    *archive*. *resumable* are calls that a restart cut; with
     it the intake is live: legs are logged so that they can be known again.
     """
 
@@ -53,6 +53,7 @@ class Intake:
         self,
         archive: Archive,
         rules_of: Callable[[CallStarted], Rules],
+        numbers: Numbers,
         resumable: Resumable | None = None,
     ) -> None:
         assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
@@ -61,7 +62,7 @@ class Intake:
         self._resumable = resumable
         self._sampling_key = archive.epoch.sampling
         self._log_key = trust.load_log_key(archive.data.log_key)
-        self._numbers = Numbers(archive.data.identity.device, verify.entries(archive.data.path))
+        self._numbers = numbers
         self._calls: dict[int, Call] = {}
         self._unkept: dict[int, CallStarted | CallIdentified] = {}
         self._said_never: set[str] = set()
@@ -70,7 +71,7 @@ class Intake:
         self.reports: list[Report] = []
 
     @property
-    def running(self) -> Iterable[Call]:
+    def running(self) -> Collection[Call]:
         """The calls that are not over."""
         return self._calls.values()
 

@@ -1,6 +1,6 @@
 """The live recorder: what it owns, its loop, and how it begins and ends.
 
-One thread (the caller of :meth:`Live.run`) owns archive, tracker, intake and alarms; tap threads
+One thread (the caller of :meth:`Live.run`) owns archive, sources and alarms; tap threads
 only hand frames over, the control server only shows snapshots and brings orders. A failed disk
 write ends the process: the service manager starts it again, recovery brings everything to one
 story, and calls that still run go on under their number.
@@ -12,9 +12,6 @@ from collections.abc import Callable, Sequence
 from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
-from greffier.calls.limits import Limits
-from greffier.calls.tracker import Tracker
-from greffier.capture.dissector import Dissector
 from greffier.clock import Clock
 from greffier.config.lines import CallFacts, direction_of, line_of
 from greffier.config.records import Config
@@ -27,42 +24,19 @@ from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.intake import Intake
 from greffier.recorder.notify import Notifier
+from greffier.recorder.numbers import Numbers
 from greffier.recorder.outcome import leading_code
 from greffier.recorder.recovery import CutCall
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
 from greffier.recorder.rules import Rules, number_of
 from greffier.recorder.snapshot import snapshot_of
 from greffier.recorder.taps import TapThread
+from greffier.recorder.troubles import Troubles
+from greffier.recorder.trunk import Source, Trunk
 
 UNCONFIGURED = "unconfigured"
 HEARTBEAT_NS = 60_000_000_000
-QUIET_NS = 60_000_000_000
-BATCH_NS = 200_000_000  # with a tick it must stay below the second that a power cut may take
 _MS = 1_000_000
-
-
-class Trunk:
-    """One tap and everything that follows its frames. Owned by the recorder's thread."""
-
-    def __init__(self, thread: TapThread, intake: Intake, account: Account) -> None:
-        self.thread = thread
-        self.dissector = Dissector()
-        self.tracker = Tracker(Limits(batch_ns=BATCH_NS))
-        self.intake = intake
-        self.account = account
-        self.dropped = 0
-        self.blind = False
-
-    def work(self, now_ns: int) -> int:
-        """Follow the frames that have come, and the time; how many frames there were."""
-        records = self.thread.take()
-        for record in records:
-            for datagram in self.dissector.feed(record):
-                events = self.tracker.feed(datagram)
-                if events:
-                    self.intake.take(events)
-        self.intake.take(self.tracker.advance(now_ns))
-        return len(records)
 
 
 class Live:
@@ -88,9 +62,8 @@ class Live:
         self._stop = threading.Event()
         self._notifier = Notifier()
         self._resumable = Resumable(())
-        self.trunks: list[Trunk] = []
-        # Alarms that clear by themselves: (name, subject) -> when, monotonic.
-        self._troubles: dict[tuple[str, str], int] = {}
+        self._troubles = Troubles(alarms, clock)
+        self.sources: list[Source] = []
         self._due_ns = 0  # of the next tick, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
 
@@ -127,17 +100,19 @@ class Live:
             if call.ended is None:
                 settled = found.settled.get(call.uid, call.start_ns)
                 self._account_for(call, settled, max(settled, last_ns), now)
+        numbers = Numbers.of(self.archive.data)
         for tap in taps:
             since = max(found.settled.get(tap.name, 0), found.settled[""])
             if since:
                 # Since its last heartbeat it listened, until the process ended.
                 self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")
                 self._interval(tap.name, tap.name, max(since, last_ns), now, "off")
-            intake = Intake(self.archive, self._rules_of(tap.name), self._resumable)
-            self.trunks.append(Trunk(tap, intake, Account(tap.name, tap.name, now)))
+            intake = Intake(self.archive, self._rules_of(tap.name), numbers, self._resumable)
+            account = Account(tap.name, tap.name, now)
+            self.sources.append(Trunk(tap, intake, account, self._troubles))
         self.archive.tick()
-        for tap in taps:
-            tap.start()
+        for source in self.sources:
+            source.start()
         self._until_ns = self.clock.monotonic_ns() + RESUMABLE_NS
 
     def _adopt_policy(self) -> None:
@@ -182,7 +157,7 @@ class Live:
         )
         line = line_of(self.config, facts)
         if line is None:
-            self._trouble("line.unknown")
+            self._troubles.happened("line.unknown")
         given = {"dir": direction_of(self.config, facts)}
         return Rules(self.policy, self._packs, line or UNCONFIGURED, given)
 
@@ -194,8 +169,8 @@ class Live:
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
         while not self._stop.wait(self.config.tick_ms / 1000 / 4):
             now = self.clock.wall_ns()
-            for trunk in self.trunks:
-                trunk.work(now)
+            for source in self.sources:
+                source.work(now)
             if self.clock.monotonic_ns() >= self._due_ns:
                 self._tick(now)
             if self.clock.monotonic_ns() >= heartbeat:
@@ -208,44 +183,17 @@ class Live:
         self._due_ns = self.clock.monotonic_ns() + self.config.tick_ms * _MS
         if len(self._resumable) and self.clock.monotonic_ns() >= self._until_ns:
             recovery.list_cut(self.archive, self._resumable.rest())
-        for trunk in self.trunks:
-            self._watch(trunk)
-        self._calm()
+        for source in self.sources:
+            source.watch()
+        self._troubles.calm()
         self._board.publish(snapshot_of(self, self._alarms.view()))
         self._notifier.alive()
 
-    def _trouble(self, name: str, subject: str = "") -> None:
-        """Raise an alarm that clears by itself when its cause stays away for a while."""
-        self._alarms.raise_alarm(name, subject)
-        self._troubles[name, subject] = self.clock.monotonic_ns() + QUIET_NS
-
-    def _calm(self) -> None:
-        now = self.clock.monotonic_ns()
-        for name, subject in [key for key, until in self._troubles.items() if until <= now]:
-            del self._troubles[name, subject]
-            self._alarms.clear(name, subject)
-
-    def _watch(self, trunk: Trunk) -> None:
-        """Alarms of a tap: frames lost, nothing seen, a thread that died."""
-        dropped = trunk.thread.dropped
-        if dropped > trunk.dropped:
-            self._trouble("tap.lost", trunk.thread.name)
-        trunk.dropped = dropped
-        if trunk.thread.error is not None:
-            raise RuntimeError("a tap's thread ended") from trunk.thread.error
-        if trunk.thread.blind != trunk.blind:
-            trunk.blind = trunk.thread.blind
-            self._alarms.set(trunk.blind, "tap.blind", trunk.thread.name)
-
     def _beat(self, now: int) -> None:
-        """Account for the last minute of each tap."""
-        for trunk in self.trunks:
-            state = "blind" if trunk.blind else "idle"
-            account = trunk.account
-            if now > account.settled_ns:
-                account.mark(state, account.settled_ns, now)
-                for interval in account.settle(now):
-                    self.archive.log.append("coverage", None, interval.data)
+        """Account for the last minute of each source."""
+        for source in self.sources:
+            for interval in source.settle(now):
+                self.archive.log.append("coverage", None, interval.data)
 
     def _obey(self) -> None:
         for order in self._board.take():
@@ -273,10 +221,8 @@ class Live:
         """
         self._notifier.stopping()
         now = self.clock.wall_ns()
-        for trunk in self.trunks:
-            trunk.thread.stop()
-            trunk.work(now)
-            trunk.intake.suspend(now)
+        for source in self.sources:
+            source.stop(now)
         recovery.list_cut(self.archive, self._resumable.rest())
         self._beat(now)
         self.archive.log.append("recorder.stopped", None, {"reason": "asked"})

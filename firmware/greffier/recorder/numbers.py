@@ -3,11 +3,14 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from typing import Self
 
+from greffier.audit import verify
 from greffier.audit.entry import Entry
 from greffier.calls.events import CallStarted
 from greffier.capture.datagram import Address
 from greffier.policy.sampling import call_uid
+from greffier.store.layout import DataDirectory
 from greffier.trust import LogKey
 
 
@@ -26,6 +29,11 @@ class Numbers:
             if entry.ev == "call.decided":
                 _device, line, number = entry.data["uid"].rsplit("/", 2)
                 self._last[line] = max(self._last.get(line, 0), int(number))
+
+    @classmethod
+    def of(cls, data: DataDirectory) -> Self:
+        """Those of a data directory. Raises IntegrityError."""
+        return cls(data.identity.device, verify.entries(data.path))
 
     def next(self, line: str) -> str:
         """The uid of the next call of *line*."""

@@ -42,10 +42,10 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
 def _lines(live: "Live") -> list[LineState]:
     """Each configured line, and what it does now."""
     calls: dict[str, list[Call]] = {line: [] for line in live.config.lines}
-    for trunk in live.trunks:
-        for call in trunk.intake.running:
+    for source in live.sources:
+        for call in source.running:
             calls.setdefault(call.rules.line, []).append(call)
-    blind = bool(live.trunks) and all(trunk.blind for trunk in live.trunks)
+    blind = bool(live.sources) and all(source.blind for source in live.sources)
     return [LineState(line, _state(found, blind), len(found)) for line, found in calls.items()]
 
 

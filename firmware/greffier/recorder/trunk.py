@@ -1,0 +1,111 @@
+"""A mirrored port of the live recorder: its tap, and everything that follows its frames."""
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+from greffier.audit.coverage import Account
+from greffier.audit.intervals import Interval
+from greffier.calls.limits import Limits
+from greffier.calls.tracker import Tracker
+from greffier.capture.dissector import Dissector
+from greffier.recorder.call import Call
+from greffier.recorder.intake import Intake
+from greffier.recorder.taps import TapThread
+from greffier.recorder.troubles import Troubles
+
+BATCH_NS: Final = 200_000_000  # with a tick it must stay below the second that a power cut may take
+
+
+class Source(Protocol):
+    """What the recorder's loop works: a mirrored port, or a sound card. Its thread owns it."""
+
+    @property
+    def name(self) -> str:
+        """As the configuration calls it."""
+
+    @property
+    def blind(self) -> bool:
+        """Whether it sees nothing at all, so that nothing can be said of its lines."""
+
+    @property
+    def running(self) -> Collection[Call]:
+        """The calls that are not over."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+
+    def work(self, now_ns: int) -> None:
+        """Follow what has come until *now_ns*, wall clock. Raises StorageFailed."""
+
+    def watch(self) -> None:
+        """Raise and clear the alarms of the source."""
+
+    def settle(self, now_ns: int) -> list[Interval]:
+        """The intervals of its own channels that end at *now_ns*, which were not told yet."""
+
+    def stop(self, now_ns: int) -> None:
+        """Listen no more; what came is followed, calls are suspended. Raises StorageFailed."""
+
+
+class Trunk:
+    """A :class:`Source` over one tap."""
+
+    def __init__(
+        self, thread: TapThread, intake: Intake, account: Account, troubles: Troubles
+    ) -> None:
+        self._thread = thread
+        self._dissector = Dissector()
+        self._tracker = Tracker(Limits(batch_ns=BATCH_NS))
+        self._intake = intake
+        self._account = account
+        self._troubles = troubles
+        self._dropped = 0
+        self._blind = False
+
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
+    @property
+    def blind(self) -> bool:
+        return self._blind
+
+    @property
+    def running(self) -> Collection[Call]:
+        return self._intake.running
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def work(self, now_ns: int) -> None:
+        for record in self._thread.take():
+            for datagram in self._dissector.feed(record):
+                events = self._tracker.feed(datagram)
+                if events:
+                    self._intake.take(events)
+        self._intake.take(self._tracker.advance(now_ns))
+
+    def watch(self) -> None:
+        """Frames lost, nothing seen. Raises RuntimeError: the tap's thread died."""
+        dropped = self._thread.dropped
+        if dropped > self._dropped:
+            self._troubles.happened("tap.lost", self.name)
+        self._dropped = dropped
+        if self._thread.error is not None:
+            raise RuntimeError("a tap's thread ended") from self._thread.error
+        if self._thread.blind != self._blind:
+            self._blind = self._thread.blind
+            self._troubles.set(self._blind, "tap.blind", self.name)
+
+    def settle(self, now_ns: int) -> list[Interval]:
+        state = "blind" if self._blind else "idle"
+        account = self._account
+        if now_ns <= account.settled_ns:
+            return []
+        account.mark(state, account.settled_ns, now_ns)
+        return list(account.settle(now_ns))
+
+    def stop(self, now_ns: int) -> None:
+        self._thread.stop()
+        self.work(now_ns)
+        self._intake.suspend(now_ns)

@@ -14,7 +14,7 @@ from greffier.control.board import Board
 from greffier.control.server import Server
 from greffier.language import translate as _
 from greffier.policy import packs as law
-from greffier.recorder import outputs
+from greffier.recorder import memory, outputs
 from greffier.recorder.adoption import adopt
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
@@ -26,6 +26,8 @@ from greffier.recorder.taps import TapThread
 @click.option("--config", "path", required=True, type=click.Path(path_type=Path))
 def command(path: Path) -> int:
     """Run it."""
+    memory.forbid_core_files()
+    locked = memory.lock_all()
     config = configuration.load(path)
     packs = law.load(config.packs)
     policy = adopt(config.policy, config.policy_signature, config.policy_signers, packs)
@@ -33,6 +35,7 @@ def command(path: Path) -> int:
     board = Board()
     with Archive.open(config.data, clock) as archive:
         alarms = AlarmRoom(clock, secrets.token_hex(16))
+        alarms.set(not locked, "memory.unlocked")
         boxes = outputs.make(
             [one for one in config.outputs if one.kind == "syslog"],
             archive.data.identity.device,

@@ -34,7 +34,6 @@ State = Literal["ok", "warn", "fail"]
 
 # The published order of the space ladder: warn, act, refuse (percent of the medium used).
 WARN_PERCENT, FULL_PERCENT = 85, 97
-LOCKED_BYTES = 64 * 1024 * 1024
 SYSTEM = Path("/")
 
 
@@ -272,7 +271,7 @@ def _limits(subject: Subject) -> Iterator[Finding]:
     if priority == 0:
         cause = _("capture would run without real-time priority (LimitRTPRIO)")
         yield Finding("limits", "warn", cause, mend)
-    if locked != resource.RLIM_INFINITY and locked < LOCKED_BYTES:
+    if locked != resource.RLIM_INFINITY:
         cause = _("memory could not be locked (LimitMEMLOCK)")
         yield Finding("limits", "warn", cause, mend)
 

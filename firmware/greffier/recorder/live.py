@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
-from greffier.clock import Clock
+from greffier.clock import BUILT_NS, Clock
 from greffier.config.lines import CallFacts, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board, OrderKind
@@ -79,6 +79,8 @@ class Live:
         Raises IntegrityError, StorageFailed.
         """
         found = recovery.recover(self.archive)
+        if found.cut_off:
+            self._troubles.happened("recorder.restarted")
         self.archive.open_epoch()
         # The kernel keeps frames for us since a tap was opened, whatever recovery takes.
         now = min([tap.since_ns for tap in taps], default=self.clock.wall_ns())
@@ -190,7 +192,9 @@ class Live:
         self._notifier.alive()
 
     def _beat(self, now: int) -> None:
-        """Account for the last minute of each source."""
+        """Account for the last minute of each source, and doubt the clock."""
+        earliest = max(BUILT_NS, self.clock.lower_bound().t_ns)
+        self._troubles.set(now < earliest, "clock.wrong")
         for source in self.sources:
             for interval in source.settle(now):
                 self.archive.log.append("coverage", None, interval.data)

@@ -64,6 +64,8 @@ class Recovered:
     """The last instant that the log knows of, wall clock; 0 where it knows none."""
     settled: Mapping[str, int] = field(default_factory=dict)
     """Up to when the time of each channel is accounted for; under "" when the recorder started."""
+    cut_off: bool = False
+    """Whether a recorder ran before and did not end in good order."""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class _Told:
     last_ns: int = 0
     started_ns: int = 0
     settled: dict[str, int] = field(default_factory=dict)
+    running: bool = False
 
     def read(self, entry: Entry) -> None:
         data = entry.data
@@ -86,7 +89,9 @@ class _Told:
         if entry.ev == "coverage":
             self.settled[data["channel"]] = max(self.settled.get(data["channel"], 0), data["to_ns"])
         elif entry.ev == "recorder.started":
-            self.started_ns = entry.t_ns
+            self.started_ns, self.running = entry.t_ns, True
+        elif entry.ev == "recorder.stopped":
+            self.running = False
         elif entry.ev == "call.linked":
             self.flows.setdefault(data["uid"], []).append(data["flow"])
         elif entry.ev == "part.opened":
@@ -128,7 +133,7 @@ def recover(archive: Archive) -> Recovered:
         archive.reopen_index()
     calls = tuple(_cut_calls(archive, told))
     settled = told.settled | {"": told.started_ns}
-    return Recovered(kept, empty, len(mended), calls, told.last_ns, settled)
+    return Recovered(kept, empty, len(mended), calls, told.last_ns, settled, cut_off=told.running)
 
 
 def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:

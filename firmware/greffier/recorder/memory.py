@@ -1,0 +1,41 @@
+"""Keeping what the recorder holds in memory off every disk: no swap, no core file.
+
+Audio that waits for a verdict and keys lie all over a process, so the whole of it is locked
+(design: before the verdict, audio is locked memory).
+"""
+
+import ctypes
+import os
+import resource
+from pathlib import Path
+
+_CURRENT, _FUTURE, _ONFAULT = 1, 2, 4  # <sys/mman.h>, Linux
+_SET_DUMPABLE = 4  # <sys/prctl.h>
+_IPC_LOCK = 1 << 14  # capability 14, capabilities(7)
+
+
+def forbid_core_files() -> None:
+    """No core file, and nobody but root may read this process."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def lock_all() -> bool:
+    """Lock every page from its first use on, now and later; False where the system refuses.
+
+    Refused as well where a limit would let the lock succeed and then break an allocation later.
+    """
+    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    if not unlimited and not _capable():
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.mlockall(_CURRENT | _FUTURE | _ONFAULT) == 0)
+
+
+def _capable() -> bool:
+    """Whether this process may lock what it likes."""
+    for line in Path(f"/proc/{os.getpid()}/status").read_text("ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) & _IPC_LOCK)
+    return False

@@ -61,7 +61,7 @@ class Flows:
     ) -> None:
         if waiting < 1 << 20 or waiting & (waiting - 1):
             raise ValueError("the ring is a power of two of at least 1 MiB")
-        ring = lib.greffier_ring_new(_UNIT, waiting // _UNIT, 0)
+        ring = lib.greffier_ring_new(_UNIT, waiting // _UNIT, 1)
         if ring == ffi.NULL:
             raise MemoryError("no memory for the ring of records")
         self._ring = ffi.gc(ring, lib.greffier_ring_free)

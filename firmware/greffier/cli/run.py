@@ -19,7 +19,7 @@ from greffier.recorder.adoption import adopt
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.live import Live
-from greffier.recorder.taps import TapThread
+from greffier.recorder.taps import Port
 
 
 @click.command(help=_("Record, as the configuration and the policy say, until told to stop."))
@@ -43,7 +43,7 @@ def command(path: Path) -> int:
         )
         live = Live(config, policy, packs, clock, archive, board, alarms)
         taps = [
-            TapThread(
+            Port(
                 tap.name,
                 Tap(
                     tap.interface,

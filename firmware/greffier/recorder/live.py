@@ -1,6 +1,6 @@
 """The live recorder: what it owns, its loop, and how it begins and ends.
 
-One thread (the caller of :meth:`Live.run`) owns archive, sources and alarms; tap threads
+One thread (the caller of :meth:`Live.run`) owns archive, sources and alarms; capture threads
 only hand frames over, the control server only shows snapshots and brings orders. A failed disk
 write ends the process: the service manager starts it again, recovery brings everything to one
 story, and calls that still run go on under their number.
@@ -30,7 +30,7 @@ from greffier.recorder.recovery import CutCall
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
 from greffier.recorder.rules import Rules, number_of
 from greffier.recorder.snapshot import snapshot_of
-from greffier.recorder.taps import TapThread
+from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source, Trunk
 
@@ -73,7 +73,7 @@ class Live:
 
     # --- the beginning ---
 
-    def begin(self, taps: Sequence[TapThread]) -> None:
+    def begin(self, taps: Sequence[Port]) -> None:
         """Recover, open an epoch, account for the outage, and listen.
 
         Raises IntegrityError, StorageFailed.

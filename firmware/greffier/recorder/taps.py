@@ -1,97 +1,62 @@
-"""One thread an interface: it takes frames and hands them on, and never waits for anybody.
+"""A mirrored port of the live recorder: its tap, and the capture thread of the C core.
 
-The hand-over is bounded in frames; what does not fit is dropped, newest first, and counted, as are
-the frames that the kernel could not keep. The recorder's thread takes what has come.
+The thread hands frames over in a ring of fixed size (native/flow.h) and never waits for anybody;
+what finds no room is dropped, newest first, and counted, as are the frames that the kernel could
+not keep. The recorder's thread takes what has come.
 """
 
-import threading
-from collections import deque
-from typing import Final, Protocol
+from contextlib import suppress
+from typing import Final
 
-from greffier.capture.record import Record
-from greffier.capture.tap import TapCounters, Watch
+from greffier.capture.flows import Flows
+from greffier.capture.tap import Tap, Watch
 from greffier.clock import SECOND, Clock
+from greffier.errors import DeviceNotFound
 
-MOST_FRAMES: Final = 400_000
-"""About 30 s of a hundred calls: as long as a disk may stall."""
-_PATIENCE_S: Final = 0.2
-
-
-class Source(Protocol):
-    """Where frames come from: a :class:`greffier.capture.tap.Tap`."""
-
-    @property
-    def counters(self) -> TapCounters:
-        """What was read and lost so far."""
-
-    def read(self, timeout_s: float) -> list[Record]:
-        """What arrived, after at most *timeout_s*."""
-
-    def stop(self) -> None:
-        """End every wait."""
-
-    def close(self) -> None:
-        """Let the interface go."""
+WAITING_OCTETS: Final = 128 << 20
+"""The ring: about 30 s of a hundred calls, as long as a disk may stall."""
+PRIORITY: Final = 10
+"""Of the capture thread under SCHED_FIFO, where the system allows it."""
 
 
-class TapThread:
-    """Reads one source. ``take`` and ``blind`` are the recorder's, all else the thread's."""
+class Port:
+    """One interface that is listened to. One thread owns it, the recorder's."""
 
-    def __init__(self, name: str, source: Source, clock: Clock, blind_after_s: int) -> None:
+    def __init__(self, name: str, tap: Tap, clock: Clock, blind_after_s: int) -> None:
         self.name = name
         self.since_ns = clock.wall_ns()
-        """Since when frames are kept for us: the source was open by then."""
-        self._source = source
+        """Since when frames are kept for us: the tap was open by then."""
+        self.flows = Flows(waiting=WAITING_OCTETS)
+        self._tap = tap
         self._clock = clock
-        # Asked by the recorder's thread alone.
         self._watch = Watch(blind_after_s * SECOND, clock.monotonic_ns())
-        # Appended by the thread, popped by the recorder: both ends of a deque are safe.
-        self._frames: deque[Record] = deque()
-        # Written by the thread alone; an integer is read whole.
-        self.overflowed = 0
-        self.seen = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"tap-{name}", daemon=True)
-        self.error: BaseException | None = None
 
     def start(self) -> None:
         """Begin to listen."""
-        self._thread.start()
-
-    def take(self) -> list[Record]:
-        """The frames that have come, oldest first."""
-        found = []
-        while True:
-            try:
-                found.append(self._frames.popleft())
-            except IndexError:
-                return found
+        self.flows.start(self._tap, priority=PRIORITY)
 
     @property
     def dropped(self) -> int:
-        """Frames lost in all: by the kernel, and by a hand-over that was full."""
-        return self.overflowed + self._source.counters.dropped
+        """Frames lost in all: by the kernel, and where they found no room in memory."""
+        counted = self.flows.counters
+        return self._tap.counters.dropped + counted.dropped + counted.overrun
 
     @property
     def blind(self) -> bool:
         """Whether nothing at all was seen for so long that the cable must be suspected."""
-        return self._watch.look(self.seen, self._clock.monotonic_ns())
+        return self._watch.look(self.flows.counters.frames, self._clock.monotonic_ns())
+
+    def check(self) -> None:
+        """Raises DeviceNotFound: the interface went away, and nothing is listened to any more."""
+        if not self.flows.running:
+            self.flows.stop()
 
     def stop(self) -> None:
-        """End; returns when the thread has ended."""
-        self._stop.set()
-        self._source.stop()
-        self._thread.join()
-        self._source.close()
+        """Listen no more; what came can still be taken."""
+        with suppress(DeviceNotFound):  # that it went away no longer matters
+            self.flows.stop()
 
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                records = self._source.read(_PATIENCE_S)
-                self.seen += len(records)
-                room = max(MOST_FRAMES - len(self._frames), 0)
-                self.overflowed += max(len(records) - room, 0)
-                self._frames.extend(records[:room])
-        except BaseException as error:  # the recorder's thread must hear of it, whatever it is
-            self.error = error
-            raise
+    def close(self) -> None:
+        """Let interface and memory go."""
+        self.flows.close()
+        self._tap.close()

@@ -10,7 +10,7 @@ from greffier.calls.tracker import Tracker
 from greffier.capture.dissector import Dissector
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake
-from greffier.recorder.taps import TapThread
+from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
 
 BATCH_NS: Final = 200_000_000  # with a tick it must stay below the second that a power cut may take
@@ -50,10 +50,8 @@ class Source(Protocol):
 class Trunk:
     """A :class:`Source` over one tap."""
 
-    def __init__(
-        self, thread: TapThread, intake: Intake, account: Account, troubles: Troubles
-    ) -> None:
-        self._thread = thread
+    def __init__(self, port: Port, intake: Intake, account: Account, troubles: Troubles) -> None:
+        self._port = port
         self._dissector = Dissector()
         self._tracker = Tracker(Limits(batch_ns=BATCH_NS))
         self._intake = intake
@@ -64,7 +62,7 @@ class Trunk:
 
     @property
     def name(self) -> str:
-        return self._thread.name
+        return self._port.name
 
     @property
     def blind(self) -> bool:
@@ -75,10 +73,10 @@ class Trunk:
         return self._intake.running
 
     def start(self) -> None:
-        self._thread.start()
+        self._port.start()
 
     def work(self, now_ns: int) -> None:
-        for record in self._thread.take():
+        for record in self._port.flows.take().records:
             for datagram in self._dissector.feed(record):
                 events = self._tracker.feed(datagram)
                 if events:
@@ -86,15 +84,15 @@ class Trunk:
         self._intake.take(self._tracker.advance(now_ns))
 
     def watch(self) -> None:
-        """Frames lost, nothing seen. Raises RuntimeError: the tap's thread died."""
-        dropped = self._thread.dropped
+        """Frames lost, nothing seen. Raises DeviceNotFound: the interface went away."""
+        self._port.check()
+        dropped = self._port.dropped
         if dropped > self._dropped:
             self._troubles.happened("tap.lost", self.name)
         self._dropped = dropped
-        if self._thread.error is not None:
-            raise RuntimeError("a tap's thread ended") from self._thread.error
-        if self._thread.blind != self._blind:
-            self._blind = self._thread.blind
+        blind = self._port.blind
+        if blind != self._blind:
+            self._blind = blind
             self._troubles.set(self._blind, "tap.blind", self.name)
 
     def settle(self, now_ns: int) -> list[Interval]:
@@ -106,6 +104,7 @@ class Trunk:
         return list(account.settle(now_ns))
 
     def stop(self, now_ns: int) -> None:
-        self._thread.stop()
+        self._port.stop()
         self.work(now_ns)
         self._intake.suspend(now_ns)
+        self._port.close()

@@ -66,7 +66,7 @@ def recorder(folder: Path) -> Iterator[Callable[[range], None]]:
         archive.open_epoch()
         numbers = Numbers.of(archive.data)
         lawful = Rules(policy, laws, "desk", {"dir": "in"})
-        intake = Intake(archive, lambda _call: lawful, numbers, Resumable(()))
+        intake = Intake(archive, lambda _call: lawful, numbers, lambda _ended: None, Resumable(()))
         tracker = Tracker(Limits(batch_ns=BATCH_NS, silent_ns=BATCH_NS))
         begun = clock.wall_ns()
 

@@ -50,8 +50,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "storage.full": Kind("critical", "the disk is full", "free space or sync to head office"),
     "audio.dropped": Kind("critical", "audio was dropped because memory was full", _DISK),
     "audit.failed": Kind("critical", "the audit log cannot be written", _DISK),
-    "index.damaged": Kind("warning", "the index is damaged", "run `greffier index rebuild`"),
-    "shred.damaged": Kind("critical", "one copy of the shred store is damaged", _DISK),
+    "shred.damaged": Kind("critical", "the shred store has lost entries, in both copies", _DISK),
     "tap.blind": Kind("critical", "tap {subject} sees nothing", _PORT),
     "tap.gone": Kind("critical", "the interface of tap {subject} is gone", _PORT),
     "tap.lost": Kind(

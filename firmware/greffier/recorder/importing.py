@@ -49,7 +49,8 @@ def import_capture(
         recovery.list_cut(archive, recovered.calls)
         identity = secrets.token_hex(16)
         _log_beginning(path, archive, rules, identity)
-        intake = Intake(archive, lambda _call: rules, Numbers.of(archive.data))
+        calls: list[Report] = []
+        intake = Intake(archive, lambda _call: rules, Numbers.of(archive.data), calls.append)
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
         last_ns = timeless = 0
@@ -75,7 +76,7 @@ def import_capture(
             dissector.frames + timeless,
             ignored,
             reader.damage.reason if reader.damage else None,
-            tuple(intake.reports),
+            tuple(calls),
         )
         _log_end(archive, rules, identity, made)
         archive.tick()  # and the log says so

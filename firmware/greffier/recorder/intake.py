@@ -45,8 +45,8 @@ class Intake:
     """What an import (and the live recorder) does with calls.
 
     *rules_of* says under which rules a call stands, *numbers* is one for all that write into
-    *archive*. *resumable* are calls that a restart cut; with
-    it the intake is live: legs are logged so that they can be known again.
+    *archive*. *report* is told of each call that ended. *resumable* are calls that a restart cut;
+    with it the intake is live: legs are logged so that they can be known again.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Intake:
         archive: Archive,
         rules_of: Callable[[CallStarted], Rules],
         numbers: Numbers,
+        report: Callable[[Report], None],
         resumable: Resumable | None = None,
     ) -> None:
         assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
@@ -68,7 +69,7 @@ class Intake:
         self._said_never: set[str] = set()
         # Bare RTP that may be a call which a restart cut: its first leg tells.
         self._nameless: dict[int, CallStarted] = {}
-        self.reports: list[Report] = []
+        self._say = report
 
     @property
     def running(self) -> Collection[Call]:
@@ -82,7 +83,7 @@ class Intake:
                 if isinstance(event, CallIdentified):
                     self._unkept[event.call] = event
                 elif isinstance(event, CallEnded):
-                    self.reports.append(_unkept(self._unkept.pop(event.call)))
+                    self._say(_unkept(self._unkept.pop(event.call)))
                 continue
             if isinstance(event, CallStarted):
                 if event.call_id is None and self._resumable:
@@ -292,7 +293,7 @@ class Intake:
         if call.told_before is not None:
             clear["about"] = list(call.told_before)
         self._archive.write_call(clear, about)
-        self.reports.append(Report(clear, about))
+        self._say(Report(clear, about))
 
 
 def _verdict_data(rules: Rules, verdict: Verdict) -> dict[str, Any]:

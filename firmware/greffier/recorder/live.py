@@ -22,7 +22,7 @@ from greffier.policy.site import Policy
 from greffier.recorder import recovery
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
-from greffier.recorder.intake import Intake
+from greffier.recorder.intake import Intake, Report
 from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.outcome import leading_code
@@ -81,6 +81,9 @@ class Live:
         found = recovery.recover(self.archive)
         if found.cut_off:
             self._troubles.happened("recorder.restarted")
+        harm = {report.kind for report in self.archive.shred.take_reports()}
+        if harm - {"torn", "repaired"}:  # those are what a cut leaves
+            self._troubles.happened("shred.damaged")
         self.archive.open_epoch()
         # The kernel keeps frames for us since a tap was opened, whatever recovery takes.
         now = min([tap.since_ns for tap in taps], default=self.clock.wall_ns())
@@ -109,7 +112,8 @@ class Live:
                 # Since its last heartbeat it listened, until the process ended.
                 self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")
                 self._interval(tap.name, tap.name, max(since, last_ns), now, "off")
-            intake = Intake(self.archive, self._rules_of(tap.name), numbers, self._resumable)
+            rules_of = self._rules_of(tap.name)
+            intake = Intake(self.archive, rules_of, numbers, self._ended, self._resumable)
             account = Account(tap.name, tap.name, now)
             self.sources.append(Trunk(tap, intake, account, self._troubles))
         self.archive.tick()
@@ -162,6 +166,11 @@ class Live:
             self._troubles.happened("line.unknown")
         given = {"dir": direction_of(self.config, facts)}
         return Rules(self.policy, self._packs, line or UNCONFIGURED, given)
+
+    def _ended(self, call: Report) -> None:
+        """A call is over: what somebody should look at becomes an alarm."""
+        if "ONE_WAY_AUDIO" in call.clear["warnings"]:
+            self._troubles.happened("line.silent", call.clear["line"])
 
     # --- the loop ---
 

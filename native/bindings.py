@@ -8,7 +8,7 @@ from cffi import FFI
 HERE = Path(__file__).parent
 SOUND = ("g711", "opus", "flac", "narrow")
 SPOOL = ("place", "spool", "leg", "tap", "flow")
-ROOMS = ("ring", "record", "rtp", "event", "stream", *SOUND, "udp", "seal", *SPOOL)
+ROOMS = ("ring", "record", "rtp", "event", "stream", "delay", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
 INNER = (
     "sequence",

@@ -91,6 +91,38 @@ class FlowCounters(CData):
     broken: int
     armed: int
 
+class Waiting(CData):
+    """greffier_waiting, or an array of it."""
+
+    arrival_ns: int
+    start: int
+    end: int
+    number: int
+    skip: int
+    note: int
+    type: int
+    length: int
+
+    def __getitem__(self, index: int) -> "Waiting": ...  # type: ignore[override]
+
+class Scrubbed(CData):
+    """greffier_scrubbed."""
+
+    start: int
+    end: int
+    sounds: int
+    others: int
+
+class DelayCounters(CData):
+    """greffier_delay_counters."""
+
+    items: int
+    octets: int
+    held: int
+    locked: int
+    most: int
+    refused: int
+
 class Pointers(CData):
     """A pointer to a pointer, as an out argument."""
 
@@ -112,6 +144,16 @@ class _Ffi:
     def new(self, kind: Literal["greffier_tap_counters *"]) -> TapCounters: ...
     @overload
     def new(self, kind: Literal["greffier_flow_counters *"]) -> FlowCounters: ...
+    @overload
+    def new(
+        self,
+        kind: Literal["greffier_waiting *", "greffier_waiting[]"],
+        init: int | tuple[int, ...] = 0,
+    ) -> Waiting: ...
+    @overload
+    def new(self, kind: Literal["greffier_scrubbed *"]) -> Scrubbed: ...
+    @overload
+    def new(self, kind: Literal["greffier_delay_counters *"]) -> DelayCounters: ...
     @overload
     def new(self, kind: Literal["uint8_t **", "uint32_t **"]) -> Pointers: ...
     @overload
@@ -199,6 +241,33 @@ class _Lib:
     def greffier_stream_flush(self, stream: CData) -> None: ...
     def greffier_stream_payloads(self, stream: CData) -> CData: ...
     def greffier_stream_count(self, stream: CData, counters: CData) -> None: ...
+    GREFFIER_DELAY_LARGEST: int
+    def greffier_delay_new(self, most: int) -> CData: ...
+    def greffier_delay_free(self, delay: CData) -> None: ...
+    def greffier_delay_append(self, delay: CData, item: Waiting, octets: bytes) -> int: ...
+    def greffier_delay_take(
+        self,
+        delay: CData,
+        until_ns: int,
+        ahead_ns: int,
+        items: Waiting,
+        wanted: int,
+        octets: CData,
+        room: int,
+    ) -> int: ...
+    def greffier_delay_scrub(self, delay: CData, from_ns: int, span: Scrubbed) -> int: ...
+    def greffier_delay_drop(self, delay: CData, until_ns: int) -> int: ...
+    def greffier_delay_copy(
+        self,
+        delay: CData,
+        from_ns: int,
+        skip: int,
+        items: Waiting,
+        wanted: int,
+        octets: CData,
+        room: int,
+    ) -> int: ...
+    def greffier_delay_count(self, delay: CData, counters: DelayCounters) -> None: ...
     def greffier_g711_decode_alaw(self, octets: CData, count: int, samples: CData) -> None: ...
     def greffier_g711_decode_ulaw(self, octets: CData, count: int, samples: CData) -> None: ...
     def greffier_g711_encode_alaw(self, samples: CData, count: int, octets: CData) -> None: ...

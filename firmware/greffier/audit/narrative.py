@@ -13,6 +13,8 @@ from greffier.audit.entry import Entry
 from greffier.seal.envelope import What, epoch_id
 
 _RUN_ENDS = frozenset({"epoch.opened", "epoch.closed", "import.ended"})
+_ANOTHER_DAY = "day"
+"""The reason of an epoch that was closed because another day began: its calls and parts go on."""
 _COUNTER = re.compile(r"(.+)/(\d{10})", re.ASCII)
 
 
@@ -71,6 +73,7 @@ class Narrative:
     _recipients: tuple[str | None, str | None] | None = None
     _run_ended: int = -1
     _epoch_closed: int = -1
+    _renewed: bool = False
 
     def read(self, entry: Entry) -> None:
         """Take in the next entry."""
@@ -87,10 +90,16 @@ class Narrative:
             for part in entry.data.get("parts", ()):
                 self._parts.setdefault(part, _Part()).shredded = True
             self._shredded_epochs |= set(entry.data.get("epochs", ()))
-        if entry.ev in _RUN_ENDS:
+        renewed = entry.ev == "epoch.closed" and entry.data.get("reason") == _ANOTHER_DAY
+        if (
+            entry.ev in _RUN_ENDS
+            and not renewed
+            and not (self._renewed and entry.ev == "epoch.opened")
+        ):
             self._run_ended = entry.seq
         if entry.ev == "epoch.closed":
             self._epoch_closed = entry.seq
+        self._renewed = renewed
 
     def finish(self) -> None:
         """No more entries: a part that an ended run opened must have been closed."""

@@ -160,6 +160,19 @@ class Archive:
         self.epoch = epoch
         return epoch
 
+    def renew_epoch(self) -> None:
+        """Begin the epoch of another day; what was accepted is durable before, and calls go on.
+
+        Raises StorageFailed, IntegrityError.
+        """
+        self.tick()
+        before = self.journal
+        if self.epoch is not None:
+            self.log.append("epoch.closed", None, {"epoch": self.epoch.name, "reason": "day"})
+        self.open_epoch()
+        if before is not None:
+            before.close()
+
     def _check_recipients(self) -> None:
         created = next(verify.entries(self.data.path), None)
         if created is None or created.ev != "device.created" or "office_key" not in created.data:

@@ -57,11 +57,9 @@ class Intake:
         report: Callable[[Report], None],
         resumable: Resumable | None = None,
     ) -> None:
-        assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
         self._archive = archive
         self._rules_of = rules_of
         self._resumable = resumable
-        self._sampling_key = archive.epoch.sampling
         self._log_key = trust.load_log_key(archive.data.log_key)
         self._numbers = numbers
         self._calls: dict[int, Call] = {}
@@ -132,7 +130,9 @@ class Intake:
             return
         uid = self._numbers.next(rules.line)
         stratum = rules.stratum()
-        draw = sampling.draw(self._sampling_key, stratum, uid)
+        epoch = self._archive.epoch
+        assert epoch is not None  # noqa: S101 - an epoch is open while calls run
+        draw = sampling.draw(epoch.sampling, stratum, uid)
         call = Call(self._archive, rules, event, uid)
         facts = rules.facts_of(event, event.time_ns, draw.u)
         verdict = call.decide_at_start(facts)
@@ -153,7 +153,7 @@ class Intake:
                 "call": pseudonym(self._log_key, event),
                 "u": numerator,
                 "stratum": stratum or None,
-                "epoch": self._archive.epoch.name if self._archive.epoch else None,
+                "epoch": epoch.name,
                 "policy": rules.policy_name,
                 "policy_version": policy.version,
                 "policy_sha256": policy.sha256,

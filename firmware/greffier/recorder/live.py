@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
-from greffier.clock import BUILT_NS, Clock
+from greffier.clock import BUILT_NS, Clock, day_of
 from greffier.config.lines import CallFacts, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board, OrderKind
@@ -201,12 +201,15 @@ class Live:
         self._notifier.alive()
 
     def _beat(self, now: int) -> None:
-        """Account for the last minute of each source, and doubt the clock."""
+        """Account for the last minute of each source, look at clock and calendar."""
         earliest = max(BUILT_NS, self.clock.lower_bound().t_ns)
         self._troubles.set(now < earliest, "clock.wrong")
         for source in self.sources:
             for interval in source.settle(now):
                 self.archive.log.append("coverage", None, interval.data)
+        epoch = self.archive.epoch
+        if epoch is not None and day_of(now) != day_of(epoch.opened_ns):
+            self.archive.renew_epoch()
 
     def _obey(self) -> None:
         for order in self._board.take():

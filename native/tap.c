@@ -31,45 +31,62 @@ struct greffier_tap {
 
 enum { AHEAD = 8 }; /* frames */
 
-/* Positions in the filter; a jump counts from the instruction behind it. */
-enum { IPV4_AT = 8, TCP4_AT = 16, IPV6_AT = 21, OTHER6_AT = 27, ACCEPT = 28, REJECT = 29 };
-#define LOAD8(at) BPF_STMT(BPF_LD | BPF_B | BPF_ABS, at)
-#define LOAD16(at) BPF_STMT(BPF_LD | BPF_H | BPF_ABS, at)
+/* The filter. A jump counts from the instruction behind it and only goes forward. */
+enum { IPV4_AT = 8, TCP4_AT = 16, MOST_CODE = 26 + 4 * GREFFIER_TAP_PORTS };
+#define DO(code, value) ((struct sock_filter)BPF_STMT(code, value))
+#define LOAD8(at) DO(BPF_LD | BPF_B | BPF_ABS, at)
+#define LOAD16(at) DO(BPF_LD | BPF_H | BPF_ABS, at)
 #define IS(line, value, yes, no) \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, (yes) - (line) - 1, (no) - (line) - 1)
+    ((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, (uint8_t)((yes) - (line) - 1), \
+                                  (uint8_t)((no) - (line) - 1)))
 
-static struct sock_filter filter[] = {
-    [0] = LOAD16(12),
-    [1] = IS(1, ETH_P_IP, IPV4_AT, 2),
-    [2] = IS(2, ETH_P_IPV6, IPV6_AT, 3),
-    [3] = IS(3, ETH_P_8021Q, ACCEPT, 4),
-    [4] = IS(4, ETH_P_8021AD, ACCEPT, 5),
-    [5] = IS(5, 0x9100, ACCEPT, 6),
-    [6] = IS(6, 0x9200, ACCEPT, 7),
-    [7] = IS(7, ETH_P_PPP_SES, ACCEPT, REJECT),
-    [8] = LOAD16(20), /* flags and fragment offset */
-    [9] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, ACCEPT - 10, 0),
-    [10] = LOAD8(23),
-    [11] = IS(11, IPPROTO_UDP, ACCEPT, 12),
-    [12] = IS(12, IPPROTO_IPIP, ACCEPT, 13),
-    [13] = IS(13, IPPROTO_IPV6, ACCEPT, 14),
-    [14] = IS(14, IPPROTO_GRE, ACCEPT, 15),
-    [15] = IS(15, IPPROTO_TCP, TCP4_AT, REJECT),
-    [16] = BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14), /* the length of the IPv4 header */
-    [17] = BPF_STMT(BPF_LD | BPF_H | BPF_IND, 14),
-    [18] = IS(18, 5060, ACCEPT, 19),
-    [19] = BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16),
-    [20] = IS(20, 5060, ACCEPT, REJECT),
-    [21] = LOAD8(20), /* next header */
-    [22] = IS(22, IPPROTO_TCP, 23, OTHER6_AT),
-    [23] = LOAD16(54),
-    [24] = IS(24, 5060, ACCEPT, 25),
-    [25] = LOAD16(56),
-    [26] = IS(26, 5060, ACCEPT, REJECT),
-    [27] = IS(27, IPPROTO_ICMPV6, REJECT, ACCEPT),
-    [28] = BPF_STMT(BPF_RET | BPF_K, 1 << 18),
-    [29] = BPF_STMT(BPF_RET | BPF_K, 0),
-};
+/* Both ports of a TCP packet, of which one must be SIP's; returns the position behind. */
+static unsigned put_ports(struct sock_filter *code, unsigned at, const greffier_tap_options *options,
+                          uint16_t load, uint32_t offset, unsigned accept, unsigned reject)
+{
+    const unsigned count = options->sip_port_count;
+    for (uint32_t side = 0; side < 2; side++) {
+        code[at++] = DO(load, offset + 2 * side);
+        for (unsigned i = 0; i < count; i++, at++)
+            code[at] = IS(at, options->sip_ports[i], accept, side && i + 1 == count ? reject : at + 1);
+    }
+    return at;
+}
+
+/* Returns how many instructions there are. */
+static unsigned make_filter(struct sock_filter *code, const greffier_tap_options *options)
+{
+    const unsigned ipv6 = TCP4_AT + 3 + 2 * options->sip_port_count;
+    const unsigned other6 = ipv6 + 4 + 2 * options->sip_port_count, accept = other6 + 1, reject = accept + 1;
+    const struct sock_filter head[TCP4_AT + 1] = {
+        [0] = LOAD16(12),
+        [1] = IS(1, ETH_P_IP, IPV4_AT, 2),
+        [2] = IS(2, ETH_P_IPV6, ipv6, 3),
+        [3] = IS(3, ETH_P_8021Q, accept, 4),
+        [4] = IS(4, ETH_P_8021AD, accept, 5),
+        [5] = IS(5, 0x9100, accept, 6),
+        [6] = IS(6, 0x9200, accept, 7),
+        [7] = IS(7, ETH_P_PPP_SES, accept, reject),
+        [8] = LOAD16(20), /* flags and fragment offset */
+        [9] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, (uint8_t)(accept - 10), 0),
+        [10] = LOAD8(23),
+        [11] = IS(11, IPPROTO_UDP, accept, 12),
+        [12] = IS(12, IPPROTO_IPIP, accept, 13),
+        [13] = IS(13, IPPROTO_IPV6, accept, 14),
+        [14] = IS(14, IPPROTO_GRE, accept, 15),
+        [15] = IS(15, IPPROTO_TCP, TCP4_AT, reject),
+        [16] = DO(BPF_LDX | BPF_B | BPF_MSH, 14), /* the length of the IPv4 header */
+    };
+    memcpy(code, head, sizeof head);
+    put_ports(code, TCP4_AT + 1, options, BPF_LD | BPF_H | BPF_IND, 14, accept, reject);
+    code[ipv6] = LOAD8(20); /* next header */
+    code[ipv6 + 1] = IS(ipv6 + 1, IPPROTO_TCP, ipv6 + 2, other6);
+    put_ports(code, ipv6 + 2, options, BPF_LD | BPF_H | BPF_ABS, 54, accept, reject);
+    code[other6] = IS(other6, IPPROTO_ICMPV6, reject, accept);
+    code[accept] = DO(BPF_RET | BPF_K, 1 << 18);
+    code[reject] = DO(BPF_RET | BPF_K, 0);
+    return reject + 1;
+}
 
 static int set(int socket, int option, const void *value, socklen_t size)
 {
@@ -77,12 +94,13 @@ static int set(int socket, int option, const void *value, socklen_t size)
 }
 
 /* Everything about the socket; 0, or -1 with errno. Bound last, so that the filter is there first. */
-static int open_socket(greffier_tap *tap, unsigned index, uint32_t retire_ms)
+static int open_socket(greffier_tap *tap, unsigned index, const greffier_tap_options *options)
 {
     const int version = TPACKET_V3, ignore = 1;
-    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+    struct sock_filter code[MOST_CODE];
+    struct sock_fprog program = {.len = (unsigned short)make_filter(code, options), .filter = code};
     struct tpacket_req3 ring = {.tp_block_size = tap->block_octets, .tp_block_nr = tap->blocks,
-                                .tp_frame_size = 2048, .tp_retire_blk_tov = retire_ms};
+                                .tp_frame_size = 2048, .tp_retire_blk_tov = options->retire_ms};
     struct packet_mreq promiscuous = {.mr_ifindex = (int)index, .mr_type = PACKET_MR_PROMISC};
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
                                   .sll_ifindex = (int)index};
@@ -93,7 +111,8 @@ static int open_socket(greffier_tap *tap, unsigned index, uint32_t retire_ms)
         || setsockopt(tap->socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0
         || set(tap->socket, PACKET_IGNORE_OUTGOING, &ignore, sizeof ignore) != 0
         || set(tap->socket, PACKET_RX_RING, &ring, sizeof ring) != 0
-        || set(tap->socket, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof promiscuous) != 0)
+        || (options->promiscuous
+            && set(tap->socket, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof promiscuous) != 0))
         return -1;
     void *memory = mmap(NULL, tap->ring_octets, PROT_READ | PROT_WRITE, MAP_SHARED, tap->socket, 0);
     if (memory == MAP_FAILED)
@@ -102,18 +121,18 @@ static int open_socket(greffier_tap *tap, unsigned index, uint32_t retire_ms)
     return bind(tap->socket, (struct sockaddr *)&address, sizeof address);
 }
 
-greffier_tap *greffier_tap_open(const char *interface, uint32_t blocks, uint32_t block_octets,
-                                uint32_t retire_ms, int *error)
+greffier_tap *greffier_tap_open(const char *interface, const greffier_tap_options *options, int *error)
 {
     greffier_tap *tap = calloc(1, sizeof *tap);
     unsigned index = if_nametoindex(interface);
-    *error = tap == NULL ? ENOMEM : index == 0 ? ENODEV : 0;
+    const uint32_t ports = options->sip_port_count;
+    *error = tap == NULL ? ENOMEM : index == 0 ? ENODEV : ports == 0 || ports > GREFFIER_TAP_PORTS ? EINVAL : 0;
     if (*error == 0) {
         tap->socket = tap->stop = -1;
-        tap->blocks = blocks;
-        tap->block_octets = block_octets;
-        tap->ring_octets = (size_t)blocks * block_octets;
-        if (open_socket(tap, index, retire_ms) == 0)
+        tap->blocks = options->blocks;
+        tap->block_octets = options->block_octets;
+        tap->ring_octets = (size_t)options->blocks * options->block_octets;
+        if (open_socket(tap, index, options) == 0)
             return tap;
         *error = errno;
         greffier_tap_close(tap);

@@ -4,10 +4,10 @@
 #include <stdint.h>
 
 /* The frames that arrive at a network interface: AF_PACKET with a TPACKET_V3 ring that the kernel fills
- * and the capture thread reads in place. The interface is promiscuous while it is tapped, and what the
- * machine itself sends is left out. A filter in the kernel passes what may be a call, and nothing else:
- * UDP, fragments, TCP from or to port 5060, tunnels, PPPoE, IPv6 with extension headers, and whatever
- * still has a VLAN tag when the card has taken one off.
+ * and the capture thread reads in place. The interface is promiscuous while it is tapped if that is asked
+ * for, and what the machine itself sends is left out. A filter in the kernel passes what may be a call, and
+ * nothing else: UDP, fragments, TCP from or to a port of SIP, tunnels, PPPoE, IPv6 with extension headers,
+ * and whatever still has a VLAN tag when the card has taken one off.
  *
  * The kernel hands over whole blocks: when they are full, or `retire_ms` after the first frame. Each uses
  * up a block, however little is in it, so blocks x retire_ms is how long the reader may stall on a quiet
@@ -34,10 +34,20 @@ typedef struct greffier_tap_counters {
     uint64_t blocks;  /* read */
 } greffier_tap_counters;
 
-/* Opens an interface; `block_octets` is a power of two of at least a page. NULL, and *error: an errno. EPERM
- * without CAP_NET_RAW, ENODEV for an unknown name. */
-greffier_tap *greffier_tap_open(const char *interface, uint32_t blocks, uint32_t block_octets,
-                                uint32_t retire_ms, int *error);
+enum { GREFFIER_TAP_PORTS = 16 };
+
+typedef struct greffier_tap_options {
+    uint32_t blocks;
+    uint32_t block_octets; /* a power of two of at least a page */
+    uint32_t retire_ms;
+    uint32_t promiscuous;  /* 1 = also what is addressed to others */
+    uint32_t sip_port_count; /* 1 to GREFFIER_TAP_PORTS */
+    uint16_t sip_ports[GREFFIER_TAP_PORTS]; /* of TCP */
+} greffier_tap_options;
+
+/* Opens an interface. NULL, and *error: an errno. EPERM without CAP_NET_RAW, ENODEV for an unknown name,
+ * EINVAL for options that cannot be. */
+greffier_tap *greffier_tap_open(const char *interface, const greffier_tap_options *options, int *error);
 
 /* capture. Waits for a block: 1 there is one, 0 the time is over (-1: wait for ever), ECANCELED negative
  * once somebody said stop, or another negative errno: ENETDOWN when the interface went away. */

@@ -71,6 +71,7 @@ def box(tmp_path: Path) -> Subject:
     path.write_text(
         'schema = "recorder/1"\ndata = "data"\npolicy = "policy.toml"\n'
         f'policy_signers = "signers"\n[control]\nsocket = "{tmp_path}/s"\n'
+        'watch = ["greffier-alarm"]\n'
         '[taps.trunk]\ninterface = "eth1"\n'
         '[analogue.porte]\nline = "accueil"\npcm = "hw:CARD=Line,DEV=0"\ndetect = "off_hook"\n'
         'off_hook_input = "off-hook"\n'
@@ -161,6 +162,11 @@ def _deaf(box: Subject, _: Path) -> Subject:
     return replace(box, config=replace(box.config, outputs=()))
 
 
+def _forwarder_shut_out(box: Subject, _: Path) -> Subject:
+    control = replace(box.config.control, watch=("somebody-else",))
+    return replace(box, config=replace(box.config, control=control))
+
+
 FAULTS: list[tuple[str, str, Fault]] = [
     ("data", "fail", lambda _, folder: shutil.rmtree(folder / "data")),
     ("data", "fail", _loose),
@@ -185,6 +191,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("audit", "fail", lambda _, folder: (folder / "data/audit/checkpoint").unlink()),
     ("outputs", "fail", lambda _, folder: (folder / "secret").unlink()),
     ("outputs", "warn", _deaf),
+    ("outputs", "fail", _forwarder_shut_out),
 ]  # fmt: skip
 
 

@@ -182,10 +182,10 @@ caller = ["0612345678"]
         (CallFacts(tap="trunk", called_uri="sip:112@10.0.0.1;user=phone"), "urgence"),
         (CallFacts(tap="trunk", called_uri="SIP:112;phone-context=x@h?a=b"), "urgence"),
         (CallFacts(tap="other", called_uri="sip:112@10.0.0.1"), None),
-        (CallFacts(source="10.9.0.1", destination="192.0.2.1", vlan=8), "lan"),
-        (CallFacts(source="192.0.2.1", destination="10.9.0.1", vlan=7), "lan"),
+        (CallFacts(source="10.9.0.1", destination="192.0.2.1", vlans=(8,)), "lan"),
+        (CallFacts(source="192.0.2.1", destination="10.9.0.1", vlans=(7,)), "lan"),
         (CallFacts(source="10.9.0.1", destination="192.0.2.1"), None),
-        (CallFacts(source="10.8.0.1", destination="192.0.2.1", vlan=7), None),
+        (CallFacts(source="10.8.0.1", destination="192.0.2.1", vlans=(7,)), None),
         (CallFacts(caller="101", called="004420123456"), "out"),
         (CallFacts(caller="0612345678", called="004420123456"), "vip"),
         (CallFacts(), None),
@@ -205,7 +205,7 @@ HOST = st.sampled_from(["", "10.9.0.1", "192.0.2.1", "fd00::1", "host", "::ffff:
 FACTS = st.builds(
     CallFacts,
     st.sampled_from(["trunk", "other", ""]), NUMBER, NUMBER, st.text(max_size=30),
-    st.text(max_size=30), HOST, HOST, st.none() | st.integers(0, 4094),
+    st.text(max_size=30), HOST, HOST, st.lists(st.integers(0, 4095), max_size=4).map(tuple),
 )  # fmt: skip
 
 

@@ -41,10 +41,17 @@ static void send_datagrams(int port, int count, size_t length)
     close(in);
 }
 
+static greffier_tap_options options_of(uint32_t blocks, uint32_t retire_ms)
+{
+    return (greffier_tap_options){.blocks = blocks, .block_octets = BLOCK, .retire_ms = retire_ms,
+                                  .promiscuous = 1, .sip_port_count = 1, .sip_ports = {5060}};
+}
+
 static greffier_tap *open_tap(uint32_t blocks, uint32_t retire_ms)
 {
     int error;
-    greffier_tap *tap = greffier_tap_open("lo", blocks, BLOCK, retire_ms, &error);
+    const greffier_tap_options options = options_of(blocks, retire_ms);
+    greffier_tap *tap = greffier_tap_open("lo", &options, &error);
     CHECK_IS(error, 0);
     CHECK(tap != NULL);
     return tap;
@@ -97,26 +104,49 @@ static void what_does_not_fit_is_counted(void)
     greffier_tap_close(tap);
 }
 
-/* TCP to a port that is not SIP's: its packets must not arrive. */
-static void the_filter_leaves_other_traffic_out(void)
+/* Calls three ports over TCP, of IPv4 or IPv6; returns which arrived, a bit each. */
+static unsigned tcp_seen(const greffier_tap_options *options, int family)
 {
-    greffier_tap *tap = open_tap(4, 5);
-    for (int port = 5061; port >= 5060; port--) {
-        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    int error;
+    greffier_tap *tap = greffier_tap_open("lo", options, &error);
+    CHECK(tap != NULL);
+    for (int i = 0; i < 3; i++) {
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(5060 + i)),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        int out = socket(AF_INET, SOCK_STREAM, 0);
-        CHECK(connect(out, (struct sockaddr *)&to, sizeof to) != 0 && errno == ECONNREFUSED);
+        struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = to.sin_port,
+                                   .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        int out = socket(family, SOCK_STREAM, 0);
+        int answer = family == AF_INET ? connect(out, (struct sockaddr *)&to, sizeof to)
+                                       : connect(out, (struct sockaddr *)&to6, sizeof to6);
+        CHECK(answer != 0 && errno == ECONNREFUSED);
         close(out);
     }
     greffier_frame frame;
-    int seen = 0;
+    unsigned seen = 0;
+    const size_t at = family == AF_INET ? 34 : 54;
     while (greffier_tap_wait(tap, 50) == 1)
-        while (greffier_tap_next(tap, &frame)) {
-            CHECK(memcmp(frame.octets + 36, "\x13\xc4", 2) == 0 || memcmp(frame.octets + 34, "\x13\xc4", 2) == 0);
-            seen++;
-        }
-    CHECK_IS(seen, 2); /* a SYN and its refusal */
+        while (greffier_tap_next(tap, &frame))
+            for (int i = 0; i < 3; i++) {
+                const uint8_t port[2] = {(uint8_t)((5060 + i) >> 8), (uint8_t)(5060 + i)};
+                if (memcmp(frame.octets + at, port, 2) == 0) /* the refusal */
+                    seen |= 1U << i;
+                if (memcmp(frame.octets + at + 2, port, 2) == 0)
+                    seen |= 8U << i;
+            }
     greffier_tap_close(tap);
+    return seen;
+}
+
+static void the_filter_leaves_other_traffic_out(void)
+{
+    greffier_tap_options options = options_of(4, 5);
+    CHECK_IS(tcp_seen(&options, AF_INET), 1 | 8);
+    CHECK_IS(tcp_seen(&options, AF_INET6), 1 | 8);
+    options.sip_port_count = GREFFIER_TAP_PORTS; /* the first are others */
+    for (int i = 0; i < GREFFIER_TAP_PORTS; i++)
+        options.sip_ports[i] = (uint16_t)(5062 + GREFFIER_TAP_PORTS - 1 - i);
+    CHECK_IS(tcp_seen(&options, AF_INET), 4 | 32);
+    CHECK_IS(tcp_seen(&options, AF_INET6), 4 | 32);
 }
 
 static void a_stop_ends_every_wait(void)
@@ -132,9 +162,15 @@ static void a_stop_ends_every_wait(void)
 static void an_interface_that_goes_away_is_an_error(void)
 {
     int error;
-    CHECK(greffier_tap_open("nothing0", 4, BLOCK, 5, &error) == NULL);
+    greffier_tap_options options = options_of(4, 5);
+    CHECK(greffier_tap_open("nothing0", &options, &error) == NULL);
     CHECK_IS(error, ENODEV);
-    CHECK(greffier_tap_open("lo", 4, 100, 5, &error) == NULL);
+    options.sip_port_count = 0;
+    CHECK(greffier_tap_open("lo", &options, &error) == NULL);
+    CHECK_IS(error, EINVAL);
+    options = options_of(4, 5);
+    options.block_octets = 100;
+    CHECK(greffier_tap_open("lo", &options, &error) == NULL);
     CHECK_IS(error, EINVAL);
     greffier_tap *tap = open_tap(4, 5);
     set_up(0);

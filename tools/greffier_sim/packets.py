@@ -219,7 +219,8 @@ def frames_of(
     never. *outer*: addresses of a tunnel around every packet."""
     out: list[Frame] = []
     sent: dict[tuple[Address, Address], int] = {}
-    for number, (time_ns, source, destination, payload, transport) in enumerate(datagrams):
+    for number, datagram in enumerate(datagrams):
+        time_ns, source, destination, payload, transport, _ = datagram
         if transport == "udp":
             packets = [udp(source, destination, payload)]
         else:

@@ -41,6 +41,7 @@ class Call:
         "started_ns",
         "status",
         "to",
+        "vlans",
         "waiting",
     )
 
@@ -64,6 +65,7 @@ class Call:
         self.to: Party | None = None
         self.source: Address | None = None
         self.destination: Address | None = None
+        self.vlans: tuple[int, ...] = ()
         self.caller_tags: set[str | None] = set()
         self.callee_tags: set[str | None] = set()
         self.answered_tags: set[str | None] = set()

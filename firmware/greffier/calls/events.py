@@ -48,6 +48,8 @@ class CallStarted:
     """Its beginning was not heard; From and To are those of the first request heard."""
     message: Message | None = field(repr=False)
     """The first message heard, for facts that only headers carry."""
+    vlans: tuple[int, ...] = ()
+    """VLAN tags of the frame of the first message or packet, the outer one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ class CallAnswered:
     """A 2xx to an INVITE, or the first sign of a dialog that was joined late. Once a call."""
 
     call: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The answer to a BYE of a dialog of which nothing else was heard. It belongs to no call."""
+
+    call_id: str = field(repr=False)
     time_ns: int
 
 

@@ -91,11 +91,14 @@ class Flow:
         "side",
         "suspect",
         "tracks",
+        "vlans",
         "weak",
     )
 
-    def __init__(self, pair: Pair, time_ns: int) -> None:
+    def __init__(self, pair: Pair, time_ns: int, vlans: tuple[int, ...] = ()) -> None:
         self.pair = pair
+        self.vlans = vlans
+        """Of its first frame."""
         self.call: Call | None = None
         self.side: Side = "unknown"
         """Who sends."""
@@ -141,9 +144,9 @@ class Flows:
         self._at: dict[Address, dict[Pair, Flow]] = {}
         self.held_bytes = 0
 
-    def open(self, pair: Pair, time_ns: int) -> Flow:
+    def open(self, pair: Pair, time_ns: int, vlans: tuple[int, ...] = ()) -> Flow:
         """A new flow, strange until more is known."""
-        flow = self.table[pair] = Flow(pair, time_ns)
+        flow = self.table[pair] = Flow(pair, time_ns, vlans)
         self.strange[pair] = flow
         for address in pair:
             self._at.setdefault(address, {})[pair] = flow

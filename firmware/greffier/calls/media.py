@@ -1,12 +1,13 @@
 """RTP: whose is it. Linked by both addresses at once, by one after a while, by none as bare RTP."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from greffier.calls import succession
 from greffier.calls.call import Call
 from greffier.calls.claims import Claim, Claims, other_side
 from greffier.calls.events import Side
-from greffier.calls.flow import SPEECH, Flow, Flows, Track
+from greffier.calls.flow import SPEECH, Flow, Flows, Pair, Track
 from greffier.calls.leg import Leg
 from greffier.calls.limits import Limits
 from greffier.calls.register import Register
@@ -25,12 +26,14 @@ class MediaPath:
         claims: Claims,
         register: Register,
         ignored: Counter[str],
+        expected: Callable[[Pair], bool],
     ) -> None:
         self._limits = limits
         self._flows = flows
         self._claims = claims
         self._register = register
         self._ignored = ignored
+        self._expected = expected
 
     def receive(self, datagram: Datagram) -> None:
         """Take a packet that the short cut of the tracker does not know."""
@@ -38,7 +41,7 @@ class MediaPath:
         pair = (datagram.source, datagram.destination)
         flow = self._flows.table.get(pair)
         if flow is None:
-            flow = self._flows.open(pair, time_ns)
+            flow = self._flows.open(pair, time_ns, datagram.vlans)
             self._link_exactly(flow)
         flow.last_ns = max(flow.last_ns, time_ns)
         if flow.refused:
@@ -244,7 +247,7 @@ class MediaPath:
             return
         old = [track for track in flow.tracks.values() if succession.over_before(track, call)]
         if any(self._speaks(track) for track in old):
-            self._flows.link(flow, self._register.bare(flow.pair, flow.first_ns))
+            self._flows.link(flow, self._register.bare(flow.pair, flow.first_ns, flow.vlans))
             for track in old:
                 self._promote(flow, track)
             self._detach(flow)
@@ -334,6 +337,8 @@ class MediaPath:
             if self._link_exactly(flow, even_ended=True):
                 return
         waited = final or age >= limits.bare_ns or stopped >= limits.bare_stopped_ns
+        # The other direction is listed, or this one was known before the tracker began.
+        waited = waited or bool(self._register.bare_at(flow.pair)) or self._expected(flow.pair)
         if waited and any(self._speaks(track) for track in flow.tracks.values()):
             self._link_bare(flow)
             return
@@ -346,7 +351,7 @@ class MediaPath:
 
     def _link_bare(self, flow: Flow) -> None:
         """List a flow that nobody claims, with the one in the other direction."""
-        call = self._register.bare(flow.pair, flow.first_ns)
+        call = self._register.bare(flow.pair, flow.first_ns, flow.vlans)
         self._flows.link(flow, call)
         for track in tuple(flow.tracks.values()):
             self._promote(flow, track)

@@ -43,19 +43,24 @@ class Register:
         call = self.by_id[call_id] = Call(call_id, time_ns)
         return call
 
-    def bare(self, pair: Pair, time_ns: int) -> Call:
+    def bare(self, pair: Pair, time_ns: int, vlans: tuple[int, ...] = ()) -> Call:
         """The call without signalling between two addresses, opened if need be."""
         key = _key(pair)
         call = self._bare.get(key)
         if call is None:
             self._make_room()
             call = self._bare[key] = Call(None, time_ns)
+            call.vlans = vlans
             self.enlist(call)
         return call
 
     def bare_at(self, pair: Pair) -> Call | None:
         """The call without signalling between two addresses, if there is one."""
         return self._bare.get(_key(pair))
+
+    def bare_of(self, number: int) -> Call | None:
+        """The call without signalling that was listed under *number*, if it is not closed."""
+        return next((call for call in self._bare.values() if call.number == number), None)
 
     def past(self, call_id: str, tag: str | None, number: int) -> bool:
         """Whether a message repeats an INVITE transaction of a call that is closed."""
@@ -87,6 +92,7 @@ class Register:
                 call.destination,
                 call.joined_late,
                 call.message,
+                call.vlans,
             )
         )
         self._tell_answer(call)

@@ -1,10 +1,10 @@
 """SIP: what a message does to its call."""
 
-from collections import Counter
+from collections import Counter, deque
 
 from greffier.calls.call import Call
 from greffier.calls.claims import Claims, media_address, other_side
-from greffier.calls.events import CallHeld, CallResumed, Side
+from greffier.calls.events import CallHeld, CallResumed, Farewell, Side
 from greffier.calls.media import MediaPath
 from greffier.calls.register import Register
 from greffier.capture.datagram import Address, Datagram
@@ -14,6 +14,7 @@ from greffier.sip.multipart import sdp_parts
 
 Described = list[tuple[sdp.Media, Address | None]]
 _DESCRIBING = {"INVITE", "ACK", "PRACK", "UPDATE"}
+_MOST_FAREWELLS = 1024
 _GONE = {
     481,
     408,
@@ -30,6 +31,8 @@ class Signalling:
         self._claims = claims
         self._media = media
         self._ignored = ignored
+        self.farewells: deque[Farewell] = deque(maxlen=_MOST_FAREWELLS)
+        """Of dialogs that were not heard; the tracker hands them on."""
 
     def take(self, datagram: Datagram) -> None:
         """One datagram that begins like SIP."""
@@ -41,6 +44,8 @@ class Signalling:
         call = self._call_of(message, datagram)
         if call is None:
             self._ignored["no_call"] += 1
+            if _says_farewell(message):
+                self.farewells.append(Farewell(message.call_id, datagram.time_ns))
             return
         call.signal_ns = max(call.signal_ns, datagram.time_ns)
         described = self._media_of(message, datagram.source.host)
@@ -77,6 +82,7 @@ class Signalling:
         call.message, call.from_, call.to = message, message.from_, message.to
         call.caller_tags.add(tag)
         call.source, call.destination = datagram.source, datagram.destination
+        call.vlans = datagram.vlans
         if isinstance(message, Response):
             call.source, call.destination = call.destination, call.source
         if call.joined_late and (invite or isinstance(message, Request)):
@@ -198,6 +204,15 @@ class Signalling:
             return "caller" if datagram.source == call.source else "callee"
         requester: Side = "caller" if tag in call.caller_tags else "callee"
         return requester if isinstance(message, Request) else other_side(requester)
+
+
+def _says_farewell(message: Message) -> bool:
+    """Whether a BYE was accepted, or there was nothing left to end (RFC 3261 section 15.1)."""
+    return (
+        isinstance(message, Response)
+        and message.cseq.method == "BYE"
+        and (200 <= message.status < 300 or message.status in _GONE)
+    )
 
 
 def _to_tag(message: Message) -> str | None:

@@ -1,10 +1,11 @@
 """Datagrams in, calls out."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from greffier.calls.claims import Claims
-from greffier.calls.events import Event
-from greffier.calls.flow import Flows
+from greffier.calls.events import Event, Farewell
+from greffier.calls.flow import Flows, Pair
 from greffier.calls.limits import SECOND, Limits
 from greffier.calls.media import MediaPath
 from greffier.calls.register import Register
@@ -27,9 +28,14 @@ class Tracker:
     Time is the capture time of the datagrams. A clock that is set back delays what is to end by
     time, and nothing else. Memory is bounded by :class:`~greffier.calls.limits.Limits`. Nothing in
     a datagram makes it raise.
+
+    *expected* says of two addresses whether RTP between them is of a call that was known before
+    this tracker began: it is listed at once, without waiting for a description.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, expected: Callable[[Pair], bool] | None = None
+    ) -> None:
         limits = limits or Limits()
         self.ignored: Counter[str] = Counter()
         """Datagrams that count for no call, by reason: other (neither SIP nor RTP), no_call (SIP
@@ -46,12 +52,14 @@ class Tracker:
         self._flows = Flows(limits, self.ignored)
         self._table = self._flows.table
         self._register = Register(limits, self._flows, claims)
-        self._media = MediaPath(limits, self._flows, claims, self._register, self.ignored)
+        self._media = MediaPath(
+            limits, self._flows, claims, self._register, self.ignored, expected or _nobody
+        )
         self._signalling = Signalling(self._register, claims, self._media, self.ignored)
 
     def feed(self, datagram: Datagram) -> list[Event]:
         """What a datagram, and the time that has passed, bring about."""
-        time_ns, source, destination, payload, transport = datagram
+        time_ns, source, destination, payload, transport, _ = datagram
         if not self._oldest_ns <= time_ns < self._next_look_ns:
             self._look(time_ns)
         if len(payload) >= 12 and payload[0] & 0xC0 == 0x80 and transport == "udp":
@@ -83,6 +91,19 @@ class Tracker:
         if time_ns > self._now_ns:
             self._disagreeing = _AGREE
             self._look(time_ns)
+        return self._take()
+
+    def farewells(self) -> list[Farewell]:
+        """Ends of dialogs that were not heard, since this was asked last."""
+        found = list(self._signalling.farewells)
+        self._signalling.farewells.clear()
+        return found
+
+    def end(self, call: int, time_ns: int) -> list[Event]:
+        """Somebody knows that the bare RTP listed as *call* ended by a BYE at *time_ns*."""
+        bare = self._register.bare_of(call)
+        if bare is not None:
+            self._register.end(bare, time_ns, "bye")
         return self._take()
 
     def finish(self, time_ns: int = 0) -> list[Event]:
@@ -117,3 +138,8 @@ class Tracker:
         if events:
             self._register.out = []
         return events
+
+
+def _nobody(_pair: Pair) -> bool:
+    """No RTP is expected."""
+    return False

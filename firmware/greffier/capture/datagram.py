@@ -28,3 +28,5 @@ class Datagram(NamedTuple):
     payload: bytes
     """Shorter than what was sent where the capture's snap length cut it."""
     transport: Literal["udp", "tcp"] = "udp"
+    vlans: tuple[int, ...] = ()
+    """The VLAN tags of that frame, 0 to 4095, the outer one first."""

@@ -6,11 +6,12 @@ in a frame makes it raise.
 
 import struct
 from collections import Counter
+from collections.abc import Collection
 
 from greffier.capture import ip
 from greffier.capture.datagram import Address, Datagram
 from greffier.capture.fragments import Fragments
-from greffier.capture.link import IPV4, IPV6, NOTHING, network
+from greffier.capture.link import IPV4, IPV6, NOTHING, network, vlans
 from greffier.capture.record import Record
 from greffier.capture.tcp import Segment, Streams
 
@@ -25,9 +26,12 @@ _ETHERNET_BRIDGED = 0x6558
 
 
 class Dissector:
-    """Turns records into datagrams, in the order in which they become complete."""
+    """Turns records into datagrams, in the order in which they become complete.
 
-    def __init__(self) -> None:
+    *sip_ports* are the TCP ports on which SIP is looked for; None: on all.
+    """
+
+    def __init__(self, sip_ports: Collection[int] | None = None) -> None:
         self.frames = 0
         """Records taken."""
         self.ignored: Counter[str] = Counter()
@@ -37,6 +41,8 @@ class Dissector:
         self._fragments = Fragments()
         self._streams = Streams()
         self._pairs: dict[bytes, tuple[Address, Address]] = {}
+        self._sip_ports = None if sip_ports is None else frozenset(sip_ports)
+        self._vlans: tuple[int, ...] = ()  # of the present frame
         self._last_ns = 0
 
     @property
@@ -77,6 +83,7 @@ class Dissector:
         if where == NOTHING:
             self.ignored["link"] += 1
             return []
+        self._vlans = vlans(record.link_type, record.data)
         try:
             return self._packet(record.data, where[1], len(record.data), record.time_ns, 0)
         except ip.BadPacket:
@@ -136,7 +143,7 @@ class Dissector:
             return []
         self.cut += size > end - start
         source, destination = self._pair_of(packet, data, start)
-        return [Datagram(time_ns, source, destination, payload)]
+        return [Datagram(time_ns, source, destination, payload, vlans=self._vlans)]
 
     def _tcp(
         self, packet: ip.Packet, data: bytes, start: int, end: int, time_ns: int
@@ -149,11 +156,18 @@ class Dissector:
         if body < start + 20 or body > end:
             raise ip.BadPacket(start, "a TCP header length is impossible")
         pair = self._pair_of(packet, data, start)
+        if self._sip_ports is not None and self._sip_ports.isdisjoint(one.port for one in pair):
+            self.ignored["tcp"] += 1
+            return []
         segment = Segment(sequence, data[start + 13], data[body:end])
         found = self._streams.feed(pair, segment, time_ns)
         if not found and not self._streams.follows(pair):
             self.ignored["tcp"] += 1
-        return found
+        # What others had to say comes with it at times: the tags of this frame are not theirs.
+        return [
+            one._replace(vlans=self._vlans) if (one.source, one.destination) == pair else one
+            for one in found
+        ]
 
     def _pair_of(self, packet: ip.Packet, data: bytes, start: int) -> tuple[Address, Address]:
         """Both addresses of a UDP or TCP packet."""

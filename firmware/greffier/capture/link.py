@@ -42,6 +42,22 @@ def network(link_type: int, data: bytes) -> tuple[int, int]:
     return NOTHING
 
 
+def vlans(link_type: int, data: bytes) -> tuple[int, ...]:
+    """The VLAN identifiers (IEEE 802.1Q, 802.1ad) of a frame, the outer one first."""
+    at = {_ETHERNET: 12, _COOKED: 14}.get(link_type, 0)
+    if link_type == _COOKED_2:
+        kind, at = data[:2], 20
+    elif at:
+        kind, at = data[at : at + 2], at + 2
+    else:
+        return ()
+    found: list[int] = []
+    while int.from_bytes(kind, "big") in _TAGS and len(data) >= at + 4 and len(found) <= _MAX_TAGS:
+        found.append((data[at] << 8 | data[at + 1]) & 0x0FFF)
+        kind, at = data[at + 2 : at + 4], at + 4
+    return tuple(found)
+
+
 def _tagged(data: bytes, at: int) -> tuple[int, int]:
     """A packet behind an Ethernet type at offset *at*."""
     if len(data) < at + 2:

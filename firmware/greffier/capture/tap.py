@@ -8,6 +8,7 @@ tap that sees nothing.
 
 import errno
 import os
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -24,6 +25,7 @@ BLOCKS = 256
 BLOCK_OCTETS = 128 << 10
 RETIRE_MS = 60
 """256 x 60 ms: a reader may stall 15 s on a quiet line; 32 MiB is a second of 1,000 calls."""
+SIP_PORTS = (5060,)
 _MOST_FRAMES = 4096  # a read hands out, so that it ends
 _REASONS = {
     errno.EPERM: "reading a network interface needs CAP_NET_RAW",
@@ -46,8 +48,9 @@ class TapCounters(NamedTuple):
 class Tap:
     """An open interface. One thread reads; :meth:`stop` and :attr:`counters` are for any other.
 
-    *block_octets* is a power of two of at least a page. Raises DeviceNotFound: no such interface,
-    or no right to read it.
+    *block_octets* is a power of two of at least a page; *promiscuous*: also frames addressed to
+    others; *sip_ports* are the TCP ports (1 to 16) that may hold SIP, UDP passes whole. Raises
+    DeviceNotFound: no such interface, or no right to read it.
     """
 
     def __init__(
@@ -57,9 +60,22 @@ class Tap:
         blocks: int = BLOCKS,
         block_octets: int = BLOCK_OCTETS,
         retire_ms: int = RETIRE_MS,
+        promiscuous: bool = True,
+        sip_ports: Sequence[int] = SIP_PORTS,
     ) -> None:
         error = ffi.new("int *")
-        tap = lib.greffier_tap_open(interface.encode(), blocks, block_octets, retire_ms, error)
+        options = ffi.new(
+            "greffier_tap_options *",
+            {
+                "blocks": blocks,
+                "block_octets": block_octets,
+                "retire_ms": retire_ms,
+                "promiscuous": promiscuous,
+                "sip_port_count": len(sip_ports),
+                "sip_ports": list(sip_ports),
+            },
+        )
+        tap = lib.greffier_tap_open(interface.encode(), options, error)
         if tap == ffi.NULL:
             raise DeviceNotFound(device=interface, reason=reason_of(error[0]))
         self.interface = interface

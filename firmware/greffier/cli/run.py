@@ -50,6 +50,8 @@ def command(path: Path) -> int:
                     blocks=tap.ring_blocks,
                     block_octets=tap.block_kib * 1024,
                     retire_ms=tap.retire_ms,
+                    promiscuous=tap.promiscuous,
+                    sip_ports=tap.sip_ports,
                 ),
                 clock,
                 tap.blind_after_s,

@@ -17,6 +17,8 @@ INTERFACE = re.compile(r"(?!\.{1,2}\Z)[^\s/:]{1,15}")
 RATES = (8000, 16000, 48000)
 DIRECTIONS = ("in", "out", "int")
 _MOST_CHANNELS = 64
+MOST_SIP_PORTS = 16
+"""As many as the kernel's filter takes."""
 
 
 def named_tables(top: Table, name: str) -> list[tuple[str, Table]]:
@@ -60,6 +62,8 @@ def read_taps(top: Table) -> tuple[Tap, ...]:
         sound = table.sound("ring_blocks", "retire_ms")
         if sound and tap.ring_blocks * tap.retire_ms < 10_000:
             table.wrong("ring_blocks", "times retire_ms must be at least 10 s")
+        if table.sound("sip_ports") and not 1 <= len(tap.sip_ports) <= MOST_SIP_PORTS:
+            table.wrong("sip_ports", "must hold 1 to 16 ports")
         table.done()
         found.append(tap)
     return tuple(found)

@@ -25,7 +25,7 @@ class CallFacts:
     """What the wire shows of a call when it begins.
 
     ``tap`` is the configured name; numbers and URIs "" where unknown; addresses are the hosts that
-    the first message (or bare RTP) went between; ``vlan`` None where the frame had no tag.
+    the first message went between; ``vlans`` are the tags of its frame.
     """
 
     tap: str = ""
@@ -35,7 +35,7 @@ class CallFacts:
     called_uri: str = field(default="", repr=False)
     source: str = ""
     destination: str = ""
-    vlan: int | None = None
+    vlans: tuple[int, ...] = ()
 
 
 def direction_of(config: Config, facts: CallFacts) -> Direction:
@@ -81,7 +81,7 @@ def _holds(rule: Match, plan: Numbering, facts: CallFacts, direction: Direction)
         return False
     if rule.direction and direction not in rule.direction:
         return False
-    if rule.vlans and facts.vlan not in rule.vlans:
+    if rule.vlans and not set(facts.vlans) & set(rule.vlans):
         return False
     ours = {"in": (facts.called,), "out": (facts.caller,)}.get(
         direction, (facts.caller, facts.called)

@@ -1,4 +1,4 @@
-"""Sound of one leg that waits in front of the encoder, in memory that can be wiped (native/delay.h).
+"""Sound of one leg that waits before the encoder, in memory that can be wiped (native/delay.h).
 
 A pause that reaches back wipes what still waits; instant replay copies what is kept. The octets are
 in the C core's memory: locked if the system allows, never in a core dump or a forked child. What

@@ -24,7 +24,7 @@ from greffier.recorder import plans
 from greffier.recorder.about import about
 from greffier.recorder.archive import Archive
 from greffier.recorder.numbers import journal_name
-from greffier.recorder.outcome import LOSSES, Heard, Span
+from greffier.recorder.outcome import LOSSES, OVER_CAPACITY, Heard, Span
 from greffier.recorder.plans import Plan
 from greffier.recorder.recovery import CutCall
 from greffier.recorder.rules import Rules, instants
@@ -79,6 +79,8 @@ class Call:
         self.verdict = Verdict()
         self.recording: bytes | None = None
         self.frames = Frames()
+        self.left_out = False
+        """It should be recorded, and there was no room for it."""
         self._plans: list[Plan] = []  # the first of them have their tapes
         self._tapes: list[Tape] = []
         self._earlier_parts = 0  # of before a restart
@@ -106,8 +108,12 @@ class Call:
         return self.verdict
 
     def decide_at_answer(self, time_ns: int) -> Verdict:
-        """The verdict when everything is known; what is voluntary may begin."""
+        """The verdict when everything is known, once; what is voluntary may begin."""
+        if self.answer_ns is not None:  # bare RTP, or a call of before a restart
+            return self.verdict
         self.answer_ns = time_ns
+        if self.left_out:
+            return self.verdict
         self.verdict = self._rules.at_answer(self.facts)
         when = instants(self.facts, self.start_ns, time_ns)
         self._plans += plans.at_answer(self.verdict, when)
@@ -122,6 +128,14 @@ class Call:
         self._plans = [plan for plan in self._plans if plan.duty]
         if not self.verdict.mandatory:
             self.verdict = Verdict(codes=("JOINED_LATE",))
+        return self.verdict
+
+    def leave_out(self) -> Verdict:
+        """The verdict of a call for which there is no room: counted and reported, not recorded."""
+        if self._rules.at_answer(self.facts).record not in ("none", "provisional_deleted"):
+            self._plans = []
+            self.left_out = True
+            self.verdict = Verdict(codes=(OVER_CAPACITY,))
         return self.verdict
 
     def resume(self, facts: Facts, cut: CutCall, since_ns: int) -> None:
@@ -147,7 +161,7 @@ class Call:
 
     def decide_at_end(self) -> Verdict:
         """The last verdict: what a call that was never answered still waited for never came."""
-        if self.answer_ns is None and not self.verdict.mandatory:
+        if self.answer_ns is None and not self.verdict.mandatory and not self.left_out:
             self.verdict = self._rules.never_answered(self.facts)
         return self.verdict
 

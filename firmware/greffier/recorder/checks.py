@@ -5,6 +5,7 @@ earlier one found missing, a later one does not complain of again.
 """
 
 import os
+import pwd
 import resource
 import shutil
 import socket
@@ -18,7 +19,7 @@ from typing import Literal
 from greffier import trust
 from greffier.audit import verify
 from greffier.clock import BUILT_NS, Clock, format_time
-from greffier.config.records import Config
+from greffier.config.records import Config, Control
 from greffier.errors import GreffierError
 from greffier.language import translate as _
 from greffier.policy import check as compiler
@@ -35,6 +36,7 @@ State = Literal["ok", "warn", "fail"]
 # The published order of the space ladder: warn, act, refuse (percent of the medium used).
 WARN_PERCENT, FULL_PERCENT = 85, 97
 SYSTEM = Path("/")
+FORWARDER = "greffier-alarm"  # the user of that service
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +314,26 @@ def _outputs(subject: Subject) -> Iterator[Finding]:
             sound = False
             cause = _("{name}: {path} does not exist").format(name=output.name, path=needed)
             yield Finding("outputs", "fail", cause, f"ls -l {needed.parent}")
+    forwarded = [one.name for one in outputs if not one.in_recorder]
+    if forwarded and not _may_watch(subject.config.control):
+        sound = False
+        cause = _("{names}: the user {user}, who serves them, is not in [control] watch").format(
+            names=", ".join(forwarded), user=FORWARDER
+        )
+        yield Finding("outputs", "fail", cause, f"sudoedit {subject.config.path}")
     if sound:
         yield Finding("outputs", "ok", ", ".join(one.name for one in outputs))
+
+
+def _may_watch(control: Control) -> bool:
+    """Whether the alarm forwarder may ask for alarms."""
+    try:
+        number = pwd.getpwnam(FORWARDER).pw_uid
+    except KeyError:  # not on this machine: then only the name can stand for it
+        number = -1
+    return any(
+        one in (FORWARDER, number) for one in (*control.watch, *control.operate, *control.stop)
+    )
 
 
 # What has nothing to look at where the data directory cannot be opened.

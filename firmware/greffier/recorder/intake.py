@@ -20,13 +20,14 @@ from greffier.calls.events import (
     LegMedia,
     LegSummary,
 )
+from greffier.capture.datagram import Address
 from greffier.clock import format_time
 from greffier.policy import sampling
 from greffier.policy.verdict import Verdict
 from greffier.recorder.about import clear_call_id, clear_leg, hidden_leg
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
-from greffier.recorder.numbers import Numbers, flow_pseudonym, pseudonym
+from greffier.recorder.numbers import Numbers, dialog_pseudonym, flow_pseudonym, pseudonym
 from greffier.recorder.outcome import Heard, coverage, result_of
 from greffier.recorder.recovery import RUNNING, CutCall
 from greffier.recorder.resume import Resumable
@@ -46,7 +47,8 @@ class Intake:
 
     *rules_of* says under which rules a call stands, *numbers* is one for all that write into
     *archive*. *report* is told of each call that ended. *resumable* are calls that a restart cut;
-    with it the intake is live: legs are logged so that they can be known again.
+    with it the intake is live: legs are logged so that they can be known again. A call for which
+    *has_room* says no is counted and reported, not recorded.
     """
 
     def __init__(
@@ -56,10 +58,13 @@ class Intake:
         numbers: Numbers,
         report: Callable[[Report], None],
         resumable: Resumable | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._archive = archive
         self._rules_of = rules_of
         self._resumable = resumable
+        self._has_room = has_room
+        self._resumed: dict[str, int] = {}  # pseudonyms of resumed calls -> the tracker's number
         self._log_key = trust.load_log_key(archive.data.log_key)
         self._numbers = numbers
         self._calls: dict[int, Call] = {}
@@ -117,16 +122,17 @@ class Intake:
 
     def _start(self, event: CallStarted, leg: LegAdded | None = None) -> None:
         rules = self._rules_of(event)
+        cut = self._claimed(event, leg)
+        if cut is not None:
+            # Its RTP alone does not tell the line any more, the log does.
+            self._resume(event, replace(rules, line=cut.line), cut)
+            return
         if rules.never:
             self._unkept[event.call] = event
             if rules.line not in self._said_never:
                 self._said_never.add(rules.line)
                 data = {"line": rules.line, "reason": "NEVER_RECORD"}
                 self._archive.log.append("line.not_recorded", None, data)
-            return
-        cut = self._claimed(event, leg)
-        if cut is not None:
-            self._resume(event, rules, cut)
             return
         uid = self._numbers.next(rules.line)
         stratum = rules.stratum()
@@ -140,6 +146,8 @@ class Intake:
             verdict = call.join_late()
         elif event.call_id is None:  # bare RTP: nobody rings, people talk already
             verdict = call.decide_at_answer(event.time_ns)
+        if not self._has_room():
+            verdict = call.leave_out()
         self._calls[event.call] = call
         policy = rules.policy
         numerator = min(int(facts.u * (1 << sampling.DRAW_BITS)), (1 << sampling.DRAW_BITS) - 1)
@@ -197,6 +205,19 @@ class Intake:
             names.append(flow_pseudonym(self._log_key, leg.destination, leg.source))
         return self._resumable.claim(*names)
 
+    def expects(self, source: Address, destination: Address) -> bool:
+        """Whether RTP between these addresses is of a call that a restart cut."""
+        if not self._resumable:
+            return False
+        pairs = ((source, destination), (destination, source))
+        return self._resumable.knows(*(flow_pseudonym(self._log_key, *pair) for pair in pairs))
+
+    def resumed_as(self, call_id: str) -> int | None:
+        """The tracker's number of the call that was resumed and had this Call-ID before."""
+        return (
+            self._resumed.get(dialog_pseudonym(self._log_key, call_id)) if self._resumed else None
+        )
+
     def _resume(self, event: CallStarted, rules: Rules, cut: CutCall) -> None:
         """Go on with a call under its old number, verdict and recording."""
         call = Call(self._archive, rules, event, cut.uid)
@@ -204,6 +225,7 @@ class Intake:
         since_ns = self._resumable.since_ns if self._resumable is not None else event.time_ns
         call.resume(rules.facts_of(event, cut.start_ns, u), cut, since_ns)
         self._calls[event.call] = call
+        self._resumed |= dict.fromkeys(cut.names, event.call)
         data = {
             "uid": cut.uid,
             "at_ns": event.time_ns,
@@ -227,6 +249,7 @@ class Intake:
         self._calls.clear()
 
     def _end(self, call: Call, event: CallEnded) -> None:
+        self._resumed = {name: at for name, at in self._resumed.items() if at != event.call}
         verdict = call.decide_at_end()
         call.finish(event.reason.replace("_", "-"))
         heard = call.heard(event.ended_ns)

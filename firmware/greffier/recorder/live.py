@@ -112,10 +112,16 @@ class Live:
                 # Since its last heartbeat it listened, until the process ended.
                 self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")
                 self._interval(tap.name, tap.name, max(since, last_ns), now, "off")
-            rules_of = self._rules_of(tap.name)
-            intake = Intake(self.archive, rules_of, numbers, self._ended, self._resumable)
+            intake = Intake(
+                self.archive,
+                self._rules_of(tap.name),
+                numbers,
+                self._ended,
+                self._resumable,
+                self._has_room,
+            )
             account = Account(tap.name, tap.name, now)
-            self.sources.append(Trunk(tap, intake, account, self._troubles))
+            self.sources.append(Trunk(self.config, tap, intake, account, self._troubles))
         self.archive.tick()
         for source in self.sources:
             source.start()
@@ -147,6 +153,14 @@ class Live:
             for interval in account.close(end):
                 self.archive.log.append("coverage", None, interval.data)
 
+    def _has_room(self) -> bool:
+        """Whether one more call may be recorded."""
+        running = sum(not call.left_out for source in self.sources for call in source.running)
+        if running < self.config.limits.calls:
+            return True
+        self._troubles.happened("calls.limit")
+        return False
+
     def _rules_of(self, tap: str) -> Callable[[CallStarted], Rules]:
         return lambda call: self._rules_for(call, tap)
 
@@ -160,6 +174,7 @@ class Live:
             called_uri=call.to.uri.text if call.to else "",
             source=call.source.host if call.source else "",
             destination=call.destination.host if call.destination else "",
+            vlans=call.vlans,
         )
         line = line_of(self.config, facts)
         if line is None:

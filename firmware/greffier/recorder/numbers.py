@@ -53,7 +53,13 @@ def pseudonym(key: LogKey, call: CallStarted) -> str:
     Keyed with a secret of the device, so that the log alone does not show whether a Call-ID that
     somebody knows was here.
     """
-    return _keyed(key, call.call_id if call.call_id is not None else f"{call.call}@{call.time_ns}")
+    name = call.call_id if call.call_id is not None else f"{call.call}@{call.time_ns}"
+    return dialog_pseudonym(key, name)
+
+
+def dialog_pseudonym(key: LogKey, call_id: str) -> str:
+    """The same for a Call-ID."""
+    return _keyed(key, call_id)
 
 
 def flow_pseudonym(key: LogKey, source: Address, destination: Address) -> str:

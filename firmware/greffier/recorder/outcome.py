@@ -8,13 +8,15 @@ from greffier.audit.intervals import Interval
 from greffier.policy.verdict import Verdict
 
 NOT_RECORDABLE = "NOT_RECORDABLE"
+OVER_CAPACITY = "OVER_CAPACITY"
+"""The call should be recorded, and more calls than ``limits.calls`` ran already."""
 # Causes of gaps that mean: sound was there and is lost. Others mean that there was none.
 LOSSES = frozenset({"lost", "late", "damaged", "restart", "jump", "oversize", "overrun"})
 
 # The order of precedence of the rules: bans, health, duties, lines and private calls, notice,
 # consent, draw. A code that is not listed stands last.
 _RANKS: tuple[frozenset[str], ...] = (
-    frozenset({"RECORDER_DOWN", "LINE_UNCONFIGURED", "POLICY_INACTIVE"}),
+    frozenset({"RECORDER_DOWN", OVER_CAPACITY, "LINE_UNCONFIGURED", "POLICY_INACTIVE"}),
     frozenset(
         {
             "MANDATORY_MIFID",
@@ -74,6 +76,8 @@ def result_of(verdict: Verdict, heard: Heard) -> str:
     """ok, degraded, failed, blocked or not_recordable."""
     if verdict.action == "block_call":
         return "blocked"
+    if OVER_CAPACITY in verdict.codes:
+        return "failed"
     if verdict.record in ("none", "provisional_deleted"):
         return "ok"
     if heard.recorded is None:

@@ -34,6 +34,10 @@ class Resumable:
                 return call
         return None
 
+    def knows(self, *names: str) -> bool:
+        """Whether one of the pseudonyms *names* stands for a call that nobody claimed."""
+        return any(self._by_name.get(name, "") in self._calls for name in names)
+
     def rest(self) -> list[CutCall]:
         """The calls that nobody claimed; they are taken out."""
         left = list(self._calls.values())

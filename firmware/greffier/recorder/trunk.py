@@ -1,18 +1,21 @@
 """A mirrored port of the live recorder: its tap, and everything that follows its frames."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final, Protocol
 
 from greffier.audit.coverage import Account
 from greffier.audit.intervals import Interval
-from greffier.calls.limits import Limits
+from greffier.calls.limits import SECOND, Limits
 from greffier.calls.tracker import Tracker
 from greffier.capture.dissector import Dissector
+from greffier.config.records import Config
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake
 from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
 
+HELD_PACKETS_S: Final = 100  # of 10 ms, a second
 BATCH_NS: Final = 200_000_000  # with a tick it must stay below the second that a power cut may take
 
 
@@ -47,13 +50,35 @@ class Source(Protocol):
         """Listen no more; what came is followed, calls are suspended. Raises StorageFailed."""
 
 
+def limits_of(config: Config) -> Limits:
+    """The bounds of the tracker of one tap."""
+    usual, wait = Limits(), config.limits.undecided_s
+    return replace(
+        usual,
+        batch_ns=BATCH_NS,
+        held_ns=wait * SECOND,
+        held_packets=wait * HELD_PACKETS_S,
+        bare_ns=min(usual.bare_ns, wait * SECOND),
+        # Those that are not recorded are followed too, as many again.
+        calls=max(usual.calls, 2 * config.limits.calls),
+    )
+
+
 class Trunk:
     """A :class:`Source` over one tap."""
 
-    def __init__(self, port: Port, intake: Intake, account: Account, troubles: Troubles) -> None:
+    def __init__(
+        self,
+        config: Config,
+        port: Port,
+        intake: Intake,
+        account: Account,
+        troubles: Troubles,
+    ) -> None:
+        (tap,) = (one for one in config.taps if one.name == port.name)
         self._port = port
-        self._dissector = Dissector()
-        self._tracker = Tracker(Limits(batch_ns=BATCH_NS))
+        self._dissector = Dissector(tap.sip_ports)
+        self._tracker = Tracker(limits_of(config), lambda pair: intake.expects(*pair))
         self._intake = intake
         self._account = account
         self._troubles = troubles
@@ -81,6 +106,10 @@ class Trunk:
                 events = self._tracker.feed(datagram)
                 if events:
                     self._intake.take(events)
+        for farewell in self._tracker.farewells():
+            call = self._intake.resumed_as(farewell.call_id)
+            if call is not None:
+                self._intake.take(self._tracker.end(call, farewell.time_ns))
         self._intake.take(self._tracker.advance(now_ns))
 
     def watch(self) -> None:

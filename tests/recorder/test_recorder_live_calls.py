@@ -1,0 +1,143 @@
+"""What the live recorder does with calls: which line, how many at once, and after a restart."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.recorder.live_scene import NOON_NS, Scene
+
+from greffier.audit import coverage, verify
+from greffier.capture.datagram import Address, Datagram
+from greffier_sim import captures
+from greffier_sim.captures import MS, Plan
+
+ALL = '[[match]]\nline = "desk"\n'
+Make = Callable[..., Scene]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Make]:
+    made: list[Scene] = []
+
+    def make(more: str = ALL, policy: str = "paris-desk.toml") -> Scene:
+        made.append(Scene(tmp_path, policy, more))
+        return made[0]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def plan(number: int = 0, **words: object) -> Plan:
+    return replace(
+        Plan(
+            call_id=f"live-{number}@sim",
+            start_ns=NOON_NS + 1_000 * MS,
+            talk_ms=2_000,
+            caller_media=Address(f"10.1.0.{number + 1}", 4000),
+            callee_media=Address(f"10.2.0.{number + 1}", 5000),
+        ),
+        **words,  # type: ignore[arg-type]
+    )
+
+
+def lines(scene: Scene) -> list[object]:
+    return [one["line"] for one in scene.told("call.decided")]
+
+
+@pytest.mark.parametrize("tags", [(), (7,), (8,), (9, 7)])
+def test_a_vlan_tag_names_the_line(scene: Make, tags: tuple[int, ...]) -> None:
+    box = scene('[[match]]\nline = "desk"\nvlans = [7]\n[[match]]\nline = "accueil"\n')
+    box.hear(captures.opening(plan()), vlans=tags)
+    assert lines(box) == ["desk" if 7 in tags else "accueil"]
+
+
+def test_a_vlan_tag_names_the_line_of_bare_rtp_too(scene: Make) -> None:
+    box = scene('[[match]]\nline = "desk"\nvlans = [7]\n[[match]]\nline = "accueil"\n')
+    box.hear(captures.speech(plan(), "caller"), vlans=(7,))
+    box.wait(5)
+    assert lines(box) == ["desk"]
+
+
+def test_more_calls_than_there_is_room_for_are_counted_and_told(scene: Make) -> None:
+    box = scene(ALL + "[limits]\ncalls = 2\n")
+    plans = [plan(number) for number in range(4)]
+    box.hear(captures.in_order([one for each in plans for one in captures.call(each)]))
+    assert [one.name for one in box.standing] == ["calls.limit"]
+    box.wait(20)
+    decided = box.told("call.decided")
+    assert [(one["record"], one["codes"]) for one in decided] == [
+        ("full", ["MANDATORY_MIFID"]),
+        ("full", ["MANDATORY_MIFID"]),
+        ("none", ["OVER_CAPACITY"]),
+        ("none", ["OVER_CAPACITY"]),
+    ]
+    assert [one["result"] for one in box.told("call.ended")] == ["ok", "ok", "failed", "failed"]
+    assert len(box.told("part.opened")) == 2
+    later = replace(plan(9), start_ns=box.clock.now)
+    box.hear(captures.opening(later))
+    assert box.told("call.decided")[-1]["record"] == "full", "there is room again"
+
+
+def test_calls_that_are_not_to_be_recorded_do_not_fail_for_want_of_room(scene: Make) -> None:
+    box = scene('[limits]\ncalls = 1\n[[match]]\nline = "toilettes"\n', "fr-retail.toml")
+    both = [*captures.opening(plan(0)), *captures.opening(plan(1))]
+    box.hear(captures.in_order(both))
+    assert [one["codes"] for one in box.told("call.decided")] == [["LINE_UNCONFIGURED"]] * 2
+
+
+def cut_in_two(box: Scene, one: Plan) -> list[Datagram]:
+    """Play *one*; the process breaks off and starts again a second into the speech.
+
+    Returns what it has not heard: the closing.
+    """
+    every = captures.in_order([*captures.opening(one), *speech(one)])
+    until = one.start_ns + 1_200 * MS
+    box.hear(datagram for datagram in every if datagram.time_ns < until)
+    box.break_off()
+    box.clock.now = until + 300 * MS
+    box.start()
+    box.hear(datagram for datagram in every if datagram.time_ns >= box.clock.now)
+    return captures.closing(one)
+
+
+def speech(one: Plan) -> list[Datagram]:
+    return [*captures.speech(one, "caller"), *captures.speech(one, "callee")]
+
+
+def test_a_resumed_call_ends_at_its_bye(scene: Make) -> None:
+    box = scene()
+    closing = cut_in_two(box, plan(talk_ms=4_000))
+    box.hear(captures.closing(plan(5, start_ns=closing[0].time_ns - 2_100 * MS)))
+    box.wait(6)
+    assert box.told("call.ended") == [], "another dialog's BYE ends nothing"
+    box.hear(one._replace(time_ns=box.clock.now + at) for at, one in enumerate(closing))
+    box.wait(6)
+    (decided,), (resumed,) = box.told("call.decided"), box.told("call.resumed")
+    (ended,) = box.told("call.ended")
+    assert resumed["uid"] == ended["uid"] == decided["uid"]
+    assert (ended["reason"], ended["result"]) == ("bye", "ok")
+    assert len(box.told("part.opened")) == 2
+    box.stop()
+    entries = box.entries
+    assert coverage.seconds(coverage.intervals_of(entries)).accounted == 1.0
+    assert verify.verify(box.config.data).ok
+    box.start()
+
+
+def test_a_resumed_call_goes_on_at_once(scene: Make) -> None:
+    box = scene()
+    cut_in_two(box, plan(talk_ms=3_000))
+    assert len(box.told("call.resumed")) == 1
+    parts = box.told("part.opened")
+    assert len(parts) == 2, "before the speech is over, its second part has begun"
+    assert len({part["recording"] for part in parts}) == 1
+
+
+def test_a_resumed_call_keeps_the_line_that_its_rtp_does_not_show(scene: Make) -> None:
+    box = scene('[[match]]\nline = "desk"\ncalled = ["+33170819200"]\n')
+    box.hear(cut_in_two(box, plan(talk_ms=4_000)))
+    box.wait(6)
+    assert [one["line"] for one in box.told("call.ended")] == ["desk"]
+    assert len(box.told("part.opened")) == 2

@@ -8,8 +8,9 @@ from greffier.audit import verify
 from greffier.calls.tracker import Tracker
 from greffier.clock import SECOND, CaptureClock, SystemClock
 from greffier.recorder.archive import Archive
-from greffier.recorder.intake import Intake, Report
+from greffier.recorder.intake import Intake
 from greffier.recorder.numbers import Numbers
+from greffier.recorder.report import Report
 from greffier.recorder.resume import Resumable
 from greffier.recorder.rules import Rules
 from greffier.store import journal

@@ -11,8 +11,8 @@ from greffier.clock import format_time
 from greffier.durable import Disk
 from greffier.errors import IntegrityError
 from greffier.language import translate as _
-from greffier.recorder.intake import as_json as call_json
 from greffier.recorder.people import About, about_calls
+from greffier.recorder.report import as_json as call_json
 from greffier.seal import keys
 from greffier.seal.keys import PrivateKey, Role
 from greffier.store import layout

@@ -20,7 +20,7 @@ from greffier.policy.site import Policy
 from greffier.recorder import archive
 from greffier.recorder.archive import Archive
 from greffier.recorder.importing import import_capture
-from greffier.recorder.intake import as_json as call_json
+from greffier.recorder.report import as_json as call_json
 from greffier.recorder.rules import Rules
 from greffier.seal import keys
 from greffier.seal.keys import Role

@@ -7,13 +7,12 @@ that the verdict names ever reaches an encoder.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 from greffier.calls.events import CallIdentified, CallStarted, LegAdded, LegChanged, LegMedia
 from greffier.capture.rtp import Packet
 from greffier.encode import Gap
-from greffier.encode.codecs import Codec, by_name, by_payload_type
+from greffier.encode.codecs import Codec
 from greffier.encode.leg import Item
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import OtherRate, Placed, Timeline
@@ -30,34 +29,11 @@ from greffier.recorder.recovery import CutCall
 from greffier.recorder.rules import Rules, instants
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample
 from greffier.recorder.times import with_known_times
-from greffier.sip.sdp import Codec as Described
+from greffier.recorder.track import Frames, Track, codec_of
 
 _SECOND = 1_000_000_000
 _Dated = tuple[int, Item]
 """What a packet added to the sample line, and when the packet arrived."""
-
-
-@dataclass(slots=True)
-class Frames:
-    """How many RTP packets of the call went where; what is in none of them is lost."""
-
-    recorded: int = 0
-    not_recorded: int = 0
-    masked: int = 0
-    silent: int = 0  # comfort noise and telephone events: they hold no sound
-
-
-@dataclass(slots=True)
-class _Track:
-    """The sound of one leg at one rate, on the recording's sample line."""
-
-    number: int
-    timeline: Timeline
-    table: dict[str, Any]
-    codec: Codec
-    payload_type: int
-    kept: list[int] = field(default_factory=list)  # first and last kept position
-    masked: list[int] = field(default_factory=list)
 
 
 class Call:
@@ -89,7 +65,7 @@ class Call:
         self._previous: str | None = None
         self._legs: dict[int, LegAdded | LegChanged] = {}
         self._tables: dict[int, dict[str, Any]] = {}
-        self._tracks: dict[tuple[int, int], _Track] = {}
+        self._tracks: dict[tuple[int, int], Track] = {}
         self._media: list[int] = []  # first and last arrival
         self._lost: list[Span] = []
         self._unusable: set[int] = set()
@@ -257,18 +233,18 @@ class Call:
                 self._unusable.add(leg)
                 return None
             timeline = Timeline(self.start_ns, codec.rate)
-            self._tracks[key] = _Track(
+            self._tracks[key] = Track(
                 len(self._tracks), timeline, self._tables[leg], codec, payload_type
             )
         return key
 
-    def _lose(self, track: _Track, gap: Gap) -> None:
+    def _lose(self, track: Track, gap: Gap) -> None:
         if gap.end > gap.start:
             rate = track.timeline.rate
             low, high = (self.start_ns + at * _SECOND // rate for at in (gap.start, gap.end))
             self._lost.append(Span(low, high, gap.packets))
 
-    def _store(self, track: _Track, dated: Sequence[_Dated]) -> None:
+    def _store(self, track: Track, dated: Sequence[_Dated]) -> None:
         placed = [(at, item) for at, item in dated if isinstance(item, Placed)]
         if self._muted(track):
             self._mask(track, [item for _, item in placed])
@@ -292,7 +268,7 @@ class Call:
                 return
         self._count(track, placed)
 
-    def _count(self, track: _Track, placed: Sequence[tuple[int, Placed]]) -> None:
+    def _count(self, track: Track, placed: Sequence[tuple[int, Placed]]) -> None:
         """Note which of *placed* a part has taken."""
         if not self._tapes:
             self.frames.not_recorded += len(placed)
@@ -307,7 +283,7 @@ class Call:
             low, high = max(taken[0].position, first), taken[-1].position + taken[-1].samples
             track.kept = [min([*track.kept, low]), max([*track.kept, high])]
 
-    def _muted(self, track: _Track) -> bool:
+    def _muted(self, track: Track) -> bool:
         """Whether card data may be spoken or keyed on this track: it is never written then."""
         if self.verdict.pause != "sad_mute" or self.answer_ns is None:
             return False
@@ -316,7 +292,7 @@ class Call:
         outside = "callee" if self.facts.dir == "out" else "caller"
         return track.table.get("side", "unknown") in (outside, "unknown")
 
-    def _mask(self, track: _Track, placed: Sequence[Placed]) -> None:
+    def _mask(self, track: Track, placed: Sequence[Placed]) -> None:
         self.frames.masked += len(placed)
         for item in placed:
             span = [item.position, item.position + item.samples]
@@ -363,7 +339,7 @@ class Call:
         for tape in self._tapes:
             tape.finish(reason)
 
-    def _tell_mask(self, tape: Tape, track: _Track) -> None:
+    def _tell_mask(self, tape: Tape, track: Track) -> None:
         try:
             tape.know(track.number, track.table, track.codec, track.payload_type)
         except NotDecodable:  # then none of it would have been stored, card or not
@@ -401,10 +377,3 @@ class Call:
                 rate = track.timeline.rate
                 found.append(Span(*(self.start_ns + at * _SECOND // rate for at in positions)))
         return found
-
-
-def codec_of(described: Described | None, payload_type: int) -> Codec | None:
-    """The codec of a payload type: as the SDP says, else of RFC 3551, else None."""
-    if described is not None:
-        return by_name(described.name, described.clock, described.channels)
-    return by_payload_type(payload_type)

@@ -13,8 +13,9 @@ from greffier.clock import SECOND, Clock
 from greffier.errors import BadCapture
 from greffier.recorder import recovery
 from greffier.recorder.archive import Archive
-from greffier.recorder.intake import Intake, Report
+from greffier.recorder.intake import Intake
 from greffier.recorder.numbers import Numbers
+from greffier.recorder.report import Report
 from greffier.recorder.rules import Rules
 
 # As in the live recorder: what was accepted is durable at most this much later.

@@ -22,11 +22,12 @@ from greffier.policy.site import Policy
 from greffier.recorder import recovery
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
-from greffier.recorder.intake import Intake, Report
+from greffier.recorder.intake import Intake
 from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.outcome import leading_code
 from greffier.recorder.recovery import CutCall
+from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
 from greffier.recorder.rules import Rules, number_of
 from greffier.recorder.snapshot import snapshot_of

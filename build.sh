@@ -21,6 +21,7 @@ usage: ./build.sh COMMAND [OPTIONS]      (each COMMAND has --help)
   bench    figures as ratios against a reference                  [NAME] [--json]
   lint     style and types only
   fuzz     mutated SIP, SDP, RTP, pcap, part and log inputs       [--inputs N]
+  soak     the recorder's promises, measured on a live wire       NAME [--json]
   image    (comes later)
   bundle   (comes later)
 TEXT
@@ -34,6 +35,7 @@ help_of() {
         bench) say "usage: ./build.sh bench [NAME] [--json]   NAME: one result, by its exact name" ;;
         lint) say "usage: ./build.sh lint   ruff format, ruff check, mypy --strict" ;;
         fuzz) say "usage: ./build.sh fuzz [--inputs N] [--seed N]   mutated inputs; nothing may crash, hang or grow" ;;
+        soak) say "usage: ./build.sh soak NAME [--json] [...]   calls, kills, mix, unsampled; NAME --help tells its options" ;;
         image | bundle) say "usage: ./build.sh $1   comes later; exits 2" ;;
     esac
 }
@@ -119,7 +121,7 @@ main() {
     shift
     case $command in
         --help | -h | help) usage; exit 0 ;;
-        setup | demo | test | bench | lint | fuzz | image | bundle) ;;
+        setup | demo | test | bench | lint | fuzz | soak | image | bundle) ;;
         *) usage >&2; die "unknown command $command" 2 ;;
     esac
     case ${1:-} in --help | -h) help_of "$command" 2>&1; exit 0 ;; esac
@@ -134,6 +136,7 @@ main() {
         demo) exec "$VENV/bin/python" -m greffier_sim.demo "$@" ;;
         bench) exec "$VENV/bin/python" -m greffier_sim.bench "$@" ;;
         fuzz) exec "$VENV/bin/python" -m greffier_sim.fuzz "$@" ;;
+        soak) exec "$VENV/bin/python" -m greffier_sim.soak "$@" ;;
         test)
             lint
             exec "$VENV/bin/python" -m pytest "$@"

@@ -73,6 +73,19 @@ def test_a_call_whose_bye_was_missed_keeps_nothing_of_the_next_ones(pause_ms: in
     assert ended.reason == "superseded"
 
 
+@pytest.mark.parametrize("pause_ms", [400, 900])
+@pytest.mark.parametrize("next_ms", [400, 3_000])
+def test_a_sender_that_always_begins_with_the_same_source_and_number_is_told_apart(
+    pause_ms: int, next_ms: int
+) -> None:
+    # As SIPp does; the next call's numbers are behind the highest of the call whose BYE was missed.
+    begun = opening(FIRST) + media(FIRST)
+    same = replace(FIRST, call_id="next@sim", talk_ms=next_ms, ring_ms=80)
+    plan = replace(same, start_ns=FIRST.end_ns + pause_ms * MS)
+    heard, _ = hear(in_order([*begun, *call(plan)]))
+    assert packets(heard) == {"first@sim": 300, "next@sim": next_ms // 10}
+
+
 @pytest.mark.parametrize("answered", [True, False])
 def test_media_without_signalling_before_a_call_is_not_its_media(answered: bool) -> None:
     after = call(NEXT) if answered else [request(NEXT, NEXT.start_ns, "INVITE", 1, to_tag=False)]

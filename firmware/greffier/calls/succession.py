@@ -23,7 +23,7 @@ def begins_anew(flow: Flow, track: Track, payload: bytes, time_ns: int) -> bool:
         return False
     if track.leg is None:
         return track.first_ns > owner.ended_ns
-    return time_ns > owner.ended_ns and not _continues(track.leg, payload)
+    return time_ns > owner.ended_ns and not _continues(track.leg, payload, time_ns)
 
 
 def begins_after(flow: Flow, call: Call) -> bool:
@@ -81,7 +81,12 @@ def end_missed(owner: Call, call: Call) -> bool:
     return 0 < owner.media_ns < call.started_ns
 
 
-def _continues(leg: Leg, payload: bytes) -> bool:
-    """Whether a packet's number is near the highest of the leg."""
+def _continues(leg: Leg, payload: bytes, time_ns: int) -> bool:
+    """Whether a packet's number is near the highest of the leg.
+
+    One that is behind it comes soon after the others: a sender that uses the same SSRC and the same
+    first number in every call begins the next one behind the end of the last.
+    """
     ahead = ((payload[2] << 8 | payload[3]) - leg.stream.counters.highest) & 0xFFFF
-    return ahead <= NEAR or ahead >= 0x10000 - NEAR
+    behind = ahead == 0 or ahead >= 0x10000 - NEAR
+    return time_ns - leg.last_ns <= _DISORDER_NS if behind else ahead <= NEAR

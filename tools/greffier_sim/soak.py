@@ -1,0 +1,49 @@
+"""`./build.sh soak NAME`: the measured proofs of the recorder, each a named command.
+
+Prints one JSON object with ``--json``; exits with 0 only if every promise held, with 3 where this
+machine lacks what the proof needs (root, namespaces, a tool).
+"""
+
+import argparse
+import json
+import sys
+from importlib import import_module
+
+from greffier_sim.soak_missing import Missing
+
+NAMES = {
+    "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
+    "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
+    "mix": "random schedules of overlapping calls: no sample belongs to two calls",
+}
+
+
+def say(text: str) -> None:
+    """One line for the person who watches."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Run one."""
+    parser = argparse.ArgumentParser(prog="./build.sh soak")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, text in NAMES.items():
+        one = commands.add_parser(name, help=text, description=text)
+        one.add_argument("--json", action="store_true", dest="as_json")
+        import_module(f"greffier_sim.soak_{name}").configure(one)
+    words = parser.parse_args()
+    try:
+        found = import_module(f"greffier_sim.soak_{words.name}").main(words, say)
+    except Missing as error:
+        say(f"soak {words.name}: {error}")
+        return 3
+    if words.as_json:
+        print(json.dumps(found))
+    else:
+        for name, value in found.items():
+            print(f"{name:<24} {value}")
+    return 0 if found["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

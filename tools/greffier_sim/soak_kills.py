@@ -1,0 +1,328 @@
+"""kill -9 of the recorder, again and again, while calls run: nothing that was committed is lost.
+
+Calls of 5 to 30 s overlap on a wire; the recorder is killed at random instants, also while it
+starts and right after a commit, and started again at once. A program of its own
+(:mod:`greffier_sim.soak_checker`) compares files and log with what was published, before and after
+each restart. At the end the log must verify, every second of every channel have one state, every
+call be listed once, and every recording play exactly what was said outside the outages.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greffier.audit import verify
+from greffier_sim import lab, soak_said
+from greffier_sim.soak_box import SoakBox, Unwell
+
+BEYOND_NS = 1_000_000_000
+"""At most this much audio before a kill may be lost."""
+
+
+@dataclass(slots=True)
+class Kills:
+    """What happened so far."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    killed: list[int] = field(default_factory=list)
+    spawned: list[int] = field(default_factory=list)
+    armed_s: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+class Party:
+    """:mod:`greffier_sim.talk` on the other end of the wire."""
+
+    def __init__(self, net: lab.Wire, log: Path, words: argparse.Namespace) -> None:
+        self.log = log
+        more = ["--calls", str(words.calls), "--seed", str(words.seed)]
+        more += ["--shortest", str(words.shortest), "--longest", str(words.longest)]
+        self._process = subprocess.Popen(
+            net.inside(sys.executable, "-m", "greffier_sim.talk", net.port, str(log), *more),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None  # noqa: S101 - asked for above
+        self._process.stdout.readline()
+
+    def end(self, seconds: float) -> list[dict[str, Any]]:
+        """No new call begins; what was said, when the last is over."""
+        assert self._process.stdin is not None  # noqa: S101 - asked for at the start
+        self._process.stdin.close()
+        self._process.wait(timeout=seconds)
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def close(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Outside:
+    """The checker's process."""
+
+    def __init__(self, box: SoakBox) -> None:
+        program = Path(__file__).with_name("soak_checker.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(program), str(box.socket), str(box.data)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, words: str) -> dict[str, Any]:
+        """Its answer to one line."""
+        assert self._process.stdin is not None  # noqa: S101 - asked for at the start
+        assert self._process.stdout is not None  # noqa: S101
+        self._process.stdin.write(words + "\n")
+        self._process.stdin.flush()
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return found
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def strike(box: SoakBox, draw: random.Random, told: Kills) -> None:
+    """Wait for a random instant, and kill. The recorder is armed before. Raises Unwell."""
+    kind = draw.choice(("any", "any", "committed"))
+    if kind == "any":
+        time.sleep(draw.uniform(0.0, 3.0))
+    else:
+        time.sleep(draw.uniform(0.3, 1.5))
+        before = box.status()
+        box.wait_for(lambda status: before is None or status.committed != before.committed, 10)
+    _kill(box, kind, told)
+
+
+def _kill(box: SoakBox, kind: str, told: Kills) -> None:
+    if box.process is not None and box.process.poll() is not None:
+        raise Unwell(f"the recorder ended by itself: {box.said()[-500:]}")
+    told.killed.append(time.time_ns())
+    box.kill()
+    told.kinds[kind] += 1
+
+
+def again(box: SoakBox, draw: random.Random, told: Kills, left: int) -> None:
+    """Start again; sometimes it is killed while it starts. Raises Unwell."""
+    while True:
+        told.spawned.append(time.time_ns())
+        begun = time.monotonic()
+        box.spawn()
+        if left <= 0 or draw.random() > 0.3:
+            break
+        time.sleep(draw.uniform(0.0, max([1.2, *told.armed_s[-1:]])))
+        _kill(box, "starting", told)
+        left -= 1
+    box.wait_for(lambda status: status.armed)
+    told.armed_s.append(time.monotonic() - begun)
+
+
+def kill_all(box: SoakBox, outside: Outside, words: argparse.Namespace, say: Any) -> Kills:
+    """Every kill, with what the checker says of each."""
+    told, draw = Kills(), random.Random(words.seed)
+    while len(told.killed) < words.kills:
+        strike(box, draw, told)
+        told.faults += outside.ask("killed")["faults"]
+        again(box, draw, told, words.kills - len(told.killed))
+        told.faults += outside.ask("started")["faults"]
+        if len(told.killed) % 20 < 2:
+            say(f"{len(told.killed)} kills, {len(told.faults)} faults")
+    return told
+
+
+def windows_of(told: Kills, offs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """When audio may be missing: from a second before each kill until the next tap was open."""
+    found: list[tuple[int, int]] = []
+    ends = sorted(to for _, to in offs)
+    for killed in told.killed:
+        end = next((to for to in ends if to > killed), killed)
+        low = killed - BEYOND_NS
+        if found and low <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((low, end))
+    return found
+
+
+def listed(box: SoakBox, said: list[dict[str, Any]], faults: list[str]) -> dict[str, Any]:
+    """What the recorder lists, by Call-ID; each call that was placed must be there once."""
+    found: dict[str, Any] = {}
+    by_media = {call["media"]["caller"].partition(":")[0]: call["call_id"] for call in said}
+    count: Counter[str] = Counter()
+    for call in box.ask("calls", key=True)["calls"]:
+        name = call["call_id"]
+        if name is None:
+            hosts = {
+                str(leg[end]).partition(":")[0]
+                for leg in call["legs"]
+                for end in ("source", "destination")
+            }
+            name = next((by_media[host] for host in hosts if host in by_media), "?")
+        count[name] += 1
+        found[name] = call
+    for call in said:
+        if count[call["call_id"]] != 1:
+            faults.append(f"{call['call_id']} is listed {count[call['call_id']]} times")
+    strange = set(count) - {call["call_id"] for call in said}
+    faults += [f"a call is listed that nobody placed: {name}" for name in sorted(strange)]
+    return found
+
+
+@dataclass(slots=True)
+class Sound:
+    """What the recordings play."""
+
+    recordings: int = 0
+    packets: int = 0
+    before_kill_ms: list[float] = field(default_factory=list)
+    drift_ms: float = 0.0
+    joined_late: int = 0
+
+
+def play(
+    box: SoakBox,
+    said: list[dict[str, Any]],
+    calls: dict[str, Any],
+    windows: list[tuple[int, int]],
+    told: Kills,
+) -> Sound:
+    """Export every recording, and compare it with what was said."""
+    sound = Sound()
+    file = box.folder / "out.wav"
+    for call in said:
+        name, one = call["call_id"], calls.get(call["call_id"])
+        recording = one and one["recording"]
+        late = soak_said.inside(windows, call["invited_ns"])
+        sound.joined_late += late
+        if not recording:
+            if call["duty"] and not late:
+                told.faults.append(f"{name} had to be recorded: {one and one['codes']}")
+            continue
+        code = box.export(recording, file)
+        if code != 0:
+            told.faults.append(f"the recording of {name} does not play: exit {code}")
+            continue
+        played = soak_said.compare(file.read_bytes(), call)
+        sound.recordings += 1
+        sound.packets += played.found
+        sound.drift_ms = max(sound.drift_ms, played.drift_ms)
+        if played.foreign:
+            told.faults.append(f"{played.foreign} samples of {name} nobody said")
+        missing = [at for at in played.missing if not soak_said.inside(windows, at)]
+        if missing and not late:
+            told.faults.append(f"{len(missing)} packets of {name} are missing outside the outages")
+        for killed in told.killed:
+            before = [killed - at for at in played.missing if 0 < killed - at <= BEYOND_NS]
+            sound.before_kill_ms += [max(before) / 1e6] if before and not late else []
+    return sound
+
+
+def offs_of(box: SoakBox) -> list[tuple[int, int]]:
+    """The tap's times off, by the log."""
+    return [
+        (entry.data["from_ns"], entry.data["to_ns"])
+        for entry in verify.entries(box.data)
+        if entry.ev == "coverage"
+        and entry.data["channel"] == "trunk"
+        and entry.data["state"] == "off"
+    ]
+
+
+def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> dict[str, Any]:
+    """All of it; the figures."""
+    box = SoakBox(folder / "device", net.namespace, net.tap, codec="original", rate=0.3)
+    with closing(box, Party(net, folder / "said.jsonl", words), Outside(box)) as (party, outside):
+        box.start()
+        told = kill_all(box, outside, words, say)
+        say("the last calls end")
+        said = party.end(words.longest + 60)
+        box.wait_idle(90)
+        box.stop()
+        outages = [
+            [killed, next(at for at in told.spawned if at > killed)] for killed in told.killed
+        ]
+        end = outside.ask("end " + json.dumps({"outages": outages}))
+    told.faults += end.pop("faults")
+    say(f"{len(said)} calls: what do the recordings play?")
+    windows = windows_of(told, offs_of(box))
+    calls = listed(box, said, told.faults)
+    sound = play(box, said, calls, windows, told)
+    audit, coverage = box.ask("audit", "verify"), box.ask("coverage")
+    told.faults += [] if audit["ok"] else [f"the log: {audit['problems'][:3]}"]
+    return {
+        "kills": len(told.killed),
+        "kinds": dict(told.kinds),
+        "committed_bytes_checked": end.pop("bytes"),
+        **end,
+        "calls": len(said),
+        "calls_listed": len(calls),
+        "invited_in_an_outage": sound.joined_late,
+        "recordings_played": sound.recordings,
+        "packets_found": sound.packets,
+        "lost_before_kill_ms": {
+            "median": round(statistics.median(sound.before_kill_ms or [0])),
+            "most": round(max(sound.before_kill_ms, default=0)),
+        },
+        "drift_ms": round(sound.drift_ms),
+        "start_to_armed_s": {
+            "first": round(told.armed_s[0], 2),
+            "median": round(statistics.median(told.armed_s), 2),
+            "most": round(max(told.armed_s), 2),
+        },
+        "audit_ok": audit["ok"],
+        "coverage_accounted": coverage["accounted"],
+        "faults": len(told.faults),
+        "wrong": told.faults[:20],
+        "ok": not told.faults and audit["ok"] and coverage["accounted"] == 1.0,
+    }
+
+
+@contextmanager
+def closing(box: SoakBox, party: Party, outside: Outside) -> Iterator[tuple[Party, Outside]]:
+    """End every process, whatever happens."""
+    try:
+        yield party, outside
+    finally:
+        box.kill()
+        party.close()
+        outside.close()
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=6, help="at once")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shortest", type=float, default=5.0, help="seconds of a call")
+    parser.add_argument("--longest", type=float, default=30.0, help="seconds of a call")
+    parser.add_argument("--keep", type=Path, help="leave the data directory here")
+
+
+def main(words: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run; the figures."""
+    lab.need()
+    folder = words.keep or Path(tempfile.mkdtemp(prefix="greffier-kills-"))
+    folder.mkdir(exist_ok=True)
+    try:
+        with lab.wire() as net:
+            return soak(net, folder, words, say)
+    except Unwell as error:
+        return {"ok": False, "error": str(error)}
+    finally:
+        if not words.keep:
+            shutil.rmtree(folder)

@@ -79,8 +79,9 @@ def rules_of(policy: Policy) -> Callable[[CallStarted], Rules]:
 def play(opened: Archive, numbers: Numbers, policy: Policy, made: Schedule) -> list[Report]:
     """Give *made* to a recorder of two taps, as its loop would."""
     taps = []
+    ended: list[Report] = []
     for _ in range(schedules.TAPS):
-        intake = Intake(opened, rules_of(policy), numbers)
+        intake = Intake(opened, rules_of(policy), numbers, ended.append)
         taps.append((Tracker(Limits(batch_ns=BATCH_NS)), intake))
     due = made.frames[0][1].time_ns + TICK_NS
     for tap, datagram in made.frames:
@@ -95,7 +96,7 @@ def play(opened: Archive, numbers: Numbers, policy: Policy, made: Schedule) -> l
         intake.take(tracker.advance(due + _IDLE_NS))
         intake.take(tracker.finish(due + _IDLE_NS))
     opened.tick()
-    return [report for _, intake in taps for report in intake.reports]
+    return ended
 
 
 def stored(opened: Archive, private: PrivateKey) -> dict[str, list[bytes]]:

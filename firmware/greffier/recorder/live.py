@@ -108,7 +108,8 @@ class Live:
                 self._account_for(call, settled, max(settled, last_ns), now)
         numbers = Numbers.of(self.archive.data)
         for tap in taps:
-            since = max(found.settled.get(tap.name, 0), found.settled[""])
+            # A start settles its outage before it is logged itself: nothing may lie between them.
+            since = found.settled.get(tap.name, found.settled[""])
             if since:
                 # Since its last heartbeat it listened, until the process ended.
                 self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")

@@ -25,8 +25,9 @@ from greffier.policy import packs, rules
 from greffier.policy.site import Policy
 from greffier.recorder import archive
 from greffier.recorder.archive import Archive
-from greffier.recorder.intake import Intake, Report
+from greffier.recorder.intake import Intake
 from greffier.recorder.numbers import Numbers
+from greffier.recorder.report import Report
 from greffier.recorder.rules import Rules, number_of
 from greffier.recorder.trunk import BATCH_NS
 from greffier.seal import keys

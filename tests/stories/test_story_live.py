@@ -1,6 +1,7 @@
 """The live recorder on a wire: calls in, calls listed; a kill loses nothing that was committed."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from greffier_sim import captures
 from greffier_sim.packets import frames_of, pcap
 
 
-def capture_of(folder: Path, calls: int, talk_ms: int) -> Path:
-    """A capture of *calls* calls, a tenth of a second apart."""
+def captures_of(folder: Path, calls: int, talk_ms: int, *cuts_ms: int) -> list[Path]:
+    """A capture of *calls* calls, a tenth of a second apart, in files that end at *cuts_ms*."""
     datagrams = []
     for number in range(calls):
         plan = captures.Plan(
@@ -25,9 +26,14 @@ def capture_of(folder: Path, calls: int, talk_ms: int) -> Path:
             callee_media=Address(f"10.2.0.{number + 1}", 5000),
         )
         datagrams += captures.call(plan)
-    path = folder / "wire.pcap"
-    path.write_bytes(pcap(frames_of(captures.in_order(datagrams))))
-    return path
+    frames = frames_of(captures.in_order(datagrams))
+    first = frames[0][0]
+    ends = [*(first + cut * captures.MS for cut in cuts_ms), frames[-1][0] + 1]
+    paths = []
+    for number, (begin, end) in enumerate(pairwise([0, *ends])):
+        paths.append(folder / f"wire-{number}.pcap")
+        paths[-1].write_bytes(pcap([one for one in frames if begin <= one[0] < end]))
+    return paths
 
 
 def listed(box: Box, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -52,7 +58,8 @@ def check_whole(box: Box) -> None:
 def test_calls_in_are_calls_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with wire() as namespace, Box(tmp_path, namespace, "paris-desk.toml", "desk") as box:
         box.start()
-        sender = box.replay(capture_of(tmp_path, calls=5, talk_ms=1500))
+        (capture,) = captures_of(tmp_path, calls=5, talk_ms=1500)
+        sender = box.replay(capture)
         assert sender.wait(timeout=90) == 0
         box.wait_for(lambda status: status.lines[0].calls == 0 and not status.committed)
         box.stop()
@@ -72,7 +79,8 @@ def test_a_kill_loses_nothing_committed_and_calls_go_on(
 ) -> None:
     with wire() as namespace, Box(tmp_path, namespace, "paris-desk.toml", "desk") as box:
         box.start()
-        sender = box.replay(capture_of(tmp_path, calls=4, talk_ms=5000))
+        before, after = captures_of(tmp_path, 4, 5000, 2500)
+        assert box.replay(before).wait(timeout=90) == 0
         status = box.wait_for(
             lambda status: (
                 len(status.committed) == 4
@@ -87,6 +95,7 @@ def test_a_kill_loses_nothing_committed_and_calls_go_on(
         for part in status.committed:
             (path,) = box.data.rglob(f"{part.part}.gpart")
             assert path.stat().st_size >= part.bytes, "recovery cut what was committed"
+        sender = box.replay(after)
         box.wait_for(lambda status: len(status.committed) == 4)
         assert sender.wait(timeout=90) == 0
         box.stop()

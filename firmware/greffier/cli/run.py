@@ -1,5 +1,6 @@
 """``greffier run``: the recorder, until it is told to stop."""
 
+import functools
 import secrets
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 from greffier.capture.tap import Tap
 from greffier.clock import SystemClock
 from greffier.config import recorder as configuration
+from greffier.config import records
 from greffier.control import access
 from greffier.control.board import Board
 from greffier.control.server import Server
@@ -43,19 +45,7 @@ def command(path: Path) -> int:
         )
         live = Live(config, policy, packs, clock, archive, board, alarms)
         taps = [
-            Port(
-                tap.name,
-                Tap(
-                    tap.interface,
-                    blocks=tap.ring_blocks,
-                    block_octets=tap.block_kib * 1024,
-                    retire_ms=tap.retire_ms,
-                    promiscuous=tap.promiscuous,
-                    sip_ports=tap.sip_ports,
-                ),
-                clock,
-                tap.blind_after_s,
-            )
+            Port(tap.name, functools.partial(_open, tap), clock, tap.blind_after_s)
             for tap in config.taps
         ]
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,3 +62,15 @@ def command(path: Path) -> int:
             for box in boxes:
                 box.stop()
     return 0
+
+
+def _open(tap: records.Tap) -> Tap:
+    """The interface of *tap*, as it is configured. Raises DeviceNotFound."""
+    return Tap(
+        tap.interface,
+        blocks=tap.ring_blocks,
+        block_octets=tap.block_kib * 1024,
+        retire_ms=tap.retire_ms,
+        promiscuous=tap.promiscuous,
+        sip_ports=tap.sip_ports,
+    )

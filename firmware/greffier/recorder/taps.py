@@ -5,6 +5,7 @@ what finds no room is dropped, newest first, and counted, as are the frames that
 not keep. The recorder's thread takes what has come.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -17,19 +18,32 @@ WAITING_OCTETS: Final = 128 << 20
 """The ring: about 30 s of a hundred calls, as long as a disk may stall."""
 PRIORITY: Final = 10
 """Of the capture thread under SCHED_FIFO, where the system allows it."""
+LASTING_NS: Final = SECOND
+"""How often an interface that is gone is looked for, and how long one must last to be back."""
 
 
 class Port:
-    """One interface that is listened to. One thread owns it, the recorder's."""
+    """One interface that is listened to. One thread owns it, the recorder's.
 
-    def __init__(self, name: str, tap: Tap, clock: Clock, blind_after_s: int) -> None:
+    *open_tap* opens the interface, again and again while it is gone. Raises DeviceNotFound when it
+    is not there at first.
+    """
+
+    def __init__(
+        self, name: str, open_tap: Callable[[], Tap], clock: Clock, blind_after_s: int
+    ) -> None:
         self.name = name
+        self._open_tap = open_tap
+        self._tap = open_tap()
         self.since_ns = clock.wall_ns()
         """Since when frames are kept for us: the tap was open by then."""
         self.flows = Flows(waiting=WAITING_OCTETS)
-        self._tap = tap
+        self.gone = False
+        """Whether the interface went away, and is looked for."""
         self._clock = clock
         self._watch = Watch(blind_after_s * SECOND, clock.monotonic_ns())
+        self._dropped_before = 0  # by the kernel, of taps that are gone
+        self._opened_ns = clock.monotonic_ns()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -39,17 +53,25 @@ class Port:
     def dropped(self) -> int:
         """Frames lost in all: by the kernel, and where they found no room in memory."""
         counted = self.flows.counters
-        return self._tap.counters.dropped + counted.dropped + counted.overrun
+        return self._dropped_before + self._tap.counters.dropped + counted.dropped + counted.overrun
 
     @property
     def blind(self) -> bool:
-        """Whether nothing at all was seen for so long that the cable must be suspected."""
-        return self._watch.look(self.flows.counters.frames, self._clock.monotonic_ns())
+        """Whether nothing at all can be seen, or was for so long that the cable is suspected."""
+        quiet = self._watch.look(self.flows.counters.frames, self._clock.monotonic_ns())
+        return quiet or self.gone
 
     def check(self) -> None:
-        """Raises DeviceNotFound: the interface went away, and nothing is listened to any more."""
-        if not self.flows.running:
-            self.flows.stop()
+        """Look whether the interface is still there; open it again if it is back."""
+        now = self._clock.monotonic_ns()
+        if self.flows.running:
+            # One that is there but down opens, and is gone again at once.
+            self.gone = self.gone and now - self._opened_ns < LASTING_NS
+            return
+        self.gone = True
+        if now - self._opened_ns >= LASTING_NS:
+            self._opened_ns = now
+            self._reopen()
 
     def stop(self) -> None:
         """Listen no more; what came can still be taken."""
@@ -60,3 +82,14 @@ class Port:
         """Let interface and memory go."""
         self.flows.close()
         self._tap.close()
+
+    def _reopen(self) -> None:
+        self.stop()
+        try:
+            tap = self._open_tap()
+        except DeviceNotFound:
+            return
+        self._dropped_before += self._tap.counters.dropped
+        self._tap.close()
+        self._tap = tap
+        self.start()

@@ -113,8 +113,9 @@ class Trunk:
         self._intake.take(self._tracker.advance(now_ns))
 
     def watch(self) -> None:
-        """Frames lost, nothing seen. Raises DeviceNotFound: the interface went away."""
+        """Frames lost, nothing seen, no interface."""
         self._port.check()
+        self._troubles.set(self._port.gone, "tap.gone", self.name)
         dropped = self._port.dropped
         if dropped > self._dropped:
             self._troubles.happened("tap.lost", self.name)

@@ -21,6 +21,7 @@ INNER = (
     "table",
     "log",
     "sorting",
+    "filter",
 )
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 

@@ -122,7 +122,9 @@ static void take_block(greffier_flow *f, greffier_tap *tap)
 int greffier_flow_run(greffier_flow *f, greffier_tap *tap)
 {
     int status;
-    while ((status = greffier_tap_wait(tap, -1)) >= 0)
+    while ((status = greffier_tap_wait(tap, -1)) >= 0) {
         take_block(f, tap);
+        greffier_tap_rest(tap);
+    }
     return status == -ECANCELED ? 0 : status;
 }

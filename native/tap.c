@@ -1,9 +1,10 @@
 #define _DEFAULT_SOURCE /* MAP_* */
 #include "tap.h"
 
+#include "filter.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -25,68 +26,13 @@ struct greffier_tap {
     uint32_t left;       /* frames in it that were not read yet */
     int open;            /* the block is ours */
     const uint8_t *next; /* its next frame */
+    int64_t filling_ns;  /* how long it took to fill, 0 = it is not full */
     atomic_uint_least64_t frames, blocks_read;
     uint64_t dropped, freezes;
 };
 
 enum { AHEAD = 8 }; /* frames */
-
-/* The filter. A jump counts from the instruction behind it and only goes forward. */
-enum { IPV4_AT = 8, TCP4_AT = 16, MOST_CODE = 26 + 4 * GREFFIER_TAP_PORTS };
-#define DO(code, value) ((struct sock_filter)BPF_STMT(code, value))
-#define LOAD8(at) DO(BPF_LD | BPF_B | BPF_ABS, at)
-#define LOAD16(at) DO(BPF_LD | BPF_H | BPF_ABS, at)
-#define IS(line, value, yes, no) \
-    ((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, (uint8_t)((yes) - (line) - 1), \
-                                  (uint8_t)((no) - (line) - 1)))
-
-/* Both ports of a TCP packet, of which one must be SIP's; returns the position behind. */
-static unsigned put_ports(struct sock_filter *code, unsigned at, const greffier_tap_options *options,
-                          uint16_t load, uint32_t offset, unsigned accept, unsigned reject)
-{
-    const unsigned count = options->sip_port_count;
-    for (uint32_t side = 0; side < 2; side++) {
-        code[at++] = DO(load, offset + 2 * side);
-        for (unsigned i = 0; i < count; i++, at++)
-            code[at] = IS(at, options->sip_ports[i], accept, side && i + 1 == count ? reject : at + 1);
-    }
-    return at;
-}
-
-/* Returns how many instructions there are. */
-static unsigned make_filter(struct sock_filter *code, const greffier_tap_options *options)
-{
-    const unsigned ipv6 = TCP4_AT + 3 + 2 * options->sip_port_count;
-    const unsigned other6 = ipv6 + 4 + 2 * options->sip_port_count, accept = other6 + 1, reject = accept + 1;
-    const struct sock_filter head[TCP4_AT + 1] = {
-        [0] = LOAD16(12),
-        [1] = IS(1, ETH_P_IP, IPV4_AT, 2),
-        [2] = IS(2, ETH_P_IPV6, ipv6, 3),
-        [3] = IS(3, ETH_P_8021Q, accept, 4),
-        [4] = IS(4, ETH_P_8021AD, accept, 5),
-        [5] = IS(5, 0x9100, accept, 6),
-        [6] = IS(6, 0x9200, accept, 7),
-        [7] = IS(7, ETH_P_PPP_SES, accept, reject),
-        [8] = LOAD16(20), /* flags and fragment offset */
-        [9] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, (uint8_t)(accept - 10), 0),
-        [10] = LOAD8(23),
-        [11] = IS(11, IPPROTO_UDP, accept, 12),
-        [12] = IS(12, IPPROTO_IPIP, accept, 13),
-        [13] = IS(13, IPPROTO_IPV6, accept, 14),
-        [14] = IS(14, IPPROTO_GRE, accept, 15),
-        [15] = IS(15, IPPROTO_TCP, TCP4_AT, reject),
-        [16] = DO(BPF_LDX | BPF_B | BPF_MSH, 14), /* the length of the IPv4 header */
-    };
-    memcpy(code, head, sizeof head);
-    put_ports(code, TCP4_AT + 1, options, BPF_LD | BPF_H | BPF_IND, 14, accept, reject);
-    code[ipv6] = LOAD8(20); /* next header */
-    code[ipv6 + 1] = IS(ipv6 + 1, IPPROTO_TCP, ipv6 + 2, other6);
-    put_ports(code, ipv6 + 2, options, BPF_LD | BPF_H | BPF_ABS, 54, accept, reject);
-    code[other6] = IS(other6, IPPROTO_ICMPV6, reject, accept);
-    code[accept] = DO(BPF_RET | BPF_K, 1 << 18);
-    code[reject] = DO(BPF_RET | BPF_K, 0);
-    return reject + 1;
-}
+enum { REST_MS = 20, REST_SHARE = 8 };
 
 static int set(int socket, int option, const void *value, socklen_t size)
 {
@@ -97,8 +43,8 @@ static int set(int socket, int option, const void *value, socklen_t size)
 static int open_socket(greffier_tap *tap, unsigned index, const greffier_tap_options *options)
 {
     const int version = TPACKET_V3, ignore = 1;
-    struct sock_filter code[MOST_CODE];
-    struct sock_fprog program = {.len = (unsigned short)make_filter(code, options), .filter = code};
+    struct sock_filter code[GREFFIER_FILTER_MOST];
+    struct sock_fprog program = {.len = (unsigned short)greffier_filter(code, options), .filter = code};
     struct tpacket_req3 ring = {.tp_block_size = tap->block_octets, .tp_block_nr = tap->blocks,
                                 .tp_frame_size = 2048, .tp_retire_blk_tov = options->retire_ms};
     struct packet_mreq promiscuous = {.mr_ifindex = (int)index, .mr_type = PACKET_MR_PROMISC};
@@ -189,6 +135,14 @@ int greffier_tap_wait(greffier_tap *tap, int timeout_ms)
     return there || is_ours(tap);
 }
 
+static int64_t filling_of(const struct tpacket_hdr_v1 *head)
+{
+    const struct tpacket_bd_ts *first = &head->ts_first_pkt, *last = &head->ts_last_pkt;
+    if (head->block_status & TP_STATUS_BLK_TMO)
+        return 0;
+    return ((int64_t)last->ts_sec - first->ts_sec) * 1000000000 + last->ts_nsec - (int64_t)first->ts_nsec;
+}
+
 /* Gives a block that is done back, and looks whether the next one is there. */
 static int turn_over(greffier_tap *tap)
 {
@@ -203,6 +157,7 @@ static int turn_over(greffier_tap *tap)
         const struct tpacket_hdr_v1 *head = head_of(tap);
         tap->open = 1;
         tap->left = head->num_pkts;
+        tap->filling_ns = filling_of(head);
         tap->next = (const uint8_t *)head - offsetof(struct tpacket_block_desc, hdr)
                     + head->offset_to_first_pkt;
         atomic_fetch_add_explicit(&tap->blocks_read, 1, memory_order_relaxed);
@@ -232,6 +187,16 @@ int greffier_tap_next(greffier_tap *tap, greffier_frame *frame)
     frame->last = --tap->left == 0;
     tap->next += head->tp_next_offset;
     return 1;
+}
+
+void greffier_tap_rest(greffier_tap *tap)
+{
+    struct pollfd stop = {.fd = tap->stop, .events = POLLIN};
+    if (turn_over(tap))
+        return;
+    int64_t spare_ms = tap->filling_ns * tap->blocks / REST_SHARE / 1000000;
+    if (spare_ms > 0)
+        poll(&stop, 1, spare_ms < REST_MS ? (int)spare_ms : REST_MS);
 }
 
 void greffier_tap_stop(greffier_tap *tap)

@@ -50,7 +50,7 @@ class Judge:
     _position: int = 0  # where the next event must stand
     _frame: int = 0  # of the card, after the last that was heard
     _told: list[tuple[str, int, int]] = field(default_factory=list)
-    _unread: list[bytes] = field(default_factory=list)  # of the frames before _frame
+    _unread: list[bytearray] = field(default_factory=list)  # of the frames before _frame
 
     def hear(self, event: Event) -> None:
         self.out_of_line += event.position != self._position

@@ -146,6 +146,7 @@ KINDS: Mapping[str, Kind] = {
             "policy_version": COUNT,
             "policy_sha256": HASH,
             "packs_sha256": HASH,
+            "trigger": WORD,
         },
     ),
     "call.linked": _kind({"uid": UID, "flow": HASH}),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from greffier.calls.sampled import LineJoined, LineSummary, NotCaptured, Sampled
 from greffier.capture import rtp
 from greffier.capture.datagram import Address
 from greffier.sip.address import Address as Party
@@ -25,7 +26,10 @@ Reason = Literal[
     "no_answer",  # no final response in time
     "timeout",  # nothing heard of an answered call for very long: its BYE was missed
     "superseded",  # its addresses belong to a newer call: its BYE was missed
-    "silence",  # bare RTP stopped
+    "silence",  # bare RTP stopped, or an analogue line fell silent
+    "on_hook",  # the handset of an analogue line was put down
+    "longest",  # an analogue call was cut in two, because no call may last longer
+    "card_lost",  # an analogue line's sound card was away for too long
     "claimed",  # bare RTP turned out to belong to a call that was already listed
     "end_of_capture",
     "overflow",  # more calls at once than the limits allow
@@ -50,6 +54,10 @@ class CallStarted:
     """The first message heard, for facts that only headers carry."""
     vlans: tuple[int, ...] = ()
     """VLAN tags of the frame of the first message or packet, the outer one first."""
+    channel: str = ""
+    """The analogue line, as the configuration calls it; "" for a call of a trunk."""
+    trigger: str = ""
+    """What told that a call begins on an analogue line: "level" or "off_hook"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,8 @@ class CallEnded:
     legs: tuple[LegSummary, ...]
     encrypted: bool
     """At least one leg is, or the descriptions said so and no packet came."""
+    sampled: LineSummary | None = None
+    """The leg of a call on an analogue line, which has no other."""
 
 
 Event = (
@@ -195,3 +205,5 @@ Event = (
     | LegMedia
     | CallEnded
 )
+LineEvent = CallStarted | CallAnswered | LineJoined | Sampled | NotCaptured | CallEnded
+"""What is said of a call on an analogue line, in that order."""

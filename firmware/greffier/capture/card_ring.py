@@ -32,13 +32,14 @@ class Period:
     """*frames* frames of every channel from *position* on, captured from *t_ns* on.
 
     *t_ns* is monotonic, by the line fitted through many looks at the card, so it has no jitter of
-    the scheduler; it may step by what the fit is uncertain of. *data* is S16_LE, interleaved.
+    the scheduler; it may step by what the fit is uncertain of. *data* is S16_LE, interleaved, and
+    its receiver's alone, who may zero it.
     """
 
     position: int
     frames: int
     t_ns: int
-    data: bytes
+    data: bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Returned:
 Event = Period | Overrun | Lost | Returned
 
 
-def channels_of(data: bytes, count: int) -> NDArray[np.int16]:
+def channels_of(data: bytes | bytearray, count: int) -> NDArray[np.int16]:
     """The channels of interleaved S16_LE *data*, shape (count, frames): a view, nothing is copied.
 
     Raises ValueError if *data* is not whole frames.
@@ -96,10 +97,11 @@ def _encode(event: Overrun | Lost | Returned) -> tuple[int, bytes]:
     return _RETURNED, _GAP.pack(event.position, event.frames)
 
 
-def _decode(kind: int, t_ns: int, octets: bytes, frame_octets: int) -> Event:
+def _decode(kind: int, t_ns: int, octets: bytearray, frame_octets: int) -> Event:
     (position,) = _POSITION.unpack_from(octets)
     if kind == _PERIOD:
         data = octets[_POSITION.size :]
+        octets[:] = bytes(len(octets))
         return Period(position, len(data) // frame_octets, t_ns, data)
     if kind == _LOST:
         return Lost(position, t_ns)
@@ -107,6 +109,15 @@ def _decode(kind: int, t_ns: int, octets: bytes, frame_octets: int) -> Event:
     if kind == _RETURNED:
         return Returned(position, frames, t_ns)
     return Overrun(position, frames, octets[_GAP.size :].decode("ascii"), t_ns)
+
+
+def _joined(first: bytearray, second: bytes) -> bytearray:
+    """Both in one, and *first* zeroed: a bytearray that grows may leave its sound behind."""
+    whole = bytearray(len(first) + len(second))
+    whole[: len(first)] = first
+    whole[len(first) :] = second
+    first[:] = bytes(len(first))
+    return whole
 
 
 def _units(octets: int) -> int:
@@ -215,9 +226,9 @@ class CardRing:
         units = lib.greffier_ring_stored(self._ring)
         while units > 0 and lib.greffier_record_peek(self._ring, record):
             units -= _units(record.head.length)
-            octets = ffi.buffer(record.first, record.first_length)[:]
+            octets = bytearray(ffi.buffer(record.first, record.first_length))
             if record.second_length:
-                octets += ffi.buffer(record.second, record.second_length)[:]
+                octets = _joined(octets, ffi.buffer(record.second, record.second_length)[:])
             kind, t_ns = record.head.kind, record.head.time_ns
             lib.greffier_record_skip(self._ring, record)
             yield _decode(kind, t_ns, octets, self.frame_octets)

@@ -80,7 +80,9 @@ def clear_leg(leg: Mapping[str, Any]) -> dict[str, Any]:
 def hidden_leg(leg: Mapping[str, Any]) -> dict[str, Any]:
     """What :func:`clear_leg` leaves out, for the sealed part."""
     hidden = {
-        key: leg[key] for key in ("source", "destination") if is_public(leg[key].rpartition(":")[0])
+        key: leg[key]
+        for key in ("source", "destination")
+        if leg[key] is not None and is_public(leg[key].rpartition(":")[0])
     }
     if leg["codec"] is not None and not is_known(leg["codec"]):
         hidden["codec"] = leg["codec"]

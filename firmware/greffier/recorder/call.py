@@ -298,9 +298,13 @@ class Call:
             span = [item.position, item.position + item.samples]
             track.masked = [min([*track.masked, *span]), max([*track.masked, *span])]
 
+    def kind(self) -> Kind:
+        """How the parts hold its sound."""
+        return cast("Kind", self._rules.policy.codec(self._rules.line))
+
     def _begin_tapes(self, now_ns: int) -> None:
         """Begin the parts whose first instant has come. They stand in order of it."""
-        kind = cast("Kind", self._rules.policy.codec(self._rules.line))
+        kind = self.kind()
         for planned in self._plans[len(self._tapes) :]:
             if planned.start_ns > now_ns:
                 return

@@ -18,7 +18,9 @@ from greffier.calls.events import (
     LegAdded,
     LegChanged,
     LegMedia,
+    LineEvent,
 )
+from greffier.calls.sampled import LineJoined, NotCaptured, Sampled
 from greffier.capture.datagram import Address
 from greffier.clock import format_time
 from greffier.policy import sampling
@@ -26,10 +28,11 @@ from greffier.policy.verdict import Verdict
 from greffier.recorder.about import clear_call_id, clear_leg, hidden_leg
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
+from greffier.recorder.line_call import LineCall
 from greffier.recorder.numbers import Numbers, dialog_pseudonym, flow_pseudonym, pseudonym
 from greffier.recorder.outcome import Heard, coverage, result_of
 from greffier.recorder.recovery import RUNNING, CutCall
-from greffier.recorder.report import Report, leg_json, unkept, warnings_of
+from greffier.recorder.report import Report, leg_json, line_json, unkept, warnings_of
 from greffier.recorder.resume import Resumable
 from greffier.recorder.rules import Rules
 
@@ -71,7 +74,11 @@ class Intake:
         """The calls that are not over."""
         return self._calls.values()
 
-    def take(self, events: Iterable[Event]) -> None:
+    def find(self, number: int) -> Call | None:
+        """The running call that its events call *number*; None where nothing of it is kept."""
+        return self._calls.get(number)
+
+    def take(self, events: Iterable[Event | LineEvent]) -> None:
         """Carry out what *events* mean, in order. Raises StorageFailed."""
         for event in events:
             if event.call in self._unkept:
@@ -81,7 +88,7 @@ class Intake:
                     self._say(unkept(self._unkept.pop(event.call)))
                 continue
             if isinstance(event, CallStarted):
-                if event.call_id is None and self._resumable:
+                if event.call_id is None and not event.channel and self._resumable:
                     self._nameless[event.call] = event
                 else:
                     self._start(event)
@@ -91,7 +98,15 @@ class Intake:
                 self._start(self._nameless.pop(event.call), leg)
             self._carry_out(self._calls[event.call], event)
 
-    def _carry_out(self, call: Call, event: Event) -> None:
+    def _carry_out(self, call: Call, event: Event | LineEvent) -> None:
+        if isinstance(call, LineCall):
+            match event:
+                case Sampled():
+                    call.sampled(event)
+                case NotCaptured():
+                    call.not_captured(event)
+                case LineJoined():
+                    call.join(event)
         match event:
             case LegMedia():
                 call.media(event)
@@ -131,12 +146,13 @@ class Intake:
         epoch = self._archive.epoch
         assert epoch is not None  # noqa: S101 - an epoch is open while calls run
         draw = sampling.draw(epoch.sampling, stratum, uid)
-        call = Call(self._archive, rules, event, uid)
+        call = _made(self._archive, rules, event, uid)
         facts = rules.facts_of(event, event.time_ns, draw.u)
         verdict = call.decide_at_start(facts)
-        if self._resumable is not None and (event.joined_late or event.call_id is None):
+        nameless = event.call_id is None and not event.channel
+        if self._resumable is not None and (event.joined_late or nameless):
             verdict = call.join_late()
-        elif event.call_id is None:  # bare RTP: nobody rings, people talk already
+        elif nameless:  # bare RTP: nobody rings, people talk already
             verdict = call.decide_at_answer(event.time_ns)
         if not self._has_room():
             verdict = call.leave_out()
@@ -157,6 +173,7 @@ class Intake:
                 "policy": rules.policy_name,
                 "policy_version": policy.version,
                 "policy_sha256": policy.sha256,
+                "trigger": event.trigger or None,
             },
         )
 
@@ -189,7 +206,7 @@ class Intake:
 
     def _claimed(self, event: CallStarted, leg: LegAdded | None) -> CutCall | None:
         """The call of before the restart that this one is, if it is one."""
-        if not self._resumable:
+        if not self._resumable or event.channel:
             return None
         names = [pseudonym(self._log_key, event)]
         if leg is not None:
@@ -210,11 +227,20 @@ class Intake:
             self._resumed.get(dialog_pseudonym(self._log_key, call_id)) if self._resumed else None
         )
 
+    def resume(self, event: CallStarted, cut: CutCall) -> bool:
+        """Go on with *cut*, which was running on the same analogue line; False where it may not."""
+        rules = self._rules_of(event)
+        if not rules.never:
+            self._resume(event, rules, cut)
+        return not rules.never
+
     def _resume(self, event: CallStarted, rules: Rules, cut: CutCall) -> None:
         """Go on with a call under its old number, verdict and recording."""
-        call = Call(self._archive, rules, event, cut.uid)
+        call = _made(self._archive, rules, event, cut.uid)
         u = (cut.draw or 0) / (1 << sampling.DRAW_BITS)
-        since_ns = self._resumable.since_ns if self._resumable is not None else event.time_ns
+        since_ns = event.time_ns
+        if self._resumable is not None and not event.channel:
+            since_ns = self._resumable.since_ns
         call.resume(rules.facts_of(event, cut.start_ns, u), cut, since_ns)
         self._calls[event.call] = call
         self._resumed |= dict.fromkeys(cut.names, event.call)
@@ -233,10 +259,7 @@ class Intake:
         """
         for call in self._calls.values():
             call.finish("stopped")
-            recording = call.recording.hex() if call.recording else None
-            heard = call.heard(now_ns)
-            for interval in coverage(call.rules.line, call.uid, call.verdict, heard, 0):
-                self._archive.log.append("coverage", recording, interval.data)
+            self._cover(call, call.heard(now_ns), 0)
             self._announce(call)
         self._calls.clear()
 
@@ -250,8 +273,8 @@ class Intake:
         result = result_of(verdict, heard)
         received = sum(leg.counters.packets for leg in event.legs)
         recording = call.recording.hex() if call.recording else None
-        for interval in coverage(call.rules.line, call.uid, verdict, heard, received):
-            self._archive.log.append("coverage", recording, interval.data)
+        self._cover(call, heard, received)
+        line = call.summary() if isinstance(call, LineCall) else None
         self._archive.log.append(
             "call.ended",
             recording,
@@ -261,30 +284,30 @@ class Intake:
                 "result": result,
                 "recording": recording,
                 "reason": event.reason,
-                "legs": len(event.legs),
-                "packets": received,
-                "lost": sum(leg.counters.lost for leg in event.legs),
+                "legs": len(event.legs) if line is None else 1,
+                "packets": received if line is None else None,
+                "samples": None if line is None else line.samples,
+                "lost": sum(leg.counters.lost for leg in event.legs)
+                if line is None
+                else line.missing,
             },
         )
-        self._report(call, event, heard, result, recording)
+        self._report(call, replace(event, sampled=line), heard, result, recording)
+
+    def _cover(self, call: Call, heard: Heard, packets: int) -> None:
+        """Account for the time of a call of a trunk; that of an analogue line is its source's."""
+        if isinstance(call, LineCall):
+            return
+        recording = call.recording.hex() if call.recording else None
+        for interval in coverage(call.rules.line, call.uid, call.verdict, heard, packets):
+            self._archive.log.append("coverage", recording, interval.data)
 
     def _report(
         self, call: Call, event: CallEnded, heard: Heard, result: str, recording: str | None
     ) -> None:
         legs = [leg_json(leg) for leg in event.legs]
+        legs += [line_json(event.sampled)] if event.sampled else []
         about = {**call.about(), "legs": [hidden_leg(leg) for leg in legs]}
-        frames = call.frames
-        received = sum(leg.counters.packets for leg in event.legs)
-        accounted = {
-            "received": received,
-            "recorded": frames.recorded,
-            "not_recorded": frames.not_recorded,
-            "masked": frames.masked,
-            "silent": frames.silent,
-            "duplicates": sum(leg.counters.duplicates for leg in event.legs),
-        }
-        others = sum(count for name, count in accounted.items() if name != "received")
-        accounted["lost"] = received - others
         zone = call.rules.policy.timezone
         clear: dict[str, Any] = {
             "uid": call.journal_id,
@@ -302,7 +325,7 @@ class Intake:
             "codes": list(call.verdict.codes),
             "end": event.reason,
             "warnings": warnings_of(event, heard),
-            "accounted": accounted,
+            "accounted": _accounted(call, event),
             "legs": [clear_leg(leg) for leg in legs],
         }
         if call.told_before is not None:
@@ -317,3 +340,25 @@ def _verdict_data(rules: Rules, verdict: Verdict) -> dict[str, Any]:
         "record": verdict.record,
         "codes": list(verdict.codes),
     }
+
+
+def _made(archive: Archive, rules: Rules, event: CallStarted, uid: str) -> Call:
+    return (LineCall if event.channel else Call)(archive, rules, event, uid)
+
+
+def _accounted(call: Call, event: CallEnded) -> dict[str, Any]:
+    """What became of all that was received: packets of a trunk, samples of an analogue line."""
+    if isinstance(call, LineCall):
+        return call.accounted()
+    frames = call.frames
+    received = sum(leg.counters.packets for leg in event.legs)
+    accounted = {
+        "received": received,
+        "recorded": frames.recorded,
+        "not_recorded": frames.not_recorded,
+        "masked": frames.masked,
+        "silent": frames.silent,
+        "duplicates": sum(leg.counters.duplicates for leg in event.legs),
+    }
+    others = sum(count for name, count in accounted.items() if name != "received")
+    return accounted | {"lost": received - others}

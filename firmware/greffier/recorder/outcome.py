@@ -11,7 +11,7 @@ NOT_RECORDABLE = "NOT_RECORDABLE"
 OVER_CAPACITY = "OVER_CAPACITY"
 """The call should be recorded, and more calls than ``limits.calls`` ran already."""
 # Causes of gaps that mean: sound was there and is lost. Others mean that there was none.
-LOSSES = frozenset({"lost", "late", "damaged", "restart", "jump", "oversize", "overrun"})
+LOSSES = frozenset({"lost", "late", "damaged", "restart", "jump", "oversize", "overrun", "card"})
 
 # The order of precedence of the rules: bans, health, duties, lines and private calls, notice,
 # consent, draw. A code that is not listed stands last.

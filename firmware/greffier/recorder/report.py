@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from greffier.calls.events import CallEnded, CallIdentified, CallStarted, LegSummary
+from greffier.calls.sampled import LineSummary
 from greffier.recorder.outcome import Heard
 
 
@@ -34,13 +35,32 @@ def leg_json(leg: LegSummary) -> dict[str, Any]:
     }
 
 
+def line_json(line: LineSummary) -> dict[str, Any]:
+    """The leg of a call on an analogue line: no packets, no addresses; samples instead."""
+    return {
+        "source": line.channel,
+        "destination": None,
+        "codec": "L16",
+        "ssrc": None,
+        "packets": 0,
+        "lost": 0,
+        "duplicates": 0,
+        "reordered": 0,
+        "milliseconds": line.samples * 1000 // line.rate,
+        "dtmf_events": 0,
+        "side": "unknown",
+        "samples": line.samples,
+        "lost_samples": line.missing,
+    }
+
+
 def warnings_of(event: CallEnded, heard: Heard) -> list[str]:
     """What a manager should look at, though nothing that reached the tap was lost."""
     found = []
     sides = {leg.side for leg in event.legs if leg.counters.packets}
     if heard.answered and len(event.legs) > 0 and len(sides) == 1 and sides != {"unknown"}:
         found.append("ONE_WAY_AUDIO")
-    if heard.answered and not event.legs:
+    if heard.answered and not event.legs and event.sampled is None:
         found.append("NO_MEDIA")
     if event.encrypted:
         found.append("ENCRYPTED")

@@ -1,0 +1,116 @@
+"""A call on an analogue line: a call like any other, whose sound comes as samples.
+
+What there is no payload of cannot be kept as its ``original``: such a line's samples are kept
+without loss as FLAC then.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from greffier.calls.sampled import LineJoined, LineSummary, NotCaptured, Sampled
+from greffier.encode import Gap
+from greffier.encode.codecs import Codec, by_name
+from greffier.encode.leg import Item
+from greffier.encode.stored import Kind
+from greffier.encode.timeline import Placed, Timeline
+from greffier.recorder.call import Call
+from greffier.recorder.outcome import Span
+from greffier.recorder.tape import first_sample
+from greffier.recorder.track import Track
+
+_SECOND = 1_000_000_000
+_NO_TYPE: Final = 0xFF
+_LEG: Final = 0
+
+
+class LineCall(Call):
+    """Mutable; owned by the intake's thread."""
+
+    joined: LineJoined | None = None
+    codec: Codec
+    _sequence = 0
+
+    def join(self, event: LineJoined) -> None:
+        """Its leg is known: both parties on one channel of a card."""
+        self.joined = event
+        self.codec = by_name("L16", event.rate)
+        self._tables[_LEG] = {"source": event.channel, "side": "unknown", "codec": "L16"}
+
+    def sampled(self, event: Sampled) -> None:
+        """Samples, in order: into the parts, or counted as not recorded."""
+        position, count = event.position, event.samples
+        started = self.start_ns + position * _SECOND // self.codec.rate
+        self._media = [min([*self._media, started]), event.until_ns]
+        if not self._plans:
+            self.frames.not_recorded += count
+            return
+        placed = Placed(position, count, 0, self.codec, _NO_TYPE, self._sequence, event.octets)
+        self._sequence += 1
+        self._store(self._track(), [(event.until_ns, placed)])
+
+    def not_captured(self, event: NotCaptured) -> None:
+        """Samples are missing: a gap in every part."""
+        if event.start >= event.end or not self._plans:
+            return
+        gap = Gap(event.start, event.end, 0, event.cause)
+        track = self._track()
+        if self._tapes:
+            self._lose(track, gap)
+        items: list[tuple[int, Item]] = [(event.until_ns, gap)]
+        self._store(track, items)
+
+    def summary(self) -> LineSummary:
+        """What became of its leg."""
+        joined = self.joined or LineJoined(0, 0, "", 1)
+        frames = self.frames
+        heard = frames.recorded + frames.not_recorded + frames.masked
+        missing = sum(span.packets for span in self._lost)
+        return LineSummary(joined.channel, joined.rate, heard, missing)
+
+    def kind(self) -> Kind:
+        """How the parts hold its sound."""
+        wanted = super().kind()
+        return "flac" if wanted == "original" else wanted
+
+    def _track(self) -> Track:
+        key = (_LEG, self.codec.rate)
+        if key not in self._tracks:
+            timeline = Timeline(self.start_ns, self.codec.rate)
+            self._tracks[key] = Track(_LEG, timeline, self._tables[_LEG], self.codec, _NO_TYPE)
+        return self._tracks[key]
+
+    def _lose(self, track: Track, gap: Gap) -> None:
+        rate = track.timeline.rate
+        low, high = (self.start_ns + at * _SECOND // rate for at in (gap.start, gap.end))
+        self._lost.append(Span(low, high, gap.end - gap.start))
+
+    # --- counted in samples ---
+
+    def _count(self, track: Track, placed: Sequence[tuple[int, Placed]]) -> None:
+        begin = min((tape.plan.start_ns for tape in self._tapes), default=None)
+        for at, one in placed:
+            end = one.position + one.samples
+            kept = 0
+            if begin is not None and at >= begin:
+                first = first_sample(begin, self.start_ns, track.timeline.rate)
+                kept = max(end - max(one.position, first), 0)
+                if kept:
+                    track.kept = [min([*track.kept, end - kept]), max([*track.kept, end])]
+            self.frames.recorded += kept
+            self.frames.not_recorded += one.samples - kept
+
+    def _mask(self, track: Track, placed: Sequence[Placed]) -> None:
+        super()._mask(track, placed)
+        self.frames.masked += sum(one.samples - 1 for one in placed)  # each was counted as one
+
+    def accounted(self) -> dict[str, Any]:
+        """What became of its samples."""
+        summary, frames = self.summary(), self.frames
+        return {
+            "unit": "samples",
+            "received": summary.samples,
+            "recorded": frames.recorded,
+            "not_recorded": frames.not_recorded,
+            "masked": frames.masked,
+            "lost": summary.missing,
+        }

@@ -141,3 +141,36 @@ def test_a_resumed_call_keeps_the_line_that_its_rtp_does_not_show(scene: Make) -
     box.wait(6)
     assert [one["line"] for one in box.told("call.ended")] == ["desk"]
     assert len(box.told("part.opened")) == 2
+
+
+def test_the_time_of_a_cut_call_ends_with_the_run_that_heard_it_last(scene: Make) -> None:
+    box = scene()
+    one = plan(talk_ms=4_000)
+    every = captures.in_order([*captures.opening(one), *speech(one)])
+    until = one.start_ns + 1_200 * MS
+    box.hear(datagram for datagram in every if datagram.time_ns < until)
+    for _ in range(2):  # runs that are cut before they hear anything of it
+        box.break_off()
+        box.clock.now += 300 * MS
+        box.start()
+        box.clock.now += 300 * MS
+    uid = box.told("call.decided")[0]["uid"]
+    spans = [one for one in box.told("coverage") if one["channel"] == uid]
+    assert [span["state"] for span in spans] == ["recorded"]
+    assert spans[0]["to_ns"] <= until
+    box.hear(datagram for datagram in every if datagram.time_ns >= box.clock.now)
+    resumed = [one for one in box.told("coverage") if one["channel"] == uid][1:]
+    assert [(one["state"], one["from_ns"]) for one in resumed] == [("off", spans[0]["to_ns"])]
+    box.hear(captures.closing(one))
+    box.wait(6)
+    assert coverage.seconds(coverage.intervals_of(box.entries)).accounted == 1.0
+
+
+def test_two_cuts_leave_no_hole_in_the_time_of_the_tap(scene: Make) -> None:
+    box = scene()
+    for _ in range(3):
+        box.clock.now += 200 * MS
+        box.break_off()
+        box.clock.now += 300 * MS
+        box.start()
+    assert coverage.seconds(coverage.intervals_of(box.entries)).accounted == 1.0

@@ -255,8 +255,8 @@ def offs_of(box: SoakBox) -> list[tuple[int, int]]:
 def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> dict[str, Any]:
     """All of it; the figures."""
     box = SoakBox(folder / "device", net.namespace, net.tap, codec="original", rate=0.3)
+    box.start()
     with closing(box, Party(net, folder / "said.jsonl", words), Outside(box)) as (party, outside):
-        box.start()
         told = kill_all(box, outside, words, say)
         say("the last calls end")
         said = party.end(words.longest + 60)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from greffier import trust
+from greffier.audit.coverage import Account
 from greffier.calls.events import (
     CallAnswered,
     CallEnded,
@@ -251,6 +252,11 @@ class Intake:
             "parts": cut.parts,
         }
         self._archive.log.append("call.resumed", cut.recording, data)
+        if cut.settled_ns < since_ns:
+            account = Account(cut.line, cut.uid, cut.settled_ns)
+            account.mark("off", cut.settled_ns, since_ns)
+            for interval in account.close(since_ns):
+                self._archive.log.append("coverage", cut.recording, interval.data)
 
     def suspend(self, now_ns: int) -> None:
         """The process ends in good order: parts end, calls stay open to be resumed.

@@ -8,6 +8,7 @@ story, and calls that still run go on under their number.
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from greffier import __version__
 from greffier.audit.coverage import Account
@@ -99,13 +100,10 @@ class Live:
             },
         )
         self._adopt_policy()
-        self._resumable = Resumable(found.calls, now)
         recovery.list_cut(self.archive, [call for call in found.calls if call.ended is not None])
-        recovery.list_open(self.archive, [call for call in found.calls if call.ended is None])
-        for call in found.calls:
-            if call.ended is None:
-                settled = found.settled.get(call.uid, call.start_ns)
-                self._account_for(call, settled, max(settled, last_ns), now)
+        cut = [call for call in found.calls if call.ended is None]
+        recovery.list_open(self.archive, cut)
+        self._resumable = Resumable([self._account_for(call, last_ns) for call in cut], now)
         numbers = Numbers.of(self.archive.data)
         for tap in taps:
             # A start settles its outage before it is logged itself: nothing may lie between them.
@@ -138,13 +136,18 @@ class Live:
         }
         self.archive.log.append("policy.adopted", None, data)
 
-    def _account_for(self, call: CutCall, settled: int, last_ns: int, now: int) -> None:
-        """The time of a call that the process could not account for itself: until it ended, off."""
+    def _account_for(self, call: CutCall, last_ns: int) -> CutCall:
+        """Account for the time until *last_ns*, when the run ended that heard *call* last.
+
+        Whether it lasted longer is known when it is heard again.
+        """
+        if not call.heard or last_ns <= call.settled_ns:
+            return call
         wanted = call.record not in ("none", "provisional_deleted") and call.recording
         state = "recorded" if wanted else "not_recorded"
         reason = None if wanted else (leading_code(call.codes) or "UNKNOWN")
-        self._interval(call.line, call.uid, settled, last_ns, state, reason)
-        self._interval(call.line, call.uid, last_ns, now, "off")
+        self._interval(call.line, call.uid, call.settled_ns, last_ns, state, reason)
+        return replace(call, settled_ns=last_ns)
 
     def _interval(
         self, line: str, channel: str, start: int, end: int, state: str, reason: str | None = None

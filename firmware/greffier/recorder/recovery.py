@@ -34,6 +34,8 @@ class CutCall:
     *ended* is what the log says of its end, or None. *recording* is None where nothing was kept.
     *names* are the pseudonyms of its Call-ID and of its flows, *draw* the numerator of its draw,
     *parts* how many parts it began, *about* the record (epoch, number) that says who called whom.
+    *heard*: the last run heard it, so its time until that run ended is known. *settled_ns*: up to
+    when its time is accounted for.
     """
 
     uid: str
@@ -47,6 +49,8 @@ class CutCall:
     draw: int | None = None
     parts: int = 0
     about: tuple[str, int] | None = None
+    heard: bool = True
+    settled_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class _Told:
     started_ns: int = 0
     settled: dict[str, int] = field(default_factory=dict)
     running: bool = False
+    heard: set[str] = field(default_factory=set)  # calls of the last run
 
     def read(self, entry: Entry) -> None:
         data = entry.data
@@ -90,6 +95,7 @@ class _Told:
             self.settled[data["channel"]] = max(self.settled.get(data["channel"], 0), data["to_ns"])
         elif entry.ev == "recorder.started":
             self.started_ns, self.running = entry.t_ns, True
+            self.heard.clear()
         elif entry.ev == "recorder.stopped":
             self.running = False
         elif entry.ev == "call.linked":
@@ -102,6 +108,9 @@ class _Told:
             self.sizes[data["part"]] = data["bytes"]
         elif entry.ev == "call.decided":
             self.decided[data["uid"]] = entry
+            self.heard.add(data["uid"])
+        elif entry.ev == "call.resumed":
+            self.heard.add(data["uid"])
         elif entry.ev == "call.ended":
             self.ended[data["uid"]] = entry
 
@@ -151,10 +160,11 @@ def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
             continue
         ended = told.ended.get(uid)
         last = (ended or decided).data
+        start_ns = decided.data.get("at_ns", decided.t_ns)
         yield CutCall(
             uid,
             decided.data["line"],
-            decided.data.get("at_ns", decided.t_ns),
+            start_ns,
             last.get("record", decided.data["record"]),
             tuple(last.get("codes", decided.data["codes"])),
             recordings.get(uid),
@@ -163,6 +173,8 @@ def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
             decided.data.get("u"),
             told.begun.get(recordings.get(uid, ""), 0),
             _speaker(record),
+            uid in told.heard,
+            told.settled.get(uid, start_ns),
         )
 
 

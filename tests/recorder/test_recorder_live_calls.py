@@ -4,13 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.recorder.live_scene import NOON_NS, Scene
+from tests.stories.box import PAIR
 
 from greffier.audit import coverage, verify
 from greffier.capture.datagram import Address, Datagram
+from greffier.recorder.archive import Archive
+from greffier.store import playback
+from greffier.store.shred_format import PART, Name
 from greffier_sim import captures
-from greffier_sim.captures import MS, Plan
+from greffier_sim.captures import MS, Plan, Side
 
 ALL = '[[match]]\nline = "desk"\n'
 Make = Callable[..., Scene]
@@ -174,3 +179,52 @@ def test_two_cuts_leave_no_hole_in_the_time_of_the_tap(scene: Make) -> None:
         box.clock.now += 300 * MS
         box.start()
     assert coverage.seconds(coverage.intervals_of(box.entries)).accounted == 1.0
+
+
+def test_the_sides_of_a_resumed_call_stay_apart_whoever_is_heard_first(scene: Make) -> None:
+    box = scene()
+    one = plan(talk_ms=4_000)
+    said: dict[Side, int] = {"caller": 0x50, "callee": 0xD0}
+    every = captures.in_order(
+        [
+            *captures.opening(one),
+            *(
+                datagram
+                for side, octet in said.items()
+                for datagram in captures.speech(
+                    one, side, payload=lambda _, o=octet: bytes([o]) * 160
+                )  # type: ignore[misc]
+            ),
+            *captures.closing(one),
+        ]
+    )
+    until = one.start_ns + 1_200 * MS
+    box.hear(datagram for datagram in every if datagram.time_ns < until)
+    box.break_off()
+    box.clock.now = until + 300 * MS
+    box.start()
+    rest = [datagram for datagram in every if datagram.time_ns >= box.clock.now]
+    late = box.clock.now + 500 * MS
+    box.hear(d for d in rest if d.source == one.callee_media or d.time_ns >= late)
+    box.wait(6)
+    box.stop()
+    with Archive.open(box.config.data, box.clock) as opened:
+        parts = [
+            playback.open_part(
+                part.path,
+                opened.shred.get(Name(PART, bytes.fromhex(part.part_id))).block,
+                PAIR,
+                unfinished=True,
+            )
+            for part in opened.vault.parts()
+        ]
+    box.start()
+    assert len(parts) == 2
+    assert parts[0].header.recording_id == parts[1].header.recording_id
+    parts.sort(key=lambda part: part.header.number)
+    sides = [[leg.table["source"] for _, leg in sorted(part.legs.items())] for part in parts]
+    assert sides[0] == sides[1][::-1]
+    legs, _ = playback.sound(parts)
+    heard = [set(np.unique(leg.samples)) - {0} for leg in legs]
+    assert [len(values) for values in heard] == [1, 1]
+    assert heard[0] != heard[1]

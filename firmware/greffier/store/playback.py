@@ -168,12 +168,12 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
     ]
     first = min(starts, default=0.0)
     _check_length(parts, first)
-    sources: dict[object, set[int]] = {}
+    # By what was sent from where: after a restart the same source may have another number.
+    sources: dict[object, list[Leg]] = {}
     for part in parts:
-        for number, leg in part.legs.items():
-            sources.setdefault(_source_of(leg, number), set()).add(number)
-    groups = sorted(sorted(numbers) for numbers in sources.values())
-    return [_joined(parts, numbers, first) for numbers in groups], first
+        for number, leg in sorted(part.legs.items()):
+            sources.setdefault(_source_of(leg, number), []).append(leg)
+    return [_joined(legs, first) for legs in sources.values()], first
 
 
 def _check_length(parts: Sequence[OpenedPart], first: float) -> None:
@@ -183,7 +183,7 @@ def _check_length(parts: Sequence[OpenedPart], first: float) -> None:
     ends = (
         (one.position + one.samples) / leg.stored.rate for _, leg in legs for one in leg.packets
     )
-    tracks = len({number for number, _ in legs})
+    tracks = len({(_source_of(leg, number), leg.stored.rate) for number, leg in legs})
     if (max(ends, default=first) - first) * rate * tracks * 2 > _MOST_BYTES:
         raise GreffierError(reason="more sound than a file can hold")
 
@@ -193,29 +193,31 @@ def _source_of(leg: Leg, number: int) -> object:
     return number if None in named else named
 
 
-def _joined(parts: Sequence[OpenedPart], numbers: Sequence[int], first: float) -> LegSound:
-    """The sound of one source that was stored as several legs, one for each rate."""
-    sounds = [_leg_sound(parts, number, first) for number in numbers]
+def _joined(legs: Sequence[Leg], first: float) -> LegSound:
+    """The sound of one source, which may have been stored at several rates."""
+    by_rate: dict[int, list[Leg]] = {}
+    for leg in legs:
+        by_rate.setdefault(leg.stored.rate, []).append(leg)
+    sounds = [_leg_sound(held, first) for held in by_rate.values()]
     if len(sounds) == 1:
         return sounds[0]
-    rate = max(one.rate for one in sounds)
+    rate = max(by_rate)
     tracks = [resample(one.samples, one.rate, rate) for one in sounds]
     whole = np.zeros(max(len(track) for track in tracks), np.int16)
-    for number, one, track in zip(numbers, sounds, tracks, strict=True):
+    for held, one, track in zip(by_rate.values(), sounds, tracks, strict=True):
         start = round(first * one.rate)
-        for low, high in _runs(parts, number):
+        for low, high in _runs(held):
             span = slice((low - start) * rate // one.rate, (high - start) * rate // one.rate)
             whole[span] = track[span]
     return LegSound(whole, rate)
 
 
-def _runs(parts: Sequence[OpenedPart], number: int) -> list[tuple[int, int]]:
-    """The spans [low, high) of samples of a leg that some part holds, touching ones joined."""
+def _runs(held: Sequence[Leg]) -> list[tuple[int, int]]:
+    """The spans [low, high) of samples that *held* has, touching ones joined."""
     spans = sorted(
         (packet.position, packet.position + packet.samples)
-        for part in parts
-        if number in part.legs
-        for packet in part.legs[number].packets
+        for leg in held
+        for packet in leg.packets
     )
     runs: list[tuple[int, int]] = []
     for low, high in spans:
@@ -226,8 +228,8 @@ def _runs(parts: Sequence[OpenedPart], number: int) -> list[tuple[int, int]]:
     return runs
 
 
-def _leg_sound(parts: Sequence[OpenedPart], number: int, first: float) -> LegSound:
-    held = [part.legs[number] for part in parts if number in part.legs]
+def _leg_sound(held: Sequence[Leg], first: float) -> LegSound:
+    """The sound of *held*, which are of one source and one rate, in the order of their parts."""
     rate = held[0].stored.rate
     start = round(first * rate)
     ends = [packet.position + packet.samples for leg in held for packet in leg.packets]
@@ -241,6 +243,6 @@ def _leg_sound(parts: Sequence[OpenedPart], number: int, first: float) -> LegSou
         try:
             heard = audio.decode(leg.stored, leg.packets, silent=silent, start=low).samples
         except BadAudio as error:
-            raise IntegrityError(what=f"leg {number}", reason=error.reason) from error
+            raise IntegrityError(what="the sound of a leg", reason=error.reason) from error
         whole[low - start : low - start + len(heard)] = heard
     return LegSound(whole, rate)

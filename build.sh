@@ -30,7 +30,7 @@ TEXT
 help_of() {
     case $1 in
         setup) say "usage: ./build.sh setup   installs apt packages, makes .venv/ from hash-locked wheels, builds the native core" ;;
-        demo) say "usage: ./build.sh demo [--json] [--keep DIR]   --keep leaves device/ office/ keys/ in DIR" ;;
+        demo) say "usage: ./build.sh demo [--json] [--keep DIR]   --keep leaves device/ office/ keys/ in DIR; GREFFIER_DEMO_LOOPBACK=1: no network namespaces" ;;
         test) say "usage: ./build.sh test [PYTEST ARGUMENTS]   lint, then pytest (which runs the C tests under ASan, UBSan and TSan)" ;;
         bench) say "usage: ./build.sh bench [NAME] [--json]   NAME: one result, by its exact name" ;;
         lint) say "usage: ./build.sh lint   ruff format, ruff check, mypy --strict" ;;

@@ -1,14 +1,14 @@
-"""What the demo plays: who calls whom on which line, under which policy, and how it is told."""
+"""What the demo plays: who calls whom, under which policy and configuration, how it is told."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from greffier.language import translate as _
+from greffier_sim.branch import Branch
 
 POLICY = """schema = "callpolicy/1"
-id = "demo-{name}"
+id = "demo-branch"
 version = 1
 controller = "FR"
 employee = "FR"
@@ -31,7 +31,7 @@ refuse_key = "9"
 [announce]
 languages = ["fr"]
 text_id = "DEMO"
-on_failure = "{on_failure}"
+on_failure = "no_record"
 [sampling]
 method = "bernoulli"
 rate = 0.30
@@ -51,77 +51,85 @@ emotion_inference = false
 screen_capture = "off"
 [sync]
 destination = "FR"
-[lines.{line}]
-sector = "{sector}"
-purposes = {purposes}
+[lines.accueil]
+sector = "retail"
+purposes = ["quality", "training"]
 internal = false
+[lines.desk]
+sector = "mifid"
+purposes = ["regulatory"]
+internal = false
+codec = "original"
+[lines.dehors]
+sector = "private"
+purposes = []
+"""
+RECEPTION, DESK = "0478999999", "0144000001"
+CONFIG = """schema = "recorder/1"
+data = "{data}"
+policy = "policy.toml"
+policy_signers = "signers"
+tick_ms = 300
+[control]
+socket = "control.sock"
+[taps.trunk]
+interface = "{interface}"
+[direction]
+inside_numbers = ["??", "{reception}", "{desk}"]
+[[match]]
+line = "desk"
+called = ["{desk}"]
+networks = ["{network}"]
+[[match]]
+line = "accueil"
+networks = ["{network}"]
+[[match]]
+line = "dehors"
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Calls of one line under one policy; *facts* are what the capture cannot show."""
+class Talk:
+    """One call: who calls whom, on which line, and which sentences are said."""
 
+    number: str
+    called: str
     line: str
-    title: str
-    sector: str
-    purposes: tuple[str, ...]
-    callers: tuple[tuple[str, str, str], ...]
-    facts: tuple[str, ...] = ()
+    sentences: tuple[int, ...]
 
 
-def scenes() -> list[Scene]:
-    """What is played: a sampled line, a line with a duty to record, an internal call."""
-    desk = _("order desk: the law demands recording, packets kept as they came")
-    front = _("reception: 30 % drawn at random, Opus 24 kbit/s")
-    inside = _("reception, between two colleagues: never recorded for quality")
-    return [
-        Scene(
-            "accueil",
-            front,
-            "retail",
-            ("quality", "training"),
-            (
-                ("Mme Martin", "+33478123401", "0478999999"),
-                ("M. Durand", "+33478123402", "0478999999"),
-                ("Mme Petit", "+33478123403", "0478999999"),
-                ("M. Moreau", "+33478123404", "0478999999"),
-                ("Mme Leroy", "+33478123405", "0478999999"),
-            ),
-        ),
-        Scene(
-            "desk",
-            desk,
-            "mifid",
-            ("regulatory",),
-            (
-                ("M. Bernard", "+33478123406", "0144000001"),
-                ("Mme Dubois", "+33478123407", "0144000001"),
-                ("M. Roux", "+33478123408", "0144000001"),
-            ),
-        ),
-        Scene(
-            "accueil",
-            inside,
-            "retail",
-            ("quality", "training"),
-            (("Poste 21", "21", "35"),),
-            ("dir=int",),
-        ),
-    ]
+ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 1, 3))
+"""The call that is longer than the recorder lives."""
+OTHERS = (
+    Talk("+33478123401", RECEPTION, "accueil", (0,)),
+    Talk("+33478123402", RECEPTION, "accueil", (1,)),
+    Talk("+33478123407", DESK, "desk", (2,)),
+    Talk("+33478123403", RECEPTION, "accueil", (3,)),
+    Talk("21", "35", "accueil", (4,)),
+    Talk("+33478123404", RECEPTION, "accueil", (0,)),
+)
+"""Those that come after it was killed and started again."""
 
 
-def write_policy(scene: Scene, folder: Path) -> Path:
-    """The policy of a scene, as a file."""
-    path = folder / f"{scene.line}.toml"
+def write_policy(folder: Path) -> Path:
+    """The policy, as a file."""
+    path = folder / "policy.toml"
+    path.write_text(POLICY, "utf-8")
+    return path
+
+
+def write_config(folder: Path, data: Path, wire: Branch) -> Path:
+    """The recorder's configuration, as a file."""
+    path = folder / "recorder.toml"
     path.write_text(
-        POLICY.format(
-            name=scene.line,
-            line=scene.line,
-            sector=scene.sector,
-            purposes=json.dumps(list(scene.purposes)),
-            on_failure="end_call" if scene.sector == "mifid" else "no_record",
-        )
+        CONFIG.format(
+            data=data,
+            interface=wire.interface,
+            network=wire.network,
+            reception=RECEPTION,
+            desk=DESK,
+        ),
+        "utf-8",
     )
     return path
 

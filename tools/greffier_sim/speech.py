@@ -3,6 +3,7 @@
 import io
 import subprocess
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,9 @@ def from_alaw(octets: bytes) -> NDArray[np.int16]:
     return np.where(code & 0x80, value, -value).astype(np.int16)
 
 
-def write_phrase(path: Path, number: int) -> bytes:
-    """Write sentence *number* (modulo the list) as raw A-law whole 20 ms packets; return it."""
-    octets = to_alaw(speak(SENTENCES[number % len(SENTENCES)]))
+def write_phrases(path: Path, numbers: Sequence[int]) -> bytes:
+    """Write sentences *numbers* as raw A-law whole 20 ms packets; return it."""
+    octets = to_alaw(np.concatenate([speak(SENTENCES[number]) for number in numbers]))
     octets = octets[: len(octets) // 160 * 160]
     path.write_bytes(octets)
     return octets

@@ -1,15 +1,20 @@
-"""A trunk with real calls: SIPp on both ends of the loopback, tcpdump as the mirrored port."""
+"""Telephones that place real calls: SIPp on both ends of a wire."""
 
-import shutil
-import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-HOST = "127.0.0.1"
+from greffier_sim.branch import Branch
+
+ANSWERING_PORT = 5060
+ANSWERING_MEDIA = 7000
+FIRST_PORT = 10_000
+PORTS = 16
+"""Of each caller: SIP, and behind it media (SIPp takes three more: RTCP, and video unused)."""
+MEDIA_BEHIND = 8
+_READY_S = 10.0
 SCENARIO = """<?xml version="1.0" encoding="UTF-8" ?>
 <scenario name="caller">
   <send retrans="500"><![CDATA[
@@ -67,146 +72,75 @@ From: "{name}" <sip:{number}@[local_ip]:[local_port]>;tag=[pid]-[call_number]"""
 class Caller:
     """One call to place: who calls whom, and the raw A-law audio that is said."""
 
-    name: str
     number: str
     called: str
     audio: Path
     seconds: float
 
 
-def free_ports(count: int) -> list[int]:
-    """*count* UDP ports of the loopback that were free a moment ago (SIPp binds them itself).
+class Telephones:
+    """One telephone that answers everything and echoes what is said, and those that call it."""
 
-    SIPp takes three more above its media port (RTCP, and video that nobody sends), so each comes
-    with the seven above it.
-    """
-    found: list[int] = []
-    held: list[socket.socket] = []
-    try:
-        for port in range(20_000, 32_000, 8):
-            group = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(8)]
-            held += group
-            try:
-                for above, one in enumerate(group):
-                    one.bind((HOST, port + above))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    finally:
-        for one in held:
-            one.close()
-    raise OSError("no free ports on the loopback")
-
-
-class Mirror:
-    """tcpdump on the loopback, for the ports of one line: what a mirrored switch port would see."""
-
-    def __init__(self, path: Path, ports: list[int]) -> None:
-        """Start to capture *ports* into *path*; returns when packets are seen.
-
-        Raises OSError where capturing is not allowed.
-        """
-        if shutil.which("tcpdump") is None:
-            raise OSError("tcpdump is not installed: apt-get install tcpdump")
-        self.path = path
-        expression = " or ".join(f"udp portrange {port}-{port + 1}" for port in ports)
-        self._process = subprocess.Popen(
-            # Immediate mode: a block that waits for its time-out would be lost when tcpdump ends.
-            ["tcpdump", "-i", "lo", "--immediate-mode", "-U", "-w", str(path), expression],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+    def __init__(self, wire: Branch, folder: Path) -> None:
+        """Start the one that answers. Raises OSError."""
+        self._wire = wire
+        self._folder = folder
+        self._calls: list[subprocess.Popen[bytes]] = []
+        place = ["-i", wire.answering_host, "-p", str(ANSWERING_PORT), "-mp", str(ANSWERING_MEDIA)]
+        self._answering = _start(
+            [*wire.answering, "sipp", "-sn", "uas", *place, "-rtp_echo"], folder
         )
-        assert self._process.stderr is not None  # noqa: S101 - asked for above
-        said = self._process.stderr.readline()
-        while "listening" not in said:
-            if not said:
-                self._process.wait()
-                raise OSError("tcpdump may not capture on the loopback: run as root")
-            said = self._process.stderr.readline()
+        self._wait_for_port()
 
-    def stop(self) -> int:
-        """End the capture; return how many packets the kernel dropped."""
-        self._process.send_signal(signal.SIGINT)
-        assert self._process.stderr is not None  # noqa: S101 - asked for at the start
-        said = self._process.stderr.read()
-        self._process.wait(timeout=10)
-        dropped = [line.split()[0] for line in said.splitlines() if "dropped by kernel" in line]
-        return int(dropped[0]) if dropped else 0
+    def call(self, caller: Caller) -> int:
+        """Place a call; the UDP port from which its caller speaks."""
+        number = len(self._calls)
+        port = FIRST_PORT + PORTS * number
+        wire = self._wire
+        head = HEAD.format(name=escape(caller.number), number=caller.number)
+        scenario = self._folder / f"caller-{number}.xml"
+        scenario.write_text(
+            SCENARIO.format(head=head, audio=caller.audio, milliseconds=int(caller.seconds * 1000)),
+            encoding="utf-8",
+        )
+        own = ["-i", wire.caller_host, "-p", str(port), "-mp", str(port + MEDIA_BEHIND)]
+        once = [f"{wire.answering_host}:{ANSWERING_PORT}", "-m", "1"]
+        limit = ["-timeout", "60", "-timeout_error"]
+        words = ["sipp", "-sf", str(scenario), *own, "-s", caller.called, *once, *limit]
+        self._calls.append(_start([*wire.caller, *words], self._folder))
+        return port + MEDIA_BEHIND
 
+    def wait(self) -> None:
+        """Until everybody has hung up. Raises OSError where a call failed."""
+        for process in self._calls:
+            if process.wait(timeout=90) != 0:
+                raise OSError("SIPp could not complete a call")
 
-def place_calls(callers: list[Caller], capture: Path, workdir: Path) -> int:
-    """Place all *callers* at once, half a second apart, to one answering SIPp that echoes audio.
-
-    Returns the packets that the capture itself dropped. Raises OSError where SIPp or tcpdump
-    cannot do its part.
-    """
-    ports = free_ports(2 + 2 * len(callers))
-    sip, media, rest = ports[0], ports[1], ports[2:]
-    mirror = Mirror(capture, ports)
-    answering = subprocess.Popen(
-        ["sipp", "-sn", "uas", "-i", HOST, "-p", str(sip), "-mp", str(media), "-rtp_echo"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=workdir,
-    )
-    placed = []
-    try:
-        wait_for_port(sip)
-        for number, caller in enumerate(callers):
-            placed.append(start_caller(caller, number, sip, rest, workdir))
-            time.sleep(0.5)
-        for process in placed:
-            if process.wait(timeout=60) != 0:
-                raise OSError("SIPp could not complete a call on the loopback")
-    finally:
-        for process in [*placed, answering]:
+    def stop(self) -> None:
+        """End what still runs."""
+        for process in (*self._calls, self._answering):
             process.kill()
             process.wait()
-        dropped = mirror.stop()
-    return dropped
+
+    def _wait_for_port(self) -> None:
+        """Return when the answering telephone listens. Raises OSError."""
+        end = time.monotonic() + _READY_S
+        wanted = f"{self._wire.answering_host}:{ANSWERING_PORT} "
+        while time.monotonic() < end and self._answering.poll() is None:
+            bound = subprocess.run(
+                [*self._wire.answering, "ss", "-Hlun"], capture_output=True, text=True, check=True
+            )
+            if wanted in bound.stdout:
+                return
+            time.sleep(0.05)
+        raise OSError("SIPp did not start")
 
 
-def start_caller(
-    caller: Caller, number: int, sip: int, ports: list[int], workdir: Path
-) -> subprocess.Popen[bytes]:
-    """Start the SIPp that places one call."""
-    head = HEAD.format(name=escape(caller.name), number=caller.number)
-    scenario = workdir / f"caller-{capture_safe(caller.number)}-{number}.xml"
-    scenario.write_text(
-        SCENARIO.format(head=head, audio=caller.audio, milliseconds=int(caller.seconds * 1000)),
-        encoding="utf-8",
-    )
-    own = ["-p", str(ports[2 * number]), "-mp", str(ports[2 * number + 1])]
-    once = [f"{HOST}:{sip}", "-m", "1", "-timeout", "40", "-timeout_error"]
+def _start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["sipp", "-sf", str(scenario), "-i", HOST, *own, "-s", caller.called, *once],
+        words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=workdir,
+        cwd=folder,
     )
-
-
-def capture_safe(text: str) -> str:
-    """Only the letters and digits of *text*, for a file name."""
-    return "".join(character for character in text if character.isalnum())
-
-
-def wait_for_port(port: int, seconds: float = 10.0) -> None:
-    """Return when something has bound UDP *port* of the loopback.
-
-    Raises OSError after *seconds*.
-    """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                return
-        time.sleep(0.05)
-    raise OSError("SIPp did not start")

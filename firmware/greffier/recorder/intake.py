@@ -325,7 +325,7 @@ class Intake:
             "call_id": clear_call_id(about),
             "start": format_time(call.start_ns, zone),
             "answered": format_time(call.answer_ns, zone) if call.answer_ns else None,
-            "duration_ms": max(heard.end_ns - heard.start_ns, 0) // 1_000_000,
+            "duration_ms": max(heard.end_ns - call.start_ns, 0) // 1_000_000,
             "result": result,
             "record": call.verdict.record,
             "codes": list(call.verdict.codes),

@@ -1,0 +1,285 @@
+"""The promises of the demonstration, each checked against what was said and what was seen."""
+
+import json
+import shutil
+import subprocess
+import sys
+import wave
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from greffier.durable import Disk
+from greffier.language import translate as _
+from greffier.recorder.outcome import leading_code
+from greffier.seal.keys import PrivateKey, Role, read_private
+from greffier.store import layout, playback
+from greffier.store.playback import OpenedPart
+from greffier.store.shred_format import PART, Name
+from greffier_sim import speech, thief
+from greffier_sim.scenes import ORDER, Talk
+from greffier_sim.witness import Seen, rtp_packets
+
+BIN = Path(sys.executable).parent
+UNCOMMITTED_S = 1.0
+"""What a kill may take of the sound, beside the time in which no recorder ran."""
+RATE = 8000
+PACKET_S = 0.02
+
+
+class Broken(Exception):
+    """A promise did not hold, or a part of the demo could not be run: what, in one line."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What was played, and what the demo counted of it."""
+
+    placed: dict[int, tuple[Talk, bytes]] = field(default_factory=dict)
+    """By the UDP port from which the caller speaks: the call, and what was said (A-law)."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[tuple[str, bool]] = field(default_factory=list)
+    down_s: float = 0.0
+    """From the kill until the recorder was armed again."""
+    unseen: int = 0
+    """Packets that tcpdump missed itself."""
+
+    def check(self, what: str, held: bool) -> bool:
+        """Note whether a promise held, and say so."""
+        self.checks.append((what, held))
+        say(f"  {'✔' if held else '✖'} {what}")
+        return held
+
+
+def say(text: str = "") -> None:
+    """One line for the person who watches (stdout is kept for the result)."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def command(*words: str, allowed: Sequence[int] = (0,)) -> dict[str, Any]:
+    """Run one of the product's commands; the JSON object that it prints. Raises Broken."""
+    done = subprocess.run(
+        [str(BIN / words[0]), *words[1:], "--json"], capture_output=True, text=True, check=False
+    )
+    if done.returncode not in allowed:
+        raise Broken(f"{words[0]} {words[1]}: {done.stderr.strip().splitlines()[-1:]}")
+    lines = done.stdout.strip().splitlines()
+    return dict(json.loads(lines[-1])) if lines else {"exit": done.returncode}
+
+
+def _key(folder: Path) -> tuple[str, str]:
+    return ("--key", str(folder / "keys" / "office.key"))
+
+
+def list_calls(folder: Path, told: Told) -> None:
+    """Ask the product for its calls. Raises Broken."""
+    told.calls = command("greffier", "calls", "--data", str(folder / "device"), *_key(folder))[
+        "calls"
+    ]
+
+
+def examine(folder: Path, told: Told) -> dict[str, Any]:
+    """Check every promise and count; the figures of the contract. Raises Broken."""
+    device = str(folder / "device")
+    check_list(told)
+    lost = check_packets(folder, told)
+    coverage = command("greffier", "coverage", "--data", device)
+    off_s = check_outage(told, coverage)
+    check_sound(folder, told)
+    opened = check_office(folder, told)
+    stolen = check_thief(folder, told)
+    tampering = check_tampering(folder, told)
+    audit = command("greffier", "audit", "verify", "--data", device, allowed=(0, 20))
+    told.check(_("the audit log is whole"), bool(audit["ok"]))
+    left_out = [call for call in told.calls if not call["recording"]]
+    return {
+        "calls": len(told.calls),
+        "recorded": len(told.calls) - len(left_out),
+        "not_recorded": dict(Counter(leading_code(call["codes"]) for call in left_out)),
+        "lost_packets": lost,
+        "recordings_synced": None,
+        "receipts": None,
+        "outage_s": None,
+        "audit_entries": audit["entries"],
+        "audit_verified": bool(audit["ok"]),
+        "coverage_accounted": coverage["accounted"],
+        "tamper_detected": tampering,
+        "opens_without_key": stolen,
+        "opens_with_key": opened,
+        "elapsed_s": 0.0,
+        "console_url": None,
+        "off_s": off_s,
+    }
+
+
+def _of(told: Told, talk: Talk) -> dict[str, Any]:
+    """The call that was listed for *talk*. Raises Broken."""
+    found = [call for call in told.calls if call["from"] == talk.number]
+    if len(found) != 1:
+        raise Broken(f"{talk.number}: {len(found)}")
+    return found[0]
+
+
+def check_list(told: Told) -> None:
+    """Every call once, each as the policy wants it; the call that was cut is one recording."""
+    talks = [talk for talk, _said in told.placed.values()]
+    same = sorted(talk.number for talk in talks) == sorted(call["from"] for call in told.calls)
+    told.check(_("every call that was placed is listed, once"), same)
+    wanted = {"desk": {"MANDATORY_MIFID"}, "accueil": {"SAMPLED_IN", "SAMPLED_OUT"}}
+    fit = all(
+        leading_code(call["codes"])
+        in ({"INTERNAL_OFF"} if len(talk.number) == 2 else wanted[talk.line])
+        for talk in talks
+        if (call := _of(told, talk))
+    )
+    told.check(_("each call has the verdict that policy and draw give it"), fit)
+    cut = _of(told, ORDER)
+    told.check(
+        _("the call that was cut is one call and one recording, and ends when they hang up"),
+        cut["end"] == "bye" and bool(cut["recording"]) and len(cut["parts"]) == 2,
+    )
+
+
+def check_packets(folder: Path, told: Told) -> int:
+    """Compare what tcpdump saw with what became of it; how many packets are nowhere."""
+    seen = rtp_packets(folder / "work" / "witness.pcap")
+    lost = 0
+    for port, (talk, _said) in told.placed.items():
+        mine = [one for one in seen if port in (one.source, one.destination)]
+        call = _of(told, talk)
+        if talk is ORDER:
+            lost += _lost_of_cut(folder, call, mine, told)
+            continue
+        counted = call["accounted"]
+        kinds = ("recorded", "not_recorded", "masked", "silent", "duplicates")
+        lost += max(len(mine) - sum(counted[kind] for kind in kinds), 0)
+    told.check(_("of {count} packets none was lost").format(count=len(seen)), lost == 0)
+    return lost
+
+
+def _lost_of_cut(folder: Path, call: dict[str, Any], seen: list[Seen], told: Told) -> int:
+    """Packets of the cut call that are missing inside its parts; checks that little is between.
+
+    The parts must hold the beginning and the end of each leg, packet for packet.
+    """
+    lost = 0
+    parts = open_parts(folder / "device", folder / "keys" / "office.key", call["recording"])
+    between = 0
+    for source in {one.source for one in seen}:
+        leg = sorted((one for one in seen if one.source == source), key=lambda one: one.sequence)
+        sent = [one.payload for one in leg]
+        first, last = (packets_from(part, source) for part in parts)
+        right = sum(a == b for a, b in zip(first, sent, strict=False))
+        right += sum(a == b for a, b in zip(reversed(last), reversed(sent), strict=False))
+        lost += len(first) + len(last) - right
+        between = max(between, len(sent) - len(first) - len(last))
+    missing_s = between * PACKET_S
+    told.check(
+        _("{missing:.1f} s of sound are missing; the recorder was away for {away:.1f} s").format(
+            missing=missing_s, away=told.down_s
+        ),
+        missing_s <= told.down_s + UNCOMMITTED_S,
+    )
+    return lost
+
+
+def open_parts(device: Path, key: Path, recording: str) -> list[OpenedPart]:
+    """The parts of *recording*, in order, opened with head office's key."""
+    private: PrivateKey = read_private(key, Role.OFFICE)
+    store = layout.open(device).shred_store(Disk())
+    found = []
+    try:
+        for path in device.rglob("*.gpart"):
+            block = store.get(Name(PART, bytes.fromhex(path.stem))).block
+            opened = playback.open_part(path, block, private, unfinished=True)
+            if opened.header.recording_id.hex() == recording:
+                found.append(opened)
+    finally:
+        store.close()
+    return sorted(found, key=lambda part: part.header.number)
+
+
+def packets_from(part: OpenedPart, port: int) -> list[bytes]:
+    """The payloads of the legs of *part* that come from UDP *port*."""
+    return [
+        packet.data
+        for leg in part.legs.values()
+        if leg.table["source"].endswith(f":{port}")
+        for packet in leg.packets
+    ]
+
+
+def check_outage(told: Told, coverage: dict[str, Any]) -> float:
+    """Every second has one state; the time without recorder is `off`. How long it was, seconds."""
+    off = [one["seconds"].get("off", 0.0) for one in coverage["channels"]]
+    longest = max(off, default=0.0)
+    told.check(_("every second is accounted for"), coverage["accounted"] == 1.0)
+    told.check(
+        _("the time in which the recorder was dead is told as such"),
+        0.0 < longest <= told.down_s + UNCOMMITTED_S,
+    )
+    return float(round(longest, 1))
+
+
+def check_sound(folder: Path, told: Told) -> None:
+    """Export what was kept as it came, and compare it with what was said, sample for sample."""
+    same = True
+    for talk, said in told.placed.values():
+        call = _of(told, talk)
+        if talk.line != "desk" or talk is ORDER:
+            continue
+        sound = folder / "work" / "export.wav"
+        export(folder, call["recording"], sound)
+        with wave.open(str(sound)) as file:
+            channels = file.getnchannels()
+            frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        sides = [leg["side"] for leg in call["legs"]]
+        caller = frames.reshape(-1, channels)[:, sides.index("caller")]
+        sent = speech.from_alaw(said)
+        same = same and len(caller) >= len(sent) and bool((caller[: len(sent)] == sent).all())
+    told.check(_("the export equals what was said, sample for sample"), same)
+
+
+def export(folder: Path, recording: str, sound: Path) -> None:
+    """Write a recording as WAV. Raises Broken."""
+    words = ("greffier", "export", recording, "--data", str(folder / "device"))
+    command(*words, *_key(folder), "--format", "wav", "-o", str(sound))
+
+
+def check_office(folder: Path, told: Told) -> int:
+    """Open every recording with head office's key. Returns how many opened."""
+    recordings = [call["recording"] for call in told.calls if call["recording"]]
+    for recording in recordings:
+        export(folder, recording, folder / "work" / f"{recording}.wav")
+    told.check(_("head office's key opens every recording"), bool(recordings))
+    return len(recordings)
+
+
+def check_thief(folder: Path, told: Told) -> int:
+    """Try everything that lies on the device on every part. Returns how many parts opened."""
+    opened = thief.open_parts(folder / "device")
+    numbers = thief.find_clear(folder / "device", [call["from"] for call in told.calls])
+    held = opened == 0 and not numbers
+    told.check(_("a thief with the whole device opens no part and reads no number"), held)
+    return opened
+
+
+def check_tampering(folder: Path, told: Told) -> bool:
+    """Flip one bit in a copy: the export must refuse and the log must show it."""
+    copy = folder / "work" / "tampered"
+    shutil.copytree(folder / "device", copy)
+    part = next((copy / "vault" / "parts").rglob("*.gpart"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    recording = data[36:52].hex()
+    out = folder / "work" / "tampered.wav"
+    words = [str(BIN / "greffier"), "export", recording, "--data", str(copy), "-o", str(out)]
+    refused = subprocess.run([*words, *_key(folder)], capture_output=True, check=False)
+    report = command("greffier", "audit", "verify", "--data", str(copy), allowed=(20,))
+    found = refused.returncode == 20 and not out.exists() and not report["ok"]
+    return told.check(_("one flipped bit in a copy is found, and nothing is written"), found)

@@ -22,6 +22,7 @@ INNER = (
     "log",
     "sorting",
     "filter",
+    "recall",
 )
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 

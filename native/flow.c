@@ -22,13 +22,12 @@ greffier_flow *greffier_flow_new(greffier_ring *ring, size_t flows, size_t held)
     f->legs = calloc(flows, sizeof(greffier_leg *));
     f->unused = calloc(flows, sizeof *f->unused);
     f->busy = calloc(flows, sizeof *f->busy);
-    f->left = calloc(flows, sizeof *f->left);
     f->scratch = malloc(GREFFIER_FLOW_LARGEST + 4);
     while (f->unused != NULL && f->unused_count < flows) {
         f->unused[f->unused_count] = (uint32_t)(flows - 1 - f->unused_count);
         f->unused_count++;
     }
-    if (f->legs != NULL && f->unused != NULL && f->busy != NULL && f->left != NULL && f->scratch != NULL
+    if (f->legs != NULL && f->unused != NULL && f->busy != NULL && f->scratch != NULL
         && greffier_table_open(&f->table, flows) == 0 && greffier_log_open(&f->logs[0], held, flows) == 0
         && greffier_log_open(&f->logs[1], held, flows) == 0)
         return f;
@@ -47,21 +46,14 @@ void greffier_flow_free(greffier_flow *f)
     free(f->legs);
     free(f->unused);
     free(f->busy);
-    free(f->left);
     free(f->scratch);
     free(f);
-}
-
-static void write_ssrc(uint8_t *out, uint32_t ssrc)
-{
-    for (int i = 3; i >= 0; i--, ssrc >>= 8)
-        out[i] = (uint8_t)ssrc;
 }
 
 int greffier_flow_arm(greffier_flow *f, const greffier_udp_pair *pair, uint32_t ssrc, greffier_leg *leg)
 {
     uint8_t key[4];
-    write_ssrc(key, ssrc);
+    greffier_table_key(key, ssrc);
     uint64_t hash = greffier_table_hash(&f->table, pair, key);
     int answer = GREFFIER_FLOW_DONE;
     pthread_mutex_lock(&f->lock);
@@ -82,28 +74,6 @@ int greffier_flow_arm(greffier_flow *f, const greffier_udp_pair *pair, uint32_t 
     return answer;
 }
 
-greffier_leg *greffier_flow_disarm(greffier_flow *f, const greffier_udp_pair *pair, uint32_t ssrc)
-{
-    uint8_t key[4];
-    write_ssrc(key, ssrc);
-    pthread_mutex_lock(&f->lock);
-    uint64_t hash = greffier_table_hash(&f->table, pair, key);
-    greffier_entry *entry = greffier_table_find(&f->table, hash, pair, key);
-    greffier_leg *leg = entry->leg;
-    uint32_t slot = entry->slot;
-    if (leg != NULL)
-        greffier_table_remove(&f->table, entry);
-    pthread_mutex_unlock(&f->lock);
-    if (leg == NULL)
-        return NULL;
-    greffier_flow_settle(f, f->table.most); /* of both logs, before the slot is another leg's */
-    greffier_flow_begin(f);
-    greffier_flow_settle(f, f->table.most);
-    f->legs[slot] = NULL;
-    f->unused[f->unused_count++] = slot;
-    return leg;
-}
-
 static void settle_slot(greffier_flow *f, greffier_log *log, uint32_t slot)
 {
     size_t count = greffier_log_list(log, slot);
@@ -112,22 +82,36 @@ static void settle_slot(greffier_flow *f, greffier_log *log, uint32_t slot)
         f->broken += greffier_leg_receive(f->legs[slot], one->octets, one->length, one->time_ns) < 0;
         explicit_bzero(one->octets, one->length); /* while it is at hand */
     }
+    log->last[slot] = GREFFIER_LOG_NONE;
 }
 
 size_t greffier_flow_begin(greffier_flow *f)
 {
-    if (f->busy_at < f->busy_count)
-        return f->busy_count - f->busy_at;
+    int64_t latest_ns;
+    greffier_flow_cut(f, 1, &latest_ns);
+    return f->busy_count - f->busy_at;
+}
+
+size_t greffier_flow_cut(greffier_flow *f, int begin, int64_t *latest_ns)
+{
+    int begins = begin && f->busy_at == f->busy_count;
     pthread_mutex_lock(&f->lock);
+    size_t stored = greffier_ring_stored(f->ring);
+    *latest_ns = f->latest_ns;
     greffier_log *log = f->log;
-    f->log = log == &f->logs[0] ? &f->logs[1] : &f->logs[0]; /* which is empty */
+    if (begins)
+        f->log = log == &f->logs[0] ? &f->logs[1] : &f->logs[0]; /* which is empty */
     pthread_mutex_unlock(&f->lock);
+    if (!begins)
+        return stored;
     f->reading = log;
     f->busy_count = f->busy_at = 0;
     for (uint32_t slot = 0; log->count > 0 && slot < log->slots; slot++)
         if (log->last[slot] != GREFFIER_LOG_NONE)
             f->busy[f->busy_count++] = slot;
-    return f->busy_count;
+    if (f->busy_count == 0)
+        greffier_log_empty(log);
+    return stored;
 }
 
 size_t greffier_flow_settle(greffier_flow *f, size_t most)
@@ -136,7 +120,7 @@ size_t greffier_flow_settle(greffier_flow *f, size_t most)
     const uint32_t *busy = f->busy + first;
     for (size_t i = 0; i < count + AHEAD; i++) {
         for (size_t step = 0; step < AHEAD; step++)
-            if (i >= step && i - step < count)
+            if (i >= step && i - step < count && f->legs[busy[i - step]] != NULL)
                 greffier_leg_expect(f->legs[busy[i - step]], (int)step);
         if (i >= AHEAD)
             settle_slot(f, f->reading, busy[i - AHEAD]);
@@ -144,17 +128,6 @@ size_t greffier_flow_settle(greffier_flow *f, size_t most)
     f->busy_at += count;
     if (count > 0 && f->busy_at == f->busy_count)
         greffier_log_empty(f->reading);
-    return count;
-}
-
-size_t greffier_flow_left(greffier_flow *f, uint32_t *numbers, size_t wanted)
-{
-    pthread_mutex_lock(&f->lock);
-    size_t count = f->left_count < wanted ? f->left_count : wanted;
-    memcpy(numbers, f->left, count * sizeof *numbers);
-    f->left_count -= count;
-    memmove(f->left, f->left + count, f->left_count * sizeof *numbers);
-    pthread_mutex_unlock(&f->lock);
     return count;
 }
 

@@ -19,7 +19,10 @@
  *
  * Nothing is lost or out of order when a flow changes hands: it can only be armed while no record waits in
  * the ring, so whoever arms has seen every packet before; from then on the leg gets every packet. A packet
- * that its leg does not take makes the flow *left*: it and all that follow become records again.
+ * that its leg does not take makes the flow *left*: it and all that follow become records again. A record of
+ * an armed flow tells the recorder to disarm it, at the time of that record: what was logged until then goes
+ * to the leg, what was logged later comes back, so a flow can be taken back at any instant of the past that
+ * no `settle` has passed.
  *
  * "capture" above a function: the one thread that captures. "recorder": the one thread that reads the ring
  * and owns spool and legs. One lock is held for a block of packets, and to swap the logs. */
@@ -51,21 +54,31 @@ void greffier_flow_free(greffier_flow *flow);
 /* recorder. From now on `leg` gets what goes this way with this SSRC: enum greffier_flow_answer. */
 int greffier_flow_arm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc, greffier_leg *leg);
 
-/* recorder. From now on it gets no more; it has got everything that came before. The leg, or NULL if the
- * flow is not armed. */
-greffier_leg *greffier_flow_disarm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc);
+/* recorder. From now on it gets no more; it has got everything that came until `until_ns`. What was logged
+ * later is for greffier_flow_later. The leg, or NULL if the flow is not armed. */
+greffier_leg *greffier_flow_disarm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc,
+                                   int64_t until_ns);
+
+/* recorder. The next packet that came too late for the last disarm, oldest first: 1 and its time, octets (RTP,
+ * in place until the next call here) and length, or 0. To be asked until it says 0. */
+int greffier_flow_later(greffier_flow *flow, greffier_frame *packet);
+
+/* recorder. When the latest packet of an armed flow came that is not younger than `until_ns`; 0 = not armed. */
+int64_t greffier_flow_latest(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc,
+                             int64_t until_ns);
 
 /* recorder. A tick begins: what was logged until now is to be given to its legs. Returns how many legs have
  * something. A tick that is not done goes on instead. */
 size_t greffier_flow_begin(greffier_flow *flow);
 
+/* recorder. How much waits in the ring, in units, and in *latest_ns until when frames were taken. With `begin`
+ * a tick begins at the same instant: what it gives to legs came before anything that the ring does not hold
+ * yet. */
+size_t greffier_flow_cut(greffier_flow *flow, int begin, int64_t *latest_ns);
+
 /* recorder. Gives at most `most` legs what was logged for them until begin; returns how many, 0 = that is
  * all. A few at a time, and sealed before the next ones, they stay in the processor's cache. */
 size_t greffier_flow_settle(greffier_flow *flow, size_t most);
-
-/* recorder. Takes out the numbers of at most `wanted` legs whose flows are left since the last call. Ask
- * after having looked how many records wait, and disarm them before reading those. */
-size_t greffier_flow_left(greffier_flow *flow, uint32_t *numbers, size_t wanted);
 
 /* capture. Some frames, in their order. */
 void greffier_flow_take(greffier_flow *flow, const greffier_frame *frames, size_t count);

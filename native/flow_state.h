@@ -21,8 +21,12 @@ struct greffier_flow {
     greffier_log *reading;      /* recorder's */
     uint32_t *busy;             /* recorder's: slots with packets in it */
     size_t busy_count, busy_at; /* recorder's: how many, and how many were given to their legs */
-    uint32_t *left;             /* numbers of legs */
-    size_t left_count;
+    struct {
+        greffier_log *log;
+        size_t at, count; /* of its order */
+    } later[2];           /* recorder's: what the last disarm left, in the order of time */
+    greffier_logged *shown; /* recorder's: of those, the one that was given out last */
+    int64_t latest_ns;
     greffier_flow_counters counters;
     uint64_t broken;  /* recorder's */
     uint8_t *scratch; /* capture's: a frame with its tag put back */

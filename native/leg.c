@@ -106,9 +106,10 @@ static void take(greffier_leg *leg, const greffier_stream_packet *packet, const 
 {
     int kind = kind_of(leg, packet->payload_type);
     greffier_leg_counters *counters = &leg->counters;
-    if (counters->first_ns == 0)
+    if (counters->first_ns == 0 || packet->arrival_ns < counters->first_ns)
         counters->first_ns = packet->arrival_ns;
-    counters->last_ns = packet->arrival_ns;
+    if (packet->arrival_ns > counters->last_ns)
+        counters->last_ns = packet->arrival_ns;
     if (!leg->touched) {
         leg->touched = 1;
         leg->next_touched = leg->spool->touched;
@@ -175,7 +176,7 @@ int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length
         take(leg, &passed, packet + passed.offset);
     else if (status >= 0)
         drain(leg);
-    if (status >= 0)
+    if (status >= 0 && arrival_ns > leg->counters.latest_ns)
         leg->counters.latest_ns = arrival_ns;
     return status;
 }
@@ -208,11 +209,6 @@ int greffier_leg_takes(const greffier_leg *leg, uint8_t type)
 uint8_t greffier_leg_usual(const greffier_leg *leg)
 {
     return leg->usual;
-}
-
-uint32_t greffier_leg_number(const greffier_leg *leg)
-{
-    return leg->number;
 }
 
 void greffier_leg_state(greffier_leg *leg, greffier_place *place)

@@ -33,9 +33,9 @@ typedef struct greffier_leg_counters {
     uint64_t overrun;      /* packets for which there was no room in at least one part */
     int64_t kept_from;     /* first recorded position, or -1 */
     int64_t kept_to;       /* behind the last one, or -1 */
-    int64_t first_ns;      /* arrival of the first packet handed out, 0 = none */
-    int64_t last_ns;       /* of the last one handed out */
-    int64_t latest_ns;     /* of the last one that was accepted */
+    int64_t first_ns;      /* earliest arrival of a packet handed out, 0 = none */
+    int64_t last_ns;       /* and the latest one */
+    int64_t latest_ns;     /* latest arrival of a packet that was accepted */
     uint64_t left;         /* packets refused because the leg is left */
 } greffier_leg_counters;
 
@@ -68,9 +68,6 @@ void greffier_leg_finish(greffier_leg *leg);
 /* any. Whether packets of a payload type (0 to 127) are for this leg, and which is most of them (255 = none). */
 int greffier_leg_takes(const greffier_leg *leg, uint8_t type);
 uint8_t greffier_leg_usual(const greffier_leg *leg);
-
-/* any. The caller's number of it. */
-uint32_t greffier_leg_number(const greffier_leg *leg);
 
 /* Where the line is now. */
 void greffier_leg_state(greffier_leg *leg, greffier_place *place);

@@ -72,11 +72,8 @@ static void deliver(greffier_flow *f, const found *one)
         return;
     }
     uint8_t type = one->packet[1] & 0x7f;
-    if (!entry->left && type != entry->usual && !greffier_leg_takes(entry->leg, type)) {
+    if (!entry->left && type != entry->usual && !greffier_leg_takes(entry->leg, type))
         entry->left = 1;
-        if (f->left_count < f->table.most)
-            f->left[f->left_count++] = greffier_leg_number(entry->leg);
-    }
     if (entry->left)
         hand_over(f, one->frame, 1);
     else if (greffier_log_put(f->log, entry->slot, one->frame->time_ns, one->packet, one->length))
@@ -92,6 +89,8 @@ static void take_batch(greffier_flow *f, const greffier_frame *frames, size_t co
         locate(f, &frames[i], &batch[i]);
     for (size_t i = 0; i < count; i++)
         deliver(f, &batch[i]);
+    if (count > 0 && frames[count - 1].time_ns > f->latest_ns)
+        f->latest_ns = frames[count - 1].time_ns;
 }
 
 void greffier_flow_take(greffier_flow *f, const greffier_frame *frames, size_t count)

@@ -157,6 +157,19 @@ size_t greffier_spool_collect(greffier_spool *s)
     return count;
 }
 
+/* Where an AUDIO plaintext ends, samples; 0 for another one. */
+static int64_t end_of(const greffier_chunk *chunk)
+{
+    uint64_t at = 0, count = 0;
+    if (chunk->type != GREFFIER_CHUNK_AUDIO)
+        return 0;
+    for (int i = 0; i < 8; i++)
+        at = at << 8 | chunk->octets[i];
+    for (int i = 8; i < 12; i++)
+        count = count << 8 | chunk->octets[i];
+    return (int64_t)(at + count);
+}
+
 /* Seals what is due of one part into out[used, room); 1 if all of it is done. */
 static int seal_part(greffier_part *part, greffier_sealer *sealer, uint8_t *out, size_t room, size_t used,
                      greffier_sealed *result, greffier_chunks *done)
@@ -170,6 +183,8 @@ static int seal_part(greffier_part *part, greffier_sealer *sealer, uint8_t *out,
                                                chunk->length, out + used);
             result->fault = size < 0 ? (int32_t)size : 0;
             result->frames += size > 0;
+            if (size > 0 && result->end < end_of(chunk))
+                result->end = end_of(chunk);
             used += size > 0 ? (size_t)size : 0;
             result->length = used - result->offset;
         }

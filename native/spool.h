@@ -23,6 +23,7 @@ typedef struct greffier_sealed {
     uint32_t frames;
     uint64_t offset; /* in the buffer */
     uint64_t length; /* octets */
+    int64_t end;     /* behind the last sample of its AUDIO frames, 0 = there is none */
     int32_t fault;   /* 0, or enum greffier_seal_fault: what was left of the part's frames is given up */
     uint32_t reserved;
 } greffier_sealed;

@@ -29,6 +29,13 @@ typedef struct greffier_table {
 int greffier_table_open(greffier_table *table, size_t most);
 void greffier_table_close(greffier_table *table);
 
+/* An SSRC as on the wire. */
+static inline void greffier_table_key(uint8_t *key, uint32_t ssrc)
+{
+    for (int i = 3; i >= 0; i--, ssrc >>= 8)
+        key[i] = (uint8_t)ssrc;
+}
+
 uint64_t greffier_table_hash(const greffier_table *table, const greffier_udp_pair *pair,
                              const uint8_t *ssrc);
 

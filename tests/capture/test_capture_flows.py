@@ -11,7 +11,7 @@ from greffier._native import ffi, lib
 from greffier.capture import rtp
 from greffier.capture.datagram import Address
 from greffier.capture.dissector import Dissector
-from greffier.capture.flows import Flows, TooManyFlows, pair_of
+from greffier.capture.flows import Flows, Late, TooManyFlows, pair_of
 from greffier.encode.timeline import Timeline
 from greffier.seal.spool import Kind, Spool
 from greffier_sim.packets import frame, udp
@@ -63,26 +63,30 @@ def test_a_leg_that_changes_hands_misses_nothing(seed: int) -> None:
         bench.arrive(sent(source, number, kind), at, chance.choice([0, 5]))
         if chance.random() > 0.2:
             continue
-        taken = bench.flows.take()
-        for one in taken.left:
-            assert leg is not None
-            assert one == 3
-            assert bench.flows.disarm(source, B, 7)
+        taken = bench.flows.take(begin=chance.random() < 0.5)
+        assert taken.until_ns == at
+        packets = []
+        for record in taken.records:
+            (datagram,) = dissector.feed(record)
+            if leg is not None:
+                packets += bench.flows.disarm(source, B, 7, record.time_ns) or []
+                line = Timeline.resume(leg.state, 7)
+                leg.close()
+                leg = None
+            packets.append(Late(record.time_ns, datagram.payload))
+        if leg is not None and chance.random() < 0.3:
+            until_ns = chance.choice([at, at - 40_000_000, 0])
+            packets = bench.flows.disarm(source, B, 7, until_ns) or []
             line = Timeline.resume(leg.state, 7)
             leg.close()
             leg = None
-        for record in taken.records:
-            (datagram,) = dissector.feed(record)
-            assert stream.receive(datagram.payload, record.time_ns) <= rtp.Status.REORDERED
+        bench.flows.settle(chance.choice([0, 9]))
+        for packet in packets:
+            assert stream.receive(packet.payload, packet.time_ns) <= rtp.Status.REORDERED
             handled += len(stream.ready())
         if leg is None and chance.random() < 0.5:
             leg = bench.spool.leg(stream, line.state, KINDS, 3)
             assert bench.flows.arm(source, B, 7, leg.handle)
-        elif leg is not None and chance.random() < 0.2:
-            assert bench.flows.disarm(source, B, 7)
-            line = Timeline.resume(leg.state, 7)
-            leg.close()
-            leg = None
     if leg is not None:
         bench.flows.disarm(source, B, 7)
         leg.close()
@@ -108,7 +112,7 @@ def test_a_flow_is_not_armed_while_records_wait() -> None:
     assert bench.flows.arm(source, B, 7, leg.handle)
     with pytest.raises(ValueError, match="armed already"):
         bench.flows.arm(source, B, 7, leg.handle)
-    assert not bench.flows.disarm(source, B, 8)
+    assert bench.flows.disarm(source, B, 8) is None
     bench.close()
 
 

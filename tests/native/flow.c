@@ -4,6 +4,7 @@
 #include "record.h"
 
 enum { FLOWS = 64, UNITS = 1024 };
+static const int64_t ALWAYS = INT64_MAX;
 
 /* A frame with one RTP packet from port `from` to port 5000; its length. */
 static size_t frame_of(uint8_t *frame, unsigned from, unsigned number, uint8_t type, uint32_t ssrc)
@@ -72,6 +73,13 @@ static greffier_flow_counters counted(site s)
     return counters;
 }
 
+static uint64_t heard(const greffier_stream *stream)
+{
+    greffier_stream_counters counters;
+    greffier_stream_count(stream, &counters);
+    return counters.packets;
+}
+
 static void flows_change_hands_only_when_no_record_waits(void)
 {
     site s = open_site(FLOWS);
@@ -95,9 +103,9 @@ static void flows_change_hands_only_when_no_record_waits(void)
     CHECK_IS(greffier_flow_settle(s.flow, 9), 1);
     CHECK_IS(greffier_flow_settle(s.flow, 9), 0);
     CHECK_IS(greffier_flow_begin(s.flow), 0);
-    CHECK(greffier_flow_disarm(s.flow, &pair, 2) == NULL);
-    CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg);
-    CHECK(greffier_flow_disarm(s.flow, &pair, 1) == NULL);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 2, ALWAYS) == NULL);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == leg);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == NULL);
     take(s, 4000, 4, 8, 1, 0);
     CHECK_IS(read_all(s), 1);
     greffier_flow_counters counters = counted(s);
@@ -110,26 +118,83 @@ static void flows_change_hands_only_when_no_record_waits(void)
     close_site(s);
 }
 
-static void a_leg_that_leaves_is_named_once_and_its_packets_are_handed_over(void)
+static void a_leg_that_leaves_gets_no_more_and_its_packets_are_handed_over(void)
 {
     site s = open_site(FLOWS);
     greffier_stream *stream = greffier_stream_new(4096);
     greffier_leg *leg = make_leg(s.spool, stream);
     greffier_udp_pair pair = pair_of(4000);
     CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_DONE);
-    uint32_t numbers[4];
-    CHECK_IS(greffier_flow_left(s.flow, numbers, 4), 0);
     take(s, 4000, 1, 8, 1, 0);
     take(s, 4000, 2, 0, 1, 0);
     take(s, 4000, 3, 8, 1, 0);
-    CHECK_IS(greffier_flow_left(s.flow, numbers, 4), 1);
-    CHECK_IS(numbers[0], 7);
-    CHECK_IS(greffier_flow_left(s.flow, numbers, 4), 0);
     CHECK_IS(read_all(s), 2);
-    greffier_flow_disarm(s.flow, &pair, 1);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == leg);
+    CHECK_IS(heard(stream), 1);
     greffier_leg_free(leg);
     greffier_stream_free(stream);
     close_site(s);
+}
+
+static int64_t time_of(unsigned number)
+{
+    return MADE_ORIGIN + number * MADE_STEP;
+}
+
+/* Numbers 0 to 8, a tick begun after 3; taken back at the time of `until`, or before the first one (-1). */
+static void take_back(int until, unsigned settled)
+{
+    site s = open_site(FLOWS);
+    greffier_stream *streams[2] = {greffier_stream_new(4096), greffier_stream_new(4096)};
+    greffier_leg *legs[2] = {make_leg(s.spool, streams[0]), make_leg(s.spool, streams[1])};
+    greffier_udp_pair pair = pair_of(4000), other = pair_of(4001);
+    CHECK_IS(greffier_flow_arm(s.flow, &other, 1, legs[1]), GREFFIER_FLOW_DONE);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, legs[0]), GREFFIER_FLOW_DONE);
+    int64_t cut_ns;
+    for (unsigned i = 0; i < 9; i++) {
+        take(s, 4001, i, 8, 1, 0);
+        take(s, 4000, i, 8, 1, 0);
+        if (i == 3)
+            CHECK_IS(greffier_flow_cut(s.flow, 1, &cut_ns), 0);
+    }
+    CHECK_IS(cut_ns, time_of(3));
+    CHECK_IS(greffier_flow_settle(s.flow, settled), settled);
+    int64_t until_ns = MADE_ORIGIN + until * (int64_t)MADE_STEP;
+    if (until >= 0)
+        CHECK_IS(greffier_flow_latest(s.flow, &pair, 1, until_ns), until_ns);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, until_ns) == legs[0]);
+    CHECK_IS(greffier_flow_latest(s.flow, &pair, 1, until_ns), 0);
+    CHECK_IS(heard(streams[0]), (uint64_t)(until + 1));
+    greffier_frame late;
+    for (unsigned i = (unsigned)(until + 1); i < 9; i++) {
+        CHECK_IS(greffier_flow_later(s.flow, &late), 1);
+        CHECK_IS(late.time_ns, time_of(i));
+        CHECK_IS(late.length, 172);
+        CHECK_IS(late.octets[3], i);
+    }
+    CHECK_IS(greffier_flow_later(s.flow, &late), 0);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, legs[0]), GREFFIER_FLOW_DONE); /* the slot is free */
+    take(s, 4000, 9, 8, 1, 0);
+    do
+        greffier_flow_cut(s.flow, 1, &cut_ns);
+    while (greffier_flow_settle(s.flow, 9) > 0);
+    CHECK_IS(heard(streams[0]), (uint64_t)(until + 2));
+    CHECK_IS(heard(streams[1]), 9);
+    CHECK_IS(greffier_flow_latest(s.flow, &other, 1, INT64_MAX), time_of(8));
+    for (int i = 0; i < 2; i++) {
+        greffier_leg_free(legs[i]);
+        greffier_stream_free(streams[i]);
+    }
+    close_site(s);
+}
+
+static void a_flow_is_taken_back_at_any_instant(void)
+{
+    for (int until = -1; until < 9; until++)
+        take_back(until, 0);
+    take_back(3, 2);
+    take_back(6, 2);
+    take_back(2, 1); /* the tick stands between the two legs */
 }
 
 static void a_tag_that_the_card_took_off_is_put_back(void)
@@ -172,7 +237,7 @@ static void many_flows_come_and_go(void)
         unsigned place = random >> 26, port = 1 + (random >> 8 & 0xffff) % 65000;
         greffier_udp_pair pair = pair_of(armed[place] ? armed[place] : port);
         if (armed[place]) {
-            CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg);
+            CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == leg);
             armed[place] = 0;
         } else {
             int answer = greffier_flow_arm(s.flow, &pair, 1, leg);
@@ -211,10 +276,8 @@ static void what_finds_no_room_in_the_log_is_counted(void)
     greffier_flow_counters counters = counted(s);
     CHECK(counters.overrun > 0);
     CHECK_IS(counters.overrun + counters.legs, 7000);
-    CHECK(greffier_flow_disarm(s.flow, &pair, 1) == leg); /* it has got what was logged */
-    greffier_stream_counters heard;
-    greffier_stream_count(stream, &heard);
-    CHECK_IS(heard.packets, counters.legs);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == leg); /* it has got what was logged */
+    CHECK_IS(heard(stream), counters.legs);
     greffier_leg_free(leg);
     greffier_stream_free(stream);
     close_site(s);
@@ -223,7 +286,8 @@ static void what_finds_no_room_in_the_log_is_counted(void)
 int main(void)
 {
     RUN(flows_change_hands_only_when_no_record_waits);
-    RUN(a_leg_that_leaves_is_named_once_and_its_packets_are_handed_over);
+    RUN(a_leg_that_leaves_gets_no_more_and_its_packets_are_handed_over);
+    RUN(a_flow_is_taken_back_at_any_instant);
     RUN(a_tag_that_the_card_took_off_is_put_back);
     RUN(a_flood_of_rtp_leaves_room_for_signalling);
     RUN(what_finds_no_room_in_the_log_is_counted);

@@ -75,7 +75,7 @@ int main(void)
         records += read_all(ring);
         unsigned i = round % LEGS;
         if (armed[i])
-            CHECK(greffier_flow_disarm(flow, &pairs[i], i) == legs[i]);
+            CHECK(greffier_flow_disarm(flow, &pairs[i], i, INT64_MAX) == legs[i]);
         else if (greffier_flow_arm(flow, &pairs[i], i, legs[i]) != GREFFIER_FLOW_DONE)
             continue;
         armed[i] = !armed[i];
@@ -107,7 +107,7 @@ int main(void)
         greffier_stream_counters stream;
         greffier_stream_count(streams[i], &stream);
         heard += stream.packets + stream.strays;
-        greffier_flow_disarm(flow, &pairs[i], i);
+        greffier_flow_disarm(flow, &pairs[i], i, INT64_MAX);
         greffier_leg_free(legs[i]);
         greffier_stream_free(streams[i]);
     }

@@ -1,8 +1,9 @@
 """The capture thread of the C core: armed flows go to their legs, everything else comes here.
 
 native/flow.h says what is whose, and why arming loses nothing: a flow is armed only while no
-record waits. So the recorder's loop is: :meth:`Flows.take`, disarm what left, handle the records,
-then arm.
+record waits. So the recorder's loop is: :meth:`Flows.take`, handle the records, then arm. A record
+of an armed flow, or anything else that makes a flow doubtful, disarms it at the time of that
+record: what came later is given back.
 """
 
 import os
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from greffier._native import CData
 
 _UNIT = lib.GREFFIER_RECORD_UNIT
-_BATCH = 256
+_ALWAYS = (1 << 63) - 1
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -32,9 +33,17 @@ class TooManyFlows(Exception):
 class Taken(NamedTuple):
     """What the capture thread left for Python."""
 
-    left: tuple[int, ...]
-    """Numbers of legs that refuse their packets from now on: disarm them before the records."""
     records: tuple[Record, ...]
+    """Oldest first."""
+    until_ns: int
+    """Whatever came until then is among them, or was logged for a leg."""
+
+
+class Late(NamedTuple):
+    """An RTP packet that came too late for the leg of a flow that was disarmed."""
+
+    time_ns: int
+    payload: bytes
 
 
 class FlowCounters(NamedTuple):
@@ -70,7 +79,8 @@ class Flows:
             raise MemoryError("no memory for a table of flows")
         self._flow = flow
         self._record = ffi.new("greffier_record *")
-        self._numbers = ffi.new("uint32_t[]", _BATCH)
+        self._latest = ffi.new("int64_t *")
+        self._later = ffi.new("greffier_frame *")
         self._thread: Thread | None = None
         self._tap: Tap | None = None
         self._status = 0
@@ -111,13 +121,15 @@ class Flows:
         """Give at most *most* legs what came for them until :meth:`begin`; 0: that is all."""
         return lib.greffier_flow_settle(self._flow, most)
 
-    def take(self) -> Taken:
-        """The records that wait, oldest first, and the legs that left before the last of them."""
-        stored = lib.greffier_ring_stored(self._ring)
-        left: list[int] = []
-        while count := lib.greffier_flow_left(self._flow, self._numbers, _BATCH):
-            left += ffi.unpack(self._numbers, count)
-        return Taken(tuple(left), tuple(self._read(stored)))
+    def take(self, *, begin: bool = False) -> Taken:
+        """The records that wait.
+
+        *begin*: as :meth:`begin`, at the same instant. Then nothing that is given to legs is later
+        than a record that was not taken yet.
+        """
+        stored = lib.greffier_flow_cut(self._flow, begin, self._latest)
+        until_ns = self._latest[0]
+        return Taken(tuple(self._read(stored)), until_ns)
 
     def arm(self, source: Address, destination: Address, ssrc: int, leg: "CData") -> bool:
         """Give this flow to *leg* (a greffier_leg). False: records wait, take them first.
@@ -132,10 +144,34 @@ class Flows:
             raise TooManyFlows
         return answer == lib.GREFFIER_FLOW_DONE
 
-    def disarm(self, source: Address, destination: Address, ssrc: int) -> bool:
-        """Take the flow from its leg, which has got all its packets; False: it was not armed."""
+    def disarm(
+        self, source: Address, destination: Address, ssrc: int, until_ns: int = _ALWAYS
+    ) -> list[Late] | None:
+        """Take the flow from its leg, which has got what came until *until_ns*.
+
+        Returns what came later, oldest first (but for what a ``settle`` has given to the leg
+        already), or None: it was not armed.
+        """
         pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
-        return bool(lib.greffier_flow_disarm(self._flow, pair, ssrc) != ffi.NULL)
+        if lib.greffier_flow_disarm(self._flow, pair, ssrc, until_ns) == ffi.NULL:
+            return None
+        late, found = self._later, []
+        while lib.greffier_flow_later(self._flow, late):
+            found.append(Late(late.time_ns, ffi.buffer(late.octets, late.length)[:]))
+        return found
+
+    def latest_ns(self, source: Address, destination: Address, ssrc: int, until_ns: int) -> int:
+        """When the latest packet of an armed flow came that is not younger than *until_ns*."""
+        pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
+        return lib.greffier_flow_latest(self._flow, pair, ssrc, until_ns)
+
+    def feed(self, record: Record) -> None:
+        """Take a frame as the capture thread would; for tests and replays, without a thread."""
+        held = ffi.from_buffer("uint8_t[]", record.data)
+        frame = ffi.new("greffier_frame *")
+        frame.time_ns, frame.octets = record.time_ns, held
+        frame.length = frame.whole = len(record.data)
+        lib.greffier_flow_take(self._flow, frame, 1)
 
     @property
     def counters(self) -> FlowCounters:

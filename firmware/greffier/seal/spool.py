@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from greffier._native import CData
 
 _PLACE = struct.Struct("=qqqQQqIIBBBBI")
-_SEALED = struct.Struct("=IIQQiI")
+_SEALED = struct.Struct("=IIQQqiI")
 _NOTED = struct.Struct("=qqIIII")
 _COUNTED = struct.Struct("=4Q6q")
 _HELD = struct.Struct("=4Q")
@@ -82,6 +82,8 @@ class Batch(NamedTuple):
     part: int
     frames: int
     data: memoryview
+    end: int
+    """Behind their last sample, 0 if there is none."""
 
 
 def packed(state: State) -> bytes:
@@ -234,10 +236,10 @@ class Spool:
             self._spool, self._room, _ROOM, self._results, _BATCH
         ):
             octets = ffi.buffer(self._results)[: count * _SEALED.size]
-            for part, frames, offset, length, fault, _ in _SEALED.iter_unpack(octets):
+            for part, frames, offset, length, end, fault, _ in _SEALED.iter_unpack(octets):
                 if fault:
                     raise refusal(fault)
-                yield Batch(part, frames, view[offset : offset + length])
+                yield Batch(part, frames, view[offset : offset + length], end)
 
     def gaps(self) -> list[Noted]:
         """The gaps noted since the last call, in order."""

@@ -31,7 +31,7 @@ class Call:
         "joined_late",
         "legs",
         "listed",
-        "media_ns",
+        "look_ns",
         "message",
         "number",
         "one_way",
@@ -52,8 +52,8 @@ class Call:
         self.started_ns = time_ns
         self.signal_ns = time_ns
         """Its last message."""
-        self.media_ns = 0
-        """Its last packet, as far as it was looked at; 0 for none."""
+        self.look_ns = 0
+        """Nothing is due by time before: all its legs are lent."""
         self.listed = False
         self.invited = False
         """An INVITE opened it, so that it is listed whatever comes."""
@@ -97,6 +97,11 @@ class Call:
     def described(self) -> bool:
         """Both sides have said where they receive."""
         return len({side for _, side in self.addresses}) == 2
+
+    @property
+    def media_ns(self) -> int:
+        """Its last packet; 0 for none."""
+        return max((leg.latest_ns for leg in self.legs), default=0)
 
     @property
     def active_ns(self) -> int:

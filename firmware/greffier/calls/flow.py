@@ -121,7 +121,7 @@ class Flow:
     @property
     def latest_ns(self) -> int:
         """Its last packet."""
-        last = [track.leg.last_ns for track in self.tracks.values() if track.leg]
+        last = [track.leg.latest_ns for track in self.tracks.values() if track.leg]
         return max(self.last_ns, *last) if last else self.last_ns
 
     @property

@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from greffier.calls.events import Event, LegAdded, LegChanged, LegMedia, LegSummary, Side
 from greffier.capture import rtp
 from greffier.capture.datagram import Address
 from greffier.sip.sdp import STATIC, Codec
 
+if TYPE_CHECKING:
+    from greffier.calls.lending import Borrower
+
 _NO_SPEECH = {"telephone-event", "cn", "red", "tone"}
-_MEASURED = 256  # packets after which the length of a packet is known well enough
+_MEASURED = 64  # packets after which the length of a packet is known well enough
 
 
 class Leg:
@@ -19,6 +23,7 @@ class Leg:
         "_measured",
         "_previous",
         "_steps",
+        "borrower",
         "call",
         "codec",
         "codecs",
@@ -31,6 +36,7 @@ class Leg:
         "last_ns",
         "last_type",
         "number",
+        "returns",
         "side",
         "source",
         "ssrc",
@@ -52,6 +58,11 @@ class Leg:
         self.stream = rtp.Stream()
         self.first_ns = first_ns
         self.last_ns = first_ns
+        """Its last packet, as far as it was fed; ``latest_ns`` counts those of a borrower."""
+        self.borrower: Borrower | None = None
+        """Who takes its packets instead: then the stream is not to be touched."""
+        self.returns = 0
+        """How often one of its own packets brought it back."""
         self.due_ns = first_ns
         """When its packets are to be handed on."""
         self.flushed = False
@@ -63,6 +74,25 @@ class Leg:
         self._steps: Counter[int] = Counter()
         self._previous: rtp.Packet | None = None
         self._measured = 0
+
+    @property
+    def latest_ns(self) -> int:
+        """Its last packet."""
+        if self.borrower is None:
+            return self.last_ns
+        return max(self.last_ns, self.borrower.latest_ns())
+
+    @property
+    def measured(self) -> bool:
+        """Whether the length of a packet is known."""
+        return self._measured >= _MEASURED
+
+    def take_back(self) -> None:
+        """Take its packets again, if somebody has borrowed it."""
+        if self.borrower is not None:
+            borrower, self.last_ns, self.borrower = self.borrower, self.latest_ns, None
+            borrower.give_back()
+            self.due_ns, self.flushed = self.last_ns, False
 
     def added(self) -> LegAdded:
         """The event that introduces it."""

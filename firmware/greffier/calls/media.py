@@ -51,6 +51,9 @@ class MediaPath:
         track = flow.tracks.get(key)
         if track is None:
             track = self._track(flow, key, time_ns)
+        if track.leg is not None and track.leg.borrower is not None:
+            track.leg.returns += 1
+            self._register.take_back(flow.call, track.leg)
         if succession.begins_anew(flow, track, payload, time_ns):
             owner = flow.call
             self._detach(flow)
@@ -86,6 +89,7 @@ class MediaPath:
 
     def described(self, call: Call, addresses: list[Address], time_ns: int) -> None:
         """A description of *call* named *addresses*: link what waited for it, describe the rest."""
+        self._register.take_back(call, *call.legs)
         if not call.listed:
             self._adopt(call, addresses)
         for address in addresses:
@@ -161,6 +165,7 @@ class MediaPath:
         if owner is call:
             flow.weak, flow.side = False, other_side(claim.side)
             return
+        self._take_back(flow)
         if owner is not None:
             quiet = time_ns - flow.latest_ns
             replaced = succession.replaced(flow, call)
@@ -214,14 +219,18 @@ class MediaPath:
                     flow.side = side_of(claim.side)
             self._describe(flow, call.signal_ns)
 
+    def _take_back(self, flow: Flow) -> None:
+        """Nothing of the flow is lent any more."""
+        legs = [track.leg for track in flow.tracks.values() if track.leg is not None]
+        self._register.take_back(flow.call, *legs)
+
     def _detach(self, flow: Flow) -> None:
         """The flow's call has no more of it; its legs stay, ended."""
         owner = flow.call
+        self._take_back(flow)
         for track in flow.tracks.values():
             if track.leg is not None:
                 track.leg.hand_on(self._register.out, everything=True)
-                if owner is not None:
-                    owner.media_ns = max(owner.media_ns, track.leg.last_ns)
         kept = {key: track for key, track in flow.tracks.items() if track.leg is None}
         flow.tracks, flow.hot_key, flow.hot_leg = kept, b"", None
         if owner is not None:

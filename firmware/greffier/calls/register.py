@@ -14,8 +14,12 @@ from greffier.calls.events import (
     Reason,
 )
 from greffier.calls.flow import Flows, Pair
+from greffier.calls.leg import Leg
 from greffier.calls.limits import SECOND, Limits
 
+_REST_NS = 5 * SECOND
+"""How often a call is looked at whose legs are all lent: what is due by time then takes a minute at
+least."""
 _STOPPED_NS = SECOND  # media that pauses this long after a BYE has stopped
 _MAX_INVITES = 256  # INVITEs of one call that are told from retransmissions
 
@@ -30,12 +34,17 @@ class Register:
         self.out: list[Event] = []
         self.by_id: dict[str, Call] = {}
         self._bare: dict[Pair, Call] = {}
+        self._numbered: dict[int, Call] = {}
         self._past: OrderedDict[str, set[tuple[str | None, int]]] = OrderedDict()
         self._listed = 0
 
     def __len__(self) -> int:
         """Calls that are not closed."""
         return len(self.by_id) + len(self._bare)
+
+    def numbered(self, number: int) -> Call | None:
+        """The call that was listed under *number*, if it is not closed."""
+        return self._numbered.get(number)
 
     def open(self, call_id: str, time_ns: int) -> Call:
         """A new call of that Call-ID, not listed yet."""
@@ -80,6 +89,7 @@ class Register:
             return
         call.listed, call.waiting = True, False
         call.number = self._listed
+        self._numbered[call.number] = call
         self._listed += 1
         self.out.append(
             CallStarted(
@@ -101,7 +111,8 @@ class Register:
         """*call*, not listed yet, is the call that was listed as *bare*: one call, not two."""
         call.listed, call.waiting = True, False
         call.number = bare.number
-        call.legs, call.media_ns = bare.legs, bare.media_ns
+        self._numbered[call.number] = call
+        call.legs = bare.legs
         for pair in list(bare.flows):
             self._flows.table[pair].call = call
             call.flows[pair] = None
@@ -134,6 +145,7 @@ class Register:
 
     def end(self, call: Call, time_ns: int, reason: Reason, status: int | None = None) -> None:
         """The call is over; late packets still count until it is closed."""
+        self.take_back(call, *call.legs)
         if not call.ended:
             call.ended, call.ended_ns, call.reason = True, time_ns, reason
             for pair in call.flows:  # each packet is looked at: the next call may be on its way
@@ -168,9 +180,17 @@ class Register:
             self.out.append(
                 CallEnded(call.number, call.ended_ns, reason, call.status, legs, encrypted)
             )
+        self._numbered.pop(call.number, None)
         self._claims.release(call)
         for pair in list(call.flows):
             self._flows.drop(self._flows.table[pair], "stray")
+
+    def take_back(self, call: Call | None, *legs: Leg) -> None:
+        """Legs of *call* that are lent are not any more."""
+        for leg in legs:
+            leg.take_back()
+        if call is not None:
+            call.look_ns = 0
 
     def give_up(self, call: Call, reason: Reason) -> None:
         """End a call at its last sign of life, and close it."""
@@ -180,6 +200,8 @@ class Register:
     def look(self, time_ns: int) -> None:
         """Do what is due by time."""
         for call in (*self.by_id.values(), *self._bare.values()):
+            if time_ns < call.look_ns:
+                continue
             self._hand_on(call, time_ns)
             if call.ended:
                 if self._lingered(call, time_ns):
@@ -196,27 +218,30 @@ class Register:
     def set_back(self, time_ns: int) -> None:
         """The clock was set back: what the legs have ready is due now, not when it is late."""
         for call in (*self.by_id.values(), *self._bare.values()):
+            call.look_ns = 0
             for leg in call.legs:
                 leg.due_ns = min(leg.due_ns, time_ns)
 
     def finish(self) -> None:
         """The capture is over: close every call."""
         for call in (*self.by_id.values(), *self._bare.values()):
-            for leg in call.legs:
-                call.media_ns = max(call.media_ns, leg.last_ns)
             self.give_up(call, "end_of_capture")
 
     def _hand_on(self, call: Call, time_ns: int) -> None:
         """Hand on what the legs of a call have ready."""
         limits = self._limits
+        resting = bool(call.legs)
         for leg in call.legs:
-            call.media_ns = max(call.media_ns, leg.last_ns)
+            if leg.borrower is not None:
+                continue
+            resting = False
             if time_ns < leg.due_ns or leg.flushed:
                 continue
             silent = time_ns - leg.last_ns >= limits.silent_ns
             leg.hand_on(self.out, everything=silent)
             leg.due_ns = time_ns + limits.batch_ns
             leg.flushed = silent
+        call.look_ns = time_ns + _REST_NS if resting else 0
 
     def _lingered(self, call: Call, time_ns: int) -> bool:
         """Whether nothing more can be expected of a call that is over."""

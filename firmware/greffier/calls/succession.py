@@ -45,7 +45,7 @@ def stopped_before(flow: Flow, call: Call) -> bool:
 def goes_on(bare: Call, call: Call) -> bool:
     """Whether the media of a call without signalling was still heard when *call* began."""
     begun_ns = call.started_ns - _LATE_NS
-    return call.joined_late or any(leg.last_ns >= begun_ns for leg in bare.legs)
+    return call.joined_late or any(leg.latest_ns >= begun_ns for leg in bare.legs)
 
 
 def over_at(call: Call, time_ns: int) -> bool:
@@ -70,7 +70,7 @@ def replaced(flow: Flow, call: Call) -> bool:
     return (
         0 < len(older) < len(legs)
         and not call.joined_late
-        and all(leg.last_ns < call.started_ns for leg in older)
+        and all(leg.latest_ns < call.started_ns for leg in older)
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from greffier.calls.claims import Claims
 from greffier.calls.events import Event, Farewell
-from greffier.calls.flow import Flows, Pair
+from greffier.calls.flow import Flow, Flows, Pair
+from greffier.calls.leg import Leg
+from greffier.calls.lending import Borrower, fit
 from greffier.calls.limits import SECOND, Limits
 from greffier.calls.media import MediaPath
 from greffier.calls.register import Register
@@ -48,7 +50,7 @@ class Tracker:
         self._oldest_ns = 0
         self._next_look_ns = 0
         self._disagreeing = 0
-        claims = Claims(limits.claims)
+        claims = self._claims = Claims(limits.claims)
         self._flows = Flows(limits, self.ignored)
         self._table = self._flows.table
         self._register = Register(limits, self._flows, claims)
@@ -106,6 +108,35 @@ class Tracker:
             self._register.end(bare, time_ns, "bye")
         return self._take()
 
+    def lendable(self, call: int, leg: int) -> Leg | None:
+        """The leg *leg* of the call *call*, if it may be lent (greffier.calls.lending).
+
+        Its packets must be handed on before (:meth:`hand_on`), and nothing of it fed in between.
+        """
+        found = self._register.numbered(call)
+        if found is None or leg >= len(found.legs):
+            return None
+        wanted = found.legs[leg]
+        flow = self._flow_of(wanted)
+        lent = wanted.borrower is not None
+        return wanted if flow and not lent and fit(flow, wanted, found, self._claims) else None
+
+    def hand_on(self, leg: Leg) -> list[Event]:
+        """The packets of *leg* whose turn has come."""
+        leg.hand_on(self._register.out)
+        return self._take()
+
+    def lend(self, leg: Leg, borrower: Borrower) -> None:
+        """From now on *borrower* takes the packets of *leg*, which is lendable."""
+        flow = self._flow_of(leg)
+        if flow is not None:
+            flow.hot_key, flow.hot_leg = b"", None
+            leg.borrower = borrower
+
+    def take_back(self, leg: Leg) -> None:
+        """The borrower of *leg* wants it no longer: its packets are to be fed again."""
+        self._register.take_back(self._register.numbered(leg.call), leg)
+
     def finish(self, time_ns: int = 0) -> list[Event]:
         """The capture is over: everything that is still open ends, at its last sign of life."""
         self._now_ns = max(self._now_ns, time_ns)
@@ -116,6 +147,10 @@ class Tracker:
     def __len__(self) -> int:
         """Calls that are not over, those included whose last packets are awaited."""
         return len(self._register)
+
+    def _flow_of(self, leg: Leg) -> Flow | None:
+        """The flow that *leg* comes by, if it still does."""
+        return self._table.get((leg.source, leg.destination))
 
     def _look(self, time_ns: int) -> None:
         """Let time pass."""

@@ -8,7 +8,7 @@ from tests.stories.box import PACKS, PAIR
 from greffier.audit import verify
 from greffier.audit.entry import Entry
 from greffier.capture.datagram import Datagram
-from greffier.capture.flows import Taken
+from greffier.capture.flows import Flows
 from greffier.capture.record import Record
 from greffier.clock import SECOND, LowerBound, SystemClock
 from greffier.config.recorder import load
@@ -51,18 +51,6 @@ class Hands:
         return SystemClock().lower_bound()
 
 
-class Frames:
-    """What waits of a port: :meth:`take` as :class:`greffier.capture.flows.Flows` has it."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Record] = []
-
-    def take(self) -> Taken:
-        """The frames, oldest first."""
-        found, self.waiting = tuple(self.waiting), []
-        return Taken((), found)
-
-
 class Shown(Port):
     """A mirrored port that shows what it is given, without an interface."""
 
@@ -72,8 +60,7 @@ class Shown(Port):
     def __init__(self, clock: Hands) -> None:
         self.name = "trunk"
         self.since_ns = clock.wall_ns()
-        self.frames = Frames()
-        self.flows = self.frames  # type: ignore[assignment]
+        self.flows = Flows(waiting=4 << 20)
 
     def start(self) -> None:
         pass
@@ -85,7 +72,7 @@ class Shown(Port):
         pass
 
     def close(self) -> None:
-        pass
+        self.flows.close()
 
 
 class Scene:
@@ -117,8 +104,14 @@ class Scene:
         for datagram in datagrams:
             frames = frames_of([datagram], vlans=vlans)
             self.clock.now = datagram.time_ns
-            self.port.frames.waiting += [Record(at, 1, data, len(data)) for at, data in frames]
+            for at, data in frames:
+                self.port.flows.feed(Record(at, 1, data, len(data)))
             self.source.work(self.clock.now)
+        self.tick()
+
+    def tick(self) -> None:
+        """Commit what was heard."""
+        self.source.collect(self.clock.now)
         self._archive.tick()
 
     def wait(self, seconds: float) -> None:
@@ -127,7 +120,7 @@ class Scene:
         while self.clock.now < until:
             self.clock.now = min(self.clock.now + SECOND // 4, until)
             self.source.work(self.clock.now)
-        self._archive.tick()
+        self.tick()
 
     def break_off(self) -> None:
         """The process ends without saying so: nothing is ended, nothing is suspended."""

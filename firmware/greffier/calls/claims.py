@@ -124,6 +124,11 @@ def other_side(side: Side) -> Side:
     return _OTHER.get(side, "unknown")
 
 
+def same_side(side: Side) -> Side:
+    """The side itself: who claims the source is who sends."""
+    return side
+
+
 def media_address(media: Media, fallback_host: str) -> Address | None:
     """Where *media* is received, or None: rejected, on hold by 0.0.0.0, or unusable.
 

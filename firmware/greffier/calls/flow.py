@@ -119,9 +119,14 @@ class Flow:
         """Its last packet, those of the short cut not counted; ``latest_ns`` counts them."""
 
     @property
+    def legs(self) -> list[Leg]:
+        """Those of its sources that are legs."""
+        return [track.leg for track in self.tracks.values() if track.leg is not None]
+
+    @property
     def latest_ns(self) -> int:
         """Its last packet."""
-        last = [track.leg.latest_ns for track in self.tracks.values() if track.leg]
+        last = [leg.latest_ns for leg in self.legs]
         return max(self.last_ns, *last) if last else self.last_ns
 
     @property

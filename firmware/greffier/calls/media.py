@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from greffier.calls import succession
 from greffier.calls.call import Call
-from greffier.calls.claims import Claim, Claims, other_side
+from greffier.calls.claims import Claim, Claims, other_side, same_side
 from greffier.calls.events import Side
 from greffier.calls.flow import SPEECH, Flow, Flows, Pair, Track
 from greffier.calls.leg import Leg
@@ -165,7 +165,7 @@ class MediaPath:
         if owner is call:
             flow.weak, flow.side = False, other_side(claim.side)
             return
-        self._take_back(flow)
+        self._register.take_back(flow.call, *flow.legs)
         if owner is not None:
             quiet = time_ns - flow.latest_ns
             replaced = succession.replaced(flow, call)
@@ -213,24 +213,18 @@ class MediaPath:
         for pair in call.flows:
             flow = self._flows.table[pair]
             flow.weak = True
-            for place, side_of in ((1, other_side), (0, _same)):
+            for place, side_of in ((1, other_side), (0, same_side)):
                 claim = self._claims.single(pair[place], call.signal_ns)
                 if claim and claim.call is call:
                     flow.side = side_of(claim.side)
             self._describe(flow, call.signal_ns)
 
-    def _take_back(self, flow: Flow) -> None:
-        """Nothing of the flow is lent any more."""
-        legs = [track.leg for track in flow.tracks.values() if track.leg is not None]
-        self._register.take_back(flow.call, *legs)
-
     def _detach(self, flow: Flow) -> None:
         """The flow's call has no more of it; its legs stay, ended."""
         owner = flow.call
-        self._take_back(flow)
-        for track in flow.tracks.values():
-            if track.leg is not None:
-                track.leg.hand_on(self._register.out, everything=True)
+        self._register.take_back(flow.call, *flow.legs)
+        for leg in flow.legs:
+            leg.hand_on(self._register.out, everything=True)
         kept = {key: track for key, track in flow.tracks.items() if track.leg is None}
         flow.tracks, flow.hot_key, flow.hot_leg = kept, b"", None
         if owner is not None:
@@ -402,8 +396,3 @@ class MediaPath:
             if succession.at_once(other, flow, claim.call, self._limits.weak_ns):
                 return True
         return False
-
-
-def _same(side: Side) -> Side:
-    """The side itself: who claims the source is who sends."""
-    return side

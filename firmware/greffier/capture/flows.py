@@ -109,6 +109,11 @@ class Flows:
             raise DeviceNotFound(device=self._tap.interface, reason=reason_of(-self._status))
 
     @property
+    def waiting(self) -> bool:
+        """Whether records wait to be taken."""
+        return lib.greffier_ring_stored(self._ring) > 0
+
+    @property
     def running(self) -> bool:
         """Whether the thread reads: false after a stop, and when the interface went away."""
         return self._thread is not None and self._thread.is_alive()

@@ -22,6 +22,7 @@ from greffier.policy.verdict import Verdict
 from greffier.recorder import plans
 from greffier.recorder.about import about
 from greffier.recorder.archive import Archive
+from greffier.recorder.loans import Lender
 from greffier.recorder.numbers import journal_name
 from greffier.recorder.outcome import LOSSES, OVER_CAPACITY, Heard, Span
 from greffier.recorder.plans import Plan
@@ -36,7 +37,7 @@ _Dated = tuple[int, Item]
 """What a packet added to the sample line, and when the packet arrived."""
 
 
-class Call:
+class Call(Lender):
     """Mutable; owned by the intake's thread."""
 
     def __init__(self, archive: Archive, rules: Rules, started: CallStarted, uid: str) -> None:
@@ -166,10 +167,8 @@ class Call:
         packets = with_known_times(event.packets, latest)
         if not packets:
             return
-        self._media = [
-            min([*self._media, packets[0].arrival_ns]),
-            max([*self._media, packets[-1].arrival_ns]),
-        ]
+        arrivals = [packet.arrival_ns for packet in packets]
+        self._media = [min([*self._media, *arrivals]), max([*self._media, *arrivals])]
         leg = self._legs[event.leg]
         if not self._plans:
             self.frames.not_recorded += len(packets)

@@ -210,6 +210,8 @@ class Live:
             self._obey()
 
     def _tick(self, now: int) -> None:
+        for source in self.sources:
+            source.collect(now)
         self.archive.tick()
         self._due_ns = self.clock.monotonic_ns() + self.config.tick_ms * _MS
         if len(self._resumable) and self.clock.monotonic_ns() >= self._until_ns:

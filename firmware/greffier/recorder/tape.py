@@ -19,11 +19,12 @@ from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
 from greffier.errors import StorageFailed
 from greffier.seal import envelope
+from greffier.seal.core import CoreWriter
 from greffier.seal.envelope import What
 from greffier.seal.frames import NO_LEG, Content, FrameType, Gap, Mask, Meta, audio_bytes
 from greffier.seal.header import wipe
 from greffier.seal.keys import PublicKey, Role
-from greffier.seal.part import PartWriter, new_content_key
+from greffier.seal.part import new_content_key
 from greffier.store.vault import Closed, OpenPart, Vault
 
 LARGEST_LEG = NO_LEG - 1
@@ -68,7 +69,6 @@ class _Track:
     waiting: list[Coded]
     told: dict[str, Any]
     sealed_end: int = 0
-    packets: int = 0
 
 
 class Tape:
@@ -82,14 +82,13 @@ class Tape:
         self.part = secrets.token_bytes(16)
         self.day = day_of(plan.start_ns)
         self.ended = False
-        self.packets = 0
         self.last_sample = 0
         """The position behind the last sample that was handed to the file, of the longest leg."""
         content_key = new_content_key()
         self.envelopes = envelope.seal(content_key, What.PART, self.part, recipients)
         office = [one for one in recipients if one.role is Role.OFFICE]
         inside = envelope.seal(content_key, What.PART, self.part, office) if plan.in_file else b""
-        self._writer = PartWriter(
+        self._writer = CoreWriter(
             part_id=self.part,
             recording_id=plan.recording,
             number=plan.number,
@@ -100,6 +99,8 @@ class Tape:
         wipe(content_key)
         self._tracks: dict[int, _Track] = {}
         self._frames: list[bytes] = []
+        self._sealed_end = 0  # of what the core sealed
+        self._quiet = False  # nothing was taken since the last flush
         self._file: OpenPart | None = None
         self.sealed: dict[str, Any] = {}  # what the log says of the part, once it ended
         self._put(Meta(about))
@@ -148,6 +149,7 @@ class Tape:
         *table* is what the part says of the leg: addresses, SSRC, side, codec. Raises NotDecodable
         when the part's kind needs sound that this machine cannot make.
         """
+        self._quiet = False
         track = self._tracks.get(leg)
         if track is None:
             track = self._begun(leg, table, items)
@@ -164,6 +166,7 @@ class Tape:
     def _new_track(
         self, leg: int, table: Mapping[str, Any], codec: Codec, payload_type: int
     ) -> _Track:
+        self._quiet = False
         start = first_sample(self.plan.start_ns, self.plan.origin_ns, codec.rate)
         encoder = LegEncoder(self.plan.kind, codec, payload_type, start_at=start)
         track = self._tracks[leg] = _Track(encoder, dict(table), [], {})
@@ -182,8 +185,28 @@ class Tape:
         if start < end:
             self._put(Mask(start, end, reason), leg)
 
+    def holds(self, leg: int, codec: Codec, payload_type: int) -> bool:
+        """Whether packets of *codec* of *leg* are stored as they come, and the part says so."""
+        track = self._tracks.get(leg)
+        if track is None or self.plan.kind != "original" or self.ended:
+            return False
+        return track.encoder.stored.codecs.get(payload_type) == codec
+
+    @property
+    def writer(self) -> CoreWriter:
+        """What seals its frames, for the C core: whatever it seals belongs into :meth:`add`."""
+        return self._writer
+
+    def add(self, frames: bytes, end: int) -> None:
+        """Take frames that the C core sealed for this part, up to sample *end*."""
+        self._frames.append(frames)
+        self._sealed_end = max(self._sealed_end, end)
+
     def flush(self) -> None:
         """Seal what waits, though its second is not full (a tick is due)."""
+        if self._quiet:
+            return
+        self._quiet = True
         self._tell_legs()  # a payload type may be new: without it a torn part could not be read
         for leg, track in self._tracks.items():
             self._seal_audio(leg, track)
@@ -227,7 +250,6 @@ class Tape:
             return
         start = track.waiting[0].position
         end = track.waiting[-1].position + track.waiting[-1].samples  # positions only grow
-        self.packets += len(track.waiting)
         track.sealed_end = max(track.sealed_end, end)
         plaintext = audio_bytes(start, end - start, track.waiting)
         track.waiting = []
@@ -254,7 +276,9 @@ class Tape:
 
     def begin(self, vault: Vault) -> None:
         """Create the file, with its header. Raises AlreadyThere, StorageFailed."""
-        self._file = vault.create(self.part.hex(), self.day, self._writer.header)
+        self._file = vault.create(
+            self.part.hex(), self.day, self._writer.header, digest=self._writer.sha256
+        )
 
     def write(self) -> None:
         """Append the frames that wait; they are durable with the vault's commit.
@@ -269,7 +293,8 @@ class Tape:
         while self._frames:
             self._file.append(self._frames[0])
             del self._frames[0]
-        self.last_sample = max((track.sealed_end for track in self._tracks.values()), default=0)
+        ends = [track.sealed_end for track in self._tracks.values()]
+        self.last_sample = max([self._sealed_end, *ends])
 
     def close(self, vault: Vault) -> Closed:
         """Finish the file. Raises StorageFailed."""

@@ -1,21 +1,26 @@
 """A mirrored port of the live recorder: its tap, and everything that follows its frames."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
 from greffier.audit.coverage import Account
 from greffier.audit.intervals import Interval
+from greffier.calls.events import Event, LegMedia
 from greffier.calls.limits import SECOND, Limits
 from greffier.calls.tracker import Tracker
+from greffier.capture.datagram import Datagram
 from greffier.capture.dissector import Dissector
+from greffier.capture.flows import Taken
 from greffier.config.records import Config
+from greffier.recorder.armed import Armory
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake
 from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
 
 HELD_PACKETS_S: Final = 100  # of 10 ms, a second
+_ROUNDS: Final = 4  # of taking what came meanwhile, so that legs can be lent
 BATCH_NS: Final = 200_000_000  # with a tick it must stay below the second that a power cut may take
 
 
@@ -39,6 +44,9 @@ class Source(Protocol):
 
     def work(self, now_ns: int) -> None:
         """Follow what has come until *now_ns*, wall clock. Raises StorageFailed."""
+
+    def collect(self, now_ns: int) -> None:
+        """A tick is due: make everything that came until *now_ns* ready to be committed."""
 
     def watch(self) -> None:
         """Raise and clear the alarms of the source."""
@@ -78,8 +86,12 @@ class Trunk:
         (tap,) = (one for one in config.taps if one.name == port.name)
         self._port = port
         self._dissector = Dissector(tap.sip_ports)
-        self._tracker = Tracker(limits_of(config), lambda pair: intake.expects(*pair))
+        limits = limits_of(config)
+        self._tracker = Tracker(limits, lambda pair: intake.expects(*pair))
         self._intake = intake
+        self.armory = Armory(port.flows, self._tracker, intake, limits.silent_ns)
+        # Legs with new packets, which the core may not have had yet.
+        self._heard: dict[tuple[int, int], None] = {}
         self._account = account
         self._troubles = troubles
         self._dropped = 0
@@ -101,22 +113,63 @@ class Trunk:
         self._port.start()
 
     def work(self, now_ns: int) -> None:
-        for record in self._port.flows.take().records:
-            for datagram in self._dissector.feed(record):
-                events = self._tracker.feed(datagram)
-                if events:
-                    self._intake.take(events)
+        self._follow(self._port.flows.take())
+        self._let_pass(now_ns)
+        for _ in range(_ROUNDS):
+            if self._lend():
+                break
+            self._follow(self._port.flows.take())
+
+    def collect(self, now_ns: int) -> None:
+        self._follow(self._port.flows.take(begin=True))
+        self._let_pass(now_ns)
+        self.armory.collect(now_ns)
+
+    def _let_pass(self, now_ns: int) -> None:
+        """Bring about what time does, and what was heard of dialogs of before a restart."""
+        self.armory.fed_ns = now_ns
         for farewell in self._tracker.farewells():
             call = self._intake.resumed_as(farewell.call_id)
             if call is not None:
-                self._intake.take(self._tracker.end(call, farewell.time_ns))
-        self._intake.take(self._tracker.advance(now_ns))
+                self._heed(self._tracker.end(call, farewell.time_ns))
+        self._heed(self._tracker.advance(now_ns))
+
+    def _follow(self, taken: Taken) -> None:
+        """Feed what was taken, and what legs brought back with them, in the order of time."""
+        for record in taken.records:
+            for datagram in self.armory.late(record.time_ns):
+                self._feed(datagram)
+            for datagram in self._dissector.feed(record):
+                self._feed(datagram)
+        for datagram in self.armory.late(taken.until_ns):
+            self._feed(datagram)
+
+    def _feed(self, datagram: Datagram) -> None:
+        self.armory.fed_ns = datagram.time_ns
+        events = self._tracker.feed(datagram)
+        if events:
+            self._heed(events)
+
+    def _heed(self, events: Sequence[Event]) -> None:
+        self._intake.take(events)
+        for event in events:
+            if isinstance(event, LegMedia):
+                self._heard[event.call, event.leg] = None
+
+    def _lend(self) -> bool:
+        """Give the core the legs of which something was heard; False: frames wait, take them."""
+        while self._heard:
+            name = next(iter(self._heard))
+            if not self.armory.lend(*name):
+                return False
+            del self._heard[name]
+        return True
 
     def watch(self) -> None:
         """Frames lost, nothing seen, no interface."""
         self._port.check()
         self._troubles.set(self._port.gone, "tap.gone", self.name)
-        dropped = self._port.dropped
+        dropped = self._port.dropped + self.armory.overrun
         if dropped > self._dropped:
             self._troubles.happened("tap.lost", self.name)
         self._dropped = dropped
@@ -135,6 +188,11 @@ class Trunk:
 
     def stop(self, now_ns: int) -> None:
         self._port.stop()
-        self.work(now_ns)
+        self._follow(self._port.flows.take())
+        self.armory.take_all_back()
+        for datagram in self.armory.late():
+            self._feed(datagram)
+        self._let_pass(now_ns)
         self._intake.suspend(now_ns)
+        self.armory.close()
         self._port.close()

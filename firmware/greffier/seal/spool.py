@@ -28,6 +28,8 @@ _COUNTED = struct.Struct("=4Q6q")
 _HELD = struct.Struct("=4Q")
 _BATCH = 256  # parts, or gaps, a call
 _ROOM = 2 << 20  # octets a call: more than the largest frame, and not more than a cache holds
+MOST_PARTS = lib.GREFFIER_LEG_PARTS
+"""That one leg may go to."""
 _LEGS = 32  # whose packets of a tick stay in a cache of 1 MiB until they are sealed
 CAUSES = tuple(
     ffi.string(lib.greffier_place_word(cause)).decode()
@@ -218,8 +220,12 @@ class Spool:
         lib.greffier_leg_flush(self._spool, since_ns)
 
     def tick(self, flows: Flows) -> Iterator[Batch]:
-        """Give legs what *flows* has for them, a few legs at a time, and seal as :meth:`seal`."""
+        """Begin a tick of *flows*, and :meth:`settle` it."""
         flows.begin()
+        yield from self.settle(flows)
+
+    def settle(self, flows: Flows) -> Iterator[Batch]:
+        """Give legs what a tick of *flows* has for them, a few at a time; seal as :meth:`seal`."""
         while flows.settle(_LEGS):
             yield from self.seal()
         yield from self.seal()

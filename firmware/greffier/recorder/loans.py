@@ -1,0 +1,89 @@
+"""What a call lends of its legs to the C core (greffier.recorder.armed), and takes over again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from greffier.calls.events import LegAdded, LegChanged
+from greffier.encode import Gap
+from greffier.encode.codecs import Codec
+from greffier.encode.timeline import State, Timeline
+from greffier.recorder.outcome import LOSSES
+from greffier.recorder.plans import Plan
+from greffier.recorder.tape import Tape
+from greffier.recorder.track import Frames, Track
+from greffier.seal.spool import MOST_PARTS, LegCounters
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """What the core goes on from with a leg: its sample line, and its number in *tapes*."""
+
+    state: State
+    track: int
+    tapes: tuple[Tape, ...]
+
+
+class Lender:
+    """The half of a call that lends legs; :class:`greffier.recorder.call.Call` is the other."""
+
+    start_ns: int
+    frames: Frames
+    _plans: list[Plan]
+    _tapes: list[Tape]
+    _legs: dict[int, LegAdded | LegChanged]
+    _tables: dict[int, dict[str, Any]]
+    _tracks: dict[tuple[int, int], Track]
+    _media: list[int]
+
+    def _muted(self, track: Track) -> bool:
+        raise NotImplementedError
+
+    def _lose(self, track: Track, gap: Gap) -> None:
+        raise NotImplementedError
+
+    def lend(self, leg: int, codec: Codec, payload_type: int) -> Loan | None:
+        """What the core needs to take the packets of *codec* of *leg*; None: not now.
+
+        Only if all of them go the same way, whatever happens: into every part that the call will
+        have, or into none because it has none.
+        """
+        if not self._plans:
+            return Loan(Timeline(self.start_ns, codec.rate).state, 0, ())
+        tracks = [track for key, track in self._tracks.items() if key[0] == leg]
+        if len(tracks) != 1 or self._legs[leg].encrypted or self._muted(tracks[0]):
+            return None
+        (track,) = tracks
+        ready = len(self._tapes) == len(self._plans) <= MOST_PARTS
+        if not ready or track.timeline.rate != codec.rate:
+            return None
+        if not all(tape.holds(track.number, codec, payload_type) for tape in self._tapes):
+            return None
+        for tape in self._tapes:
+            tape.flush()
+        return Loan(track.timeline.state, track.number, tuple(self._tapes))
+
+    def note(self, leg: int, gap: Gap) -> None:
+        """The core found a gap on the line of *leg*."""
+        for key, track in self._tracks.items():
+            if key[0] == leg and gap.cause in LOSSES:
+                self._lose(track, gap)
+
+    def take_over(self, leg: int, loan: Loan, state: State, counters: LegCounters) -> None:
+        """Go on with *leg* where the core stopped, and count what it counted."""
+        self.frames.recorded += counters.recorded
+        self.frames.not_recorded += counters.not_recorded
+        self.frames.silent += counters.silent
+        if counters.first_ns:
+            self._media = [
+                min([*self._media, counters.first_ns]),
+                max([*self._media, counters.last_ns]),
+            ]
+        for key, track in self._tracks.items():
+            if key[0] != leg or not loan.tapes:
+                continue
+            track.timeline = Timeline.resume(state, int(self._tables[leg]["ssrc"], 16))
+            if counters.kept_to >= 0:
+                track.kept = [
+                    min([*track.kept, counters.kept_from]),
+                    max([*track.kept, counters.kept_to]),
+                ]

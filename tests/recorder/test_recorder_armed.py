@@ -1,0 +1,277 @@
+"""Whoever has a leg, Python or the core: the same sound in the same parts, the same numbers."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.recorder.live_scene import NOON_NS, Scene
+from tests.stories.box import PAIR
+
+from greffier.capture.datagram import Address, Datagram
+from greffier.capture.record import Record
+from greffier.clock import SECOND
+from greffier.recorder.trunk import Trunk
+from greffier.store import journal, layout, playback
+from greffier_sim import captures
+from greffier_sim.captures import EVENT, MS, PCMA, PCMU, Plan
+from greffier_sim.packets import frames_of
+
+DESK = ("paris-desk.toml", '[[match]]\nline = "desk"\n')
+NOT_KEPT = ("paris-desk.toml", '[[match]]\nline = "accueil"\n')
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Frames, and when the recorder looks: after how many frames, and which looks are ticks."""
+
+    datagrams: tuple[Datagram, ...]
+    looks: tuple[tuple[int, bool], ...]
+
+
+class Run:
+    """One recorder that hears a schedule; with *lends* the core gets what it may have."""
+
+    def __init__(self, folder: Path, line: tuple[str, str], *, lends: bool) -> None:
+        self.scene = Scene(folder, *line)
+        assert isinstance(self.scene.source, Trunk)
+        self.armory = self.scene.source.armory
+        self.most = 0
+        if not lends:
+            self.armory.lend = lambda *_: True  # type: ignore[method-assign]
+
+    def hear(self, schedule: Schedule) -> None:
+        at = 0
+        for count, tick in schedule.looks:
+            for datagram in schedule.datagrams[at : at + count]:
+                for time_ns, data in frames_of([datagram]):
+                    self.scene.port.flows.feed(Record(time_ns, 1, data, len(data)))
+                self.scene.clock.now = datagram.time_ns
+            at += count
+            self.scene.source.work(self.scene.clock.now)
+            if tick:
+                self.scene.tick()
+            self.most = max(self.most, len(self.armory))
+        self.scene.wait(70)
+        self.scene.stop()
+
+    def told(self) -> dict[str, Any]:
+        """Everything that is said of the calls, but for what is drawn by chance."""
+        directory = layout.open(self.scene.config.data)
+        calls = []
+        for path in sorted(directory.calls.iterdir()):
+            for record in journal.read(path.read_bytes()).records:
+                clear = dict(record.clear)
+                for key in ("recording", "uid", "number", "call_id"):
+                    clear.pop(key)
+                # Which one is linked first may hang on when time is looked at.
+                clear["legs"] = sorted(clear["legs"], key=lambda leg: (leg["source"], leg["ssrc"]))
+                calls.append(clear)
+        return {
+            "calls": calls,
+            "coverage": [
+                {**entry, "channel": entry["channel"][-4:]}  # type: ignore[index]
+                for entry in self.scene.told("coverage")
+            ],
+            "ends": [
+                {key: entry[key] for key in ("result", "reason", "legs", "packets", "lost")}
+                for entry in self.scene.told("call.ended")
+            ],
+            "parts": self.parts(),
+        }
+
+    def parts(self) -> list[Any]:
+        """The legs of every part, by what its call is: packets and gaps, however framed."""
+        found = []
+        for path in sorted(self.scene.config.data.rglob("*.gpart")):
+            part = playback.open_part(path, None, PAIR)
+            legs = sorted(
+                (str(leg.table), leg.stored.rate, leg.packets, leg.gaps)
+                for leg in part.legs.values()
+            )
+            found.append((part.about["call_id"], part.header.number, part.reason, legs))
+        return sorted(found, key=lambda one: one[:2])
+
+
+def plan(number: int, **words: Any) -> Plan:
+    return replace(
+        Plan(
+            call_id=f"armed-{number}@sim",
+            start_ns=NOON_NS + 1_000 * MS + number * 300 * MS,
+            talk_ms=6_000,
+            caller_media=Address(f"10.1.0.{number + 1}", 4000),
+            callee_media=Address(f"10.2.0.{number + 1}", 5000),
+        ),
+        **words,
+    )
+
+
+def looks(chance: random.Random, total: int, most: int) -> tuple[tuple[int, bool], ...]:
+    """Looks at random distances, a quarter of them ticks."""
+    found: list[tuple[int, bool]] = []
+    while total > 0:
+        count = min(chance.randint(1, most), total)
+        found.append((count, chance.random() < 0.25))
+        total -= count
+    return tuple(found)
+
+
+def compare(line: tuple[str, str], schedule: Schedule) -> int:
+    """Both ways; how many legs the core had at once."""
+    told = []
+    most = 0
+    for lends in (False, True):
+        with TemporaryDirectory() as folder:
+            run = Run(Path(folder), line, lends=lends)
+            run.hear(schedule)
+            told.append(run.told())
+            most = run.most
+    python, core = told
+    assert core["calls"] == python["calls"]
+    assert core["ends"] == python["ends"]
+    assert core["parts"] == python["parts"]
+    assert core["coverage"] == python["coverage"]
+    return most
+
+
+def plainly(datagrams: list[Datagram], each: int = 20) -> Schedule:
+    every = captures.in_order(datagrams)
+    count = -(-len(every) // each)
+    return Schedule(tuple(every), tuple((each, at % 4 == 3) for at in range(count)))
+
+
+@pytest.mark.parametrize("line", [DESK, NOT_KEPT])
+def test_calls_are_the_same_whoever_has_their_legs(line: tuple[str, str]) -> None:
+    calls = [one for number in range(3) for one in captures.call(plan(number))]
+    assert compare(line, plainly(calls)) == 6
+
+
+def test_another_payload_type_brings_a_leg_back() -> None:
+    one = plan(0)
+    other = replace(one, codings=(PCMU, EVENT))
+    every = captures.opening(replace(one, codings=(PCMA, PCMU, EVENT))) + captures.closing(one)
+    every += captures.speech(one, "caller", count=150)
+    every += captures.speech(other, "caller", first=150, count=100)
+    every += captures.speech(one, "caller", first=250)
+    every += captures.speech(one, "callee")
+    assert compare(DESK, plainly(every)) == 2
+
+
+def keys(one: Plan, at: int) -> Iterator[Datagram]:
+    """Telephone events in the place of packets *at* to *at* + 5 of the caller."""
+    spoken = captures.speech(one, "caller", first=at, count=5)
+    for i, datagram in enumerate(spoken):
+        body = captures.event(5, i >= 3, 160 * (i + 1))
+        index, ssrc = one.caller_sequence + at + i, one.caller_ssrc
+        packet = captures.rtp(index, at * 160, ssrc, body, payload_type=101)
+        yield datagram._replace(payload=packet)
+
+
+@pytest.mark.parametrize("line", [DESK, NOT_KEPT])
+def test_keys_are_counted_alike(line: tuple[str, str]) -> None:
+    one = plan(0)
+    every = captures.opening(one) + captures.closing(one) + captures.speech(one, "callee")
+    every += captures.speech(one, "caller", count=120) + list(keys(one, 120))
+    every += captures.speech(one, "caller", first=125, count=75) + list(keys(one, 200))
+    every += captures.speech(one, "caller", first=205)
+    assert compare(line, plainly(every)) == 2
+
+
+def test_a_call_on_the_addresses_of_one_whose_end_was_missed_gets_nothing_of_it() -> None:
+    """The stall: both calls are over before the recorder looks, and the SSRC is the same."""
+    first = plan(0, talk_ms=4_000)
+    second = replace(
+        first, call_id="armed-9@sim", start_ns=first.end_ns + 400 * MS, caller_sequence=20_000
+    )
+    late = replace(second, caller_ssrc=first.caller_ssrc)
+    every = captures.call(first)[:-2] + captures.call(late)
+    calm = [one for one in every if one.time_ns < first.start_ns + 3 * SECOND]
+    rest = captures.in_order(one for one in every if one.time_ns >= first.start_ns + 3 * SECOND)
+    looks = [(10, False)] * -(-len(calm) // 10)
+    ordered = tuple(captures.in_order(calm)) + tuple(rest)
+    extra = 10 * len(looks) - len(calm)
+    schedule = Schedule(ordered, (*looks, (len(rest) - extra, True)))
+    assert compare(DESK, schedule) == 2
+
+
+def wild(seed: int) -> list[Datagram]:
+    """Calls that overlap, one after another on the same addresses, with every accident."""
+    chance = random.Random(seed)
+    every: list[Datagram] = []
+    now = NOON_NS + SECOND
+    for number in range(chance.randint(2, 4)):
+        place = chance.randrange(2)
+        one = plan(
+            number,
+            start_ns=now,
+            talk_ms=chance.choice([2_500, 4_000]),
+            caller_media=Address(f"10.1.0.{place}", 4000),
+            callee_media=Address(chance.choice(["10.2.0.9", f"10.2.0.{place}"]), 5000),
+            caller_ssrc=chance.choice([0x11111111, number]),
+            callee_sequence=chance.choice([1, 30_000, 65_400]),
+        )
+        now += chance.choice([500, 1_500, 2_700, 4_500]) * MS
+        every += captures.opening(one)
+        if chance.random() < 0.8:
+            every += captures.closing(one)
+        for side in captures.Side.__args__:  # type: ignore[attr-defined]
+            spoken = captures.speech(one, side)
+            cut = chance.randrange(len(spoken))
+            match chance.randrange(6):
+                case 0:  # another source
+                    spoken[cut:] = [
+                        each._replace(payload=each.payload[:8] + b"\0\0\7\7" + each.payload[12:])
+                        for each in spoken[cut:]
+                    ]
+                case 1:  # it begins its numbers anew
+                    spoken[cut:] = [
+                        each._replace(payload=each.payload[:2] + number_of(each, 9_000))
+                        for each in spoken[cut:]
+                    ]
+                case 2:  # it is silent for a while
+                    spoken[cut : cut + chance.choice([20, 90, 140])] = []
+                case 3:  # comfort noise, or a type that nobody named
+                    kind = chance.choice([13, 97, 0])
+                    spoken[cut:cut] = [typed(each, kind) for each in spoken[cut : cut + 1]]
+                case _:
+                    pass
+            every += spoken
+        if chance.random() < 0.4:  # a re-INVITE in the middle
+            when = one.answer_ns + chance.randrange(500, 2_000) * MS
+            media = replace(one, codings=chance.choice([(PCMA, EVENT), (PCMU,), (PCMA,)]))
+            body = captures.offer(media, "caller")
+            every.append(captures.request(one, when, "INVITE", 5, body=body))
+            body = captures.offer(media, "callee")
+            every.append(captures.response(one, when + 30 * MS, 200, "5 INVITE", body=body))
+    harm = captures.Harm(lost=0.01, doubled=0.01, delayed=0.05)
+    return captures.harmed(captures.in_order(every), harm, seed)
+
+
+def number_of(datagram: Datagram, step: int) -> bytes:
+    number = int.from_bytes(datagram.payload[2:4], "big") + step
+    return (number & 0xFFFF).to_bytes(2, "big") + datagram.payload[4:]
+
+
+def typed(datagram: Datagram, kind: int) -> Datagram:
+    return datagram._replace(payload=datagram.payload[:1] + bytes([kind]) + datagram.payload[2:])
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from([5, 40, 400]))
+def test_no_schedule_tells_the_core_from_python(seed: int, most: int) -> None:
+    datagrams = wild(seed)
+    chance = random.Random(seed)
+    compare(DESK, Schedule(tuple(datagrams), looks(chance, len(datagrams), most)))
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 2**32))
+def test_no_schedule_tells_them_apart_where_nothing_is_kept(seed: int) -> None:
+    datagrams = wild(seed)
+    chance = random.Random(seed)
+    compare(NOT_KEPT, Schedule(tuple(datagrams), looks(chance, len(datagrams), 60)))

@@ -101,6 +101,10 @@ size_t greffier_stream_take(greffier_stream *stream, greffier_stream_packet *pac
  * now on. The stream goes on. A packet on probation stays there. */
 void greffier_stream_flush(greffier_stream *stream);
 
+/* Sets in `types` (one bit for each of 128) the payload types of all packets that are held, those on probation
+ * and those that are ready included. */
+void greffier_stream_types(const greffier_stream *stream, uint64_t *types);
+
 /* Where payload offsets count from; HELD times SMALL plus the size given at creation, in octets. */
 const uint8_t *greffier_stream_payloads(const greffier_stream *stream);
 

@@ -396,3 +396,18 @@ def test_any_octets_may_be_given(kind: type) -> None:
 def test_a_stream_of_impossible_payloads_is_refused(octets: int) -> None:
     with pytest.raises(ValueError, match="1 to 65535"):
         rtp.Stream(payload_octets=octets)
+
+
+def test_what_is_held_is_told_by_payload_type() -> None:
+    stream = rtp.Stream()
+    assert stream.held_types == frozenset()
+    for number in range(40):
+        stream.receive(packet(number, number * 160, b"x"), number)
+    assert stream.held_types == {8}
+    stream.ready()
+    assert stream.held_types == frozenset()
+    stream.receive(packet(41, 41 * 160, b"x", payload_type=97), 41)  # waits for number 40
+    stream.receive(packet(9000, 0, b"x", payload_type=13), 42)  # may be a restart
+    assert stream.held_types == {13, 97}
+    stream.flush()
+    assert stream.held_types == {13}

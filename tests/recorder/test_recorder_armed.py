@@ -275,3 +275,15 @@ def test_no_schedule_tells_them_apart_where_nothing_is_kept(seed: int) -> None:
     datagrams = wild(seed)
     chance = random.Random(seed)
     compare(NOT_KEPT, Schedule(tuple(datagrams), looks(chance, len(datagrams), 60)))
+
+
+@pytest.mark.parametrize("kind", [0, 13, 97])
+def test_a_packet_that_waits_in_the_stream_goes_not_to_the_core_as_sound(kind: int) -> None:
+    one = plan(0)
+    spoken = captures.speech(one, "caller")
+    spoken[100] = typed(spoken[100], kind)
+    spoken[99:101] = []
+    late = captures.speech(one, "caller")[100]
+    spoken.insert(99, typed(late, kind))
+    every = captures.opening(one) + spoken + captures.speech(one, "callee") + captures.closing(one)
+    assert compare(DESK, plainly(every, each=3)) == 2

@@ -272,6 +272,14 @@ class Stream:
         return self.ready()
 
     @property
+    def held_types(self) -> frozenset[int]:
+        """The payload types of the packets that are held: still waiting, or not handed out."""
+        types = ffi.new("uint64_t[2]")
+        lib.greffier_stream_types(self._stream, types)
+        bits = types[0] | types[1] << 64
+        return frozenset(number for number in range(128) if bits >> number & 1)
+
+    @property
     def counters(self) -> Counters:
         """What was counted so far; all zero before the first packet."""
         counters = ffi.new("greffier_stream_counters *")

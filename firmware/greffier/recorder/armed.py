@@ -105,6 +105,8 @@ class Armory:
         if self._late or self._flows.waiting:
             return False
         self._intake.take(self._tracker.hand_on(found))
+        if not found.stream.held_types <= kinds.keys():
+            return True
         return self._arm(found, self._intake.find(call), kinds)
 
     def _arm(self, leg: Leg, call: Call | None, kinds: Mapping[int, Kind]) -> bool:

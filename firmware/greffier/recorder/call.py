@@ -365,7 +365,7 @@ class Call(Lender):
             end_ns=end_ns,
             media=Span(*self._media) if self._media and self._media[0] < self._media[1] else None,
             recorded=recorded,
-            lost=tuple(self._lost),
+            lost=tuple(sorted(self._lost, key=lambda span: (span.from_ns, span.to_ns))),
             masked=tuple(self._spans("masked")),
             unusable=bool(self._unusable),
             answered=self.answer_ns is not None,

@@ -118,6 +118,23 @@ def set_gain(device: str, element: str, hundredths_db: int) -> int:
         raise DeviceNotFound(device=device, reason=_reason(error)) from None
 
 
+def set_gain_percent(device: str, element: str, percent: int) -> None:
+    """Set the capture gain of a mixer element to *percent* of its range.
+
+    Raises DeviceNotFound if there is no such mixer or element.
+    """
+    silence()
+    try:
+        mixer = alsaaudio.Mixer(element, device=device)
+        try:
+            unit = alsaaudio.VOLUME_UNITS_PERCENTAGE
+            mixer.setvolume(percent, pcmtype=alsaaudio.PCM_CAPTURE, units=unit)
+        finally:
+            mixer.close()
+    except alsaaudio.ALSAAudioError as error:
+        raise DeviceNotFound(device=device, reason=_reason(error)) from None
+
+
 def _reason(error: Exception) -> str:
     """libasound's words without the device, which the message names already."""
     return str(error).rsplit(" [", 1)[0]

@@ -16,7 +16,7 @@ from greffier.control.board import Board
 from greffier.control.server import Server
 from greffier.language import translate as _
 from greffier.policy import packs as law
-from greffier.recorder import memory, outputs
+from greffier.recorder import cards, memory, outputs
 from greffier.recorder.adoption import adopt
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
@@ -53,7 +53,7 @@ def command(path: Path) -> int:
         for box in boxes:
             alarms.listen(box.offer)
             box.start()
-        live.begin(taps)
+        live.begin(taps, cards.of(config, clock))
         try:
             with Server(config.control.socket, board, access.of_config(config), clock):
                 live.run()

@@ -60,6 +60,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "card.overrun": Kind(
         "warning", "the sound card of {subject} loses samples", "see `greffier doctor`"
     ),
+    "card.gain": Kind("warning", "the gain of line {subject} cannot be set", "see `amixer`"),
+    "line.contact": Kind(
+        "warning",
+        "the off-hook input of line {subject} cannot be read; its level decides",
+        "check the driver and the configuration",
+    ),
     "line.silent": Kind("warning", "one side of the calls on {subject} is silent", _PORT),
     "line.unknown": Kind(
         "warning", "calls come that no rule gives a line", "add a rule to the configuration"

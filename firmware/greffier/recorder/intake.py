@@ -252,7 +252,7 @@ class Intake:
             "parts": cut.parts,
         }
         self._archive.log.append("call.resumed", cut.recording, data)
-        if cut.settled_ns < since_ns:
+        if cut.settled_ns < since_ns and not event.channel:
             account = Account(cut.line, cut.uid, cut.settled_ns)
             account.mark("off", cut.settled_ns, since_ns)
             for interval in account.close(since_ns):

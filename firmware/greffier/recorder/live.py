@@ -9,6 +9,7 @@ story, and calls that still run go on under their number.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from greffier import __version__
 from greffier.audit.coverage import Account
@@ -20,14 +21,18 @@ from greffier.control.board import Board, OrderKind
 from greffier.control.messages import Acknowledge, Answer, Done, Failure, Replay, Stop
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
-from greffier.recorder import recovery
+from greffier.recorder import channels, recovery
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
+from greffier.recorder.card import CardSource
+from greffier.recorder.card_line import Cut
+from greffier.recorder.cards import SoundCard
+from greffier.recorder.channels import CutLines, cut_lines
 from greffier.recorder.intake import Intake
 from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.outcome import leading_code
-from greffier.recorder.recovery import CutCall
+from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
 from greffier.recorder.rules import Rules, number_of
@@ -35,6 +40,7 @@ from greffier.recorder.snapshot import snapshot_of
 from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source, Trunk
+from greffier.trust import load_log_key
 
 UNCONFIGURED = "unconfigured"
 HEARTBEAT_NS = 60_000_000_000
@@ -75,8 +81,12 @@ class Live:
 
     # --- the beginning ---
 
-    def begin(self, taps: Sequence[Port]) -> None:
+    def begin(
+        self, taps: Sequence[Port], cards: Sequence[SoundCard] = (), *, patience: int = 1
+    ) -> None:
         """Recover, open an epoch, account for the outage, and listen.
+
+        *patience* is that of the sound cards (see :class:`greffier.recorder.card.CardSource`).
 
         Raises IntegrityError, StorageFailed.
         """
@@ -103,7 +113,10 @@ class Live:
         recovery.list_cut(self.archive, [call for call in found.calls if call.ended is not None])
         cut = [call for call in found.calls if call.ended is None]
         recovery.list_open(self.archive, cut)
-        self._resumable = Resumable([self._account_for(call, last_ns) for call in cut], now)
+        lines = cut_lines(self.config.analogue, cut, load_log_key(self.archive.data.log_key))
+        cut = [self._account_for(call, last_ns) for call in lines.rest]
+        self._resumable = Resumable(cut, now)
+        recovery.list_cut(self.archive, lines.stale)
         numbers = Numbers.of(self.archive.data)
         for tap in taps:
             # A start settles its outage before it is logged itself: nothing may lie between them.
@@ -122,10 +135,37 @@ class Live:
             )
             account = Account(tap.name, tap.name, now)
             self.sources.append(Trunk(self.config, tap, intake, account, self._troubles))
+        for card in cards:
+            self.sources.append(self._card(card, numbers, found, lines, (last_ns, now), patience))
         self.archive.tick()
         for source in self.sources:
             source.start()
         self._until_ns = self.clock.monotonic_ns() + RESUMABLE_NS
+
+    def _card(
+        self,
+        card: SoundCard,
+        numbers: Numbers,
+        found: Recovered,
+        cut: CutLines,
+        outage: tuple[int, int],
+        patience: int,
+    ) -> CardSource:
+        """The source over a sound card; *outage*: when the last run ended, and this one began."""
+        last_ns, now = outage
+        rules = partial(channels.rules_of, self.config, self.policy, self._packs)
+        room = self._has_room
+        intake = Intake(self.archive, rules, numbers, self._ended, self._resumable, room)
+        ledgers = {}
+        for line in card.lines:
+            never = self.policy.never_records(line.line)
+            running = cut.calls.get(line.name)
+            ledgers[line.name] = channels.ledger_of(line, never, found, running, last_ns, now)
+        cuts = {name: Cut(call, last_ns) for name, call in cut.calls.items()}
+        return channels.source_of(
+            card, self.config, self.archive, intake, ledgers, cuts, self.policy, self.clock,
+            self._troubles, patience,
+        )  # fmt: skip
 
     def _adopt_policy(self) -> None:
         data = {

@@ -53,8 +53,15 @@ def pseudonym(key: LogKey, call: CallStarted) -> str:
     Keyed with a secret of the device, so that the log alone does not show whether a Call-ID that
     somebody knows was here.
     """
+    if call.channel:
+        return channel_pseudonym(key, call.channel)
     name = call.call_id if call.call_id is not None else f"{call.call}@{call.time_ns}"
     return dialog_pseudonym(key, name)
+
+
+def channel_pseudonym(key: LogKey, channel: str) -> str:
+    """The same for a call on an analogue line, of which at most one runs at a time."""
+    return _keyed(key, f"analogue {channel}")
 
 
 def dialog_pseudonym(key: LogKey, call_id: str) -> str:

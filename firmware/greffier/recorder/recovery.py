@@ -68,6 +68,8 @@ class Recovered:
     """The last instant that the log knows of, wall clock; 0 where it knows none."""
     settled: Mapping[str, int] = field(default_factory=dict)
     """Up to when the time of each channel is accounted for; under "" when the recorder started."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """In which state each channel was last accounted for."""
     cut_off: bool = False
     """Whether a recorder ran before and did not end in good order."""
 
@@ -85,6 +87,7 @@ class _Told:
     last_ns: int = 0
     started_ns: int = 0
     settled: dict[str, int] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
     running: bool = False
     heard: set[str] = field(default_factory=set)  # calls of the last run
 
@@ -92,7 +95,9 @@ class _Told:
         data = entry.data
         self.last_ns = max(self.last_ns, entry.t_ns)
         if entry.ev == "coverage":
-            self.settled[data["channel"]] = max(self.settled.get(data["channel"], 0), data["to_ns"])
+            channel, until = data["channel"], data["to_ns"]
+            if until >= self.settled.get(channel, 0):
+                self.settled[channel], self.states[channel] = until, data["state"]
         elif entry.ev == "recorder.started":
             self.started_ns, self.running = entry.t_ns, True
             self.heard.clear()
@@ -142,7 +147,9 @@ def recover(archive: Archive) -> Recovered:
         archive.reopen_index()
     calls = tuple(_cut_calls(archive, told))
     settled = told.settled | {"": told.started_ns}
-    return Recovered(kept, empty, len(mended), calls, told.last_ns, settled, cut_off=told.running)
+    return Recovered(
+        kept, empty, len(mended), calls, told.last_ns, settled, told.states, cut_off=told.running
+    )
 
 
 def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:

@@ -36,7 +36,8 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
         storage=Storage(space.free, space.total, None),
         clock=ClockState(bound.t_ns, bound.source),
     )
-    return Snapshot(status, Levels(()), alarms, live.clock.monotonic_ns())
+    levels = tuple(level for source in live.sources for level in source.levels())
+    return Snapshot(status, Levels(levels), alarms, live.clock.monotonic_ns())
 
 
 def _lines(live: "Live") -> list[LineState]:
@@ -45,13 +46,21 @@ def _lines(live: "Live") -> list[LineState]:
     for source in live.sources:
         for call in source.running:
             calls.setdefault(call.rules.line, []).append(call)
-    blind = bool(live.sources) and all(source.blind for source in live.sources)
-    return [LineState(line, _state(found, blind), len(found)) for line, found in calls.items()]
+    return [
+        LineState(line, _unseen(live, line) or _state(found), len(found))
+        for line, found in calls.items()
+    ]
 
 
-def _state(calls: list[Call], blind: bool) -> str:
-    if blind:
-        return "blind"
+def _unseen(live: "Live", line: str) -> str | None:
+    """The state of *line* while nothing that may carry it sees anything."""
+    carriers = [source for source in live.sources if line in source.lines]
+    if carriers and all(source.blind for source in carriers):
+        return carriers[0].unseen
+    return None
+
+
+def _state(calls: list[Call]) -> str:
     if any(call.recording for call in calls):
         return "recorded"
     return "not_recorded" if calls else "idle"

@@ -13,6 +13,7 @@ from greffier.capture.datagram import Datagram
 from greffier.capture.dissector import Dissector
 from greffier.capture.flows import Taken
 from greffier.config.records import Config
+from greffier.control.messages import Level
 from greffier.recorder.armed import Armory
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake
@@ -30,6 +31,13 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """As the configuration calls it."""
+
+    unseen: str
+    """The state of its lines while it is blind."""
+
+    @property
+    def lines(self) -> Collection[str]:
+        """The policy's lines that it may carry."""
 
     @property
     def blind(self) -> bool:
@@ -50,6 +58,9 @@ class Source(Protocol):
 
     def watch(self) -> None:
         """Raise and clear the alarms of the source."""
+
+    def levels(self) -> Sequence[Level]:
+        """How loud its channels were since this was asked last."""
 
     def settle(self, now_ns: int) -> list[Interval]:
         """The intervals of its own channels that end at *now_ns*, which were not told yet."""
@@ -75,6 +86,8 @@ def limits_of(config: Config) -> Limits:
 class Trunk:
     """A :class:`Source` over one tap."""
 
+    unseen = "blind"
+
     def __init__(
         self,
         config: Config,
@@ -84,6 +97,7 @@ class Trunk:
         troubles: Troubles,
     ) -> None:
         (tap,) = (one for one in config.taps if one.name == port.name)
+        self._lines = {rule.line for rule in config.matches if tap.name in (rule.tap or {tap.name})}
         self._port = port
         self._dissector = Dissector(tap.sip_ports)
         limits = limits_of(config)
@@ -100,6 +114,10 @@ class Trunk:
     @property
     def name(self) -> str:
         return self._port.name
+
+    @property
+    def lines(self) -> Collection[str]:
+        return self._lines
 
     @property
     def blind(self) -> bool:
@@ -177,6 +195,9 @@ class Trunk:
         if blind != self._blind:
             self._blind = blind
             self._troubles.set(self._blind, "tap.blind", self.name)
+
+    def levels(self) -> Sequence[Level]:
+        return ()
 
     def settle(self, now_ns: int) -> list[Interval]:
         state = "blind" if self._blind else "idle"

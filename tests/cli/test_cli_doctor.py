@@ -16,7 +16,7 @@ from greffier.cli.main import COMMANDS, run
 from greffier.clock import SECOND, LowerBound, SystemClock
 from greffier.config.recorder import load
 from greffier.policy import rules
-from greffier.recorder import adoption, archive
+from greffier.recorder import adoption, archive, load_work
 from greffier.recorder.checks import Finding, Subject, examine
 from greffier.seal import keys
 from greffier.seal.keys import Role
@@ -253,3 +253,17 @@ def test_a_configuration_that_is_none_is_the_one_finding(
     code, value, _ = call(capsys, "--config", str(path), "--json")
     assert (code, value["ok"]) == (1, False)
     assert [(one["check"], one["state"]) for one in value["checks"]] == [("config", "fail")]
+
+
+def test_the_load_is_measured_when_it_is_asked_for(
+    box: Subject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_work, "WORK_S", 0.01)
+    path = str(box.config.path)
+    code, value, err = call(capsys, "--load", "--config", path, "--json")
+    assert (code, err) == (1, "")  # 1: this machine has no such interface
+    assert set(value["load"]["codecs"]) == {"original", "flac", "opus"}
+    assert {"load.cpu", "load.disk", "load.memory"} <= {one["check"] for one in value["checks"]}
+    shutil.rmtree(box.config.data)
+    code, value, _ = call(capsys, "--load", "--config", path, "--json")
+    assert value["load"] is None

@@ -7,6 +7,7 @@ import sys
 import wave
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,8 @@ def examine(folder: Path, told: Told) -> dict[str, Any]:
     lost = check_packets(folder, told)
     coverage = command("greffier", "coverage", "--data", device)
     off_s = check_outage(told, coverage)
-    check_sound(folder, told)
     opened = check_office(folder, told)
+    check_sound(folder, told)
     stolen = check_thief(folder, told)
     tampering = check_tampering(folder, told)
     audit = command("greffier", "audit", "verify", "--data", device, allowed=(0, 20))
@@ -226,15 +227,13 @@ def check_outage(told: Told, coverage: dict[str, Any]) -> float:
 
 
 def check_sound(folder: Path, told: Told) -> None:
-    """Export what was kept as it came, and compare it with what was said, sample for sample."""
+    """Compare the export of what was kept as it came with what was said, sample for sample."""
     same = True
     for talk, said in told.placed.values():
         call = _of(told, talk)
         if talk.line != "desk" or talk is ORDER:
             continue
-        sound = folder / "work" / "export.wav"
-        export(folder, call["recording"], sound)
-        with wave.open(str(sound)) as file:
+        with wave.open(str(sound_of(folder, call["recording"]))) as file:
             channels = file.getnchannels()
             frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         sides = [leg["side"] for leg in call["legs"]]
@@ -244,17 +243,22 @@ def check_sound(folder: Path, told: Told) -> None:
     told.check(_("the export equals what was said, sample for sample"), same)
 
 
-def export(folder: Path, recording: str, sound: Path) -> None:
-    """Write a recording as WAV. Raises Broken."""
-    words = ("greffier", "export", recording, "--data", str(folder / "device"))
-    command(*words, *_key(folder), "--format", "wav", "-o", str(sound))
+def sound_of(folder: Path, recording: str) -> Path:
+    """Where a recording is exported to."""
+    return folder / "work" / f"{recording}.wav"
 
 
 def check_office(folder: Path, told: Told) -> int:
-    """Open every recording with head office's key. Returns how many opened."""
+    """Export every recording with head office's key. Returns how many opened. Raises Broken."""
+
+    def export(recording: str) -> None:
+        words = ("greffier", "export", recording, "--data", str(folder / "device"))
+        sound = str(sound_of(folder, recording))
+        command(*words, *_key(folder), "--format", "wav", "-o", sound)
+
     recordings = [call["recording"] for call in told.calls if call["recording"]]
-    for recording in recordings:
-        export(folder, recording, folder / "work" / f"{recording}.wav")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(export, recordings))
     told.check(_("head office's key opens every recording"), bool(recordings))
     return len(recordings)
 

@@ -13,7 +13,10 @@ from greffier.control.client import ask
 from greffier.control.messages import AskStatus, Status
 from greffier.errors import BadConfig, GreffierError, NotRunning
 from greffier.language import translate as _
+from greffier.policy import rules
+from greffier.recorder import load
 from greffier.recorder.checks import Finding, Subject, examine
+from greffier.recorder.load import Load
 
 START = "systemctl start greffier-recorder"
 MARKS = {"ok": "ok", "warn": "!", "fail": "X"}
@@ -22,11 +25,18 @@ MARKS = {"ok": "ok", "warn": "!", "fail": "X"}
 @click.command(
     help=_("Look at everything that recording needs; exit code 1 where something fails.")
 )
+@click.option(
+    "--load",
+    "with_load",
+    is_flag=True,
+    help=_("measure how many channels this machine carries; takes some seconds"),
+)
 @config_option
 @json_option
-def command(config: Path | None, as_json: bool) -> int:
+def command(config: Path | None, with_load: bool, as_json: bool) -> int:
     """Run it."""
     findings = _findings(config)
+    measured = _measure(config, findings) if with_load else None
     failed = any(one.state == "fail" for one in findings)
     value = {
         "ok": not failed,
@@ -35,6 +45,8 @@ def command(config: Path | None, as_json: bool) -> int:
             for one in findings
         ],
     }
+    if with_load:
+        value["load"] = None if measured is None else measured.as_json()
     answer(
         value,
         as_json,
@@ -43,7 +55,35 @@ def command(config: Path | None, as_json: bool) -> int:
             [(MARKS[one.state], one.check, one.cause, one.mend) for one in findings],
         ),
     )
+    if measured is not None and not as_json:
+        click.echo(_table_of(measured))
     return 1 if failed else 0
+
+
+def _measure(path: Path | None, findings: list[Finding]) -> Load | None:
+    """Measure, and add what follows to *findings*; None where something fails that it needs."""
+    try:
+        config = find_config(path)
+        if config is None:
+            return None
+        policy = rules.load(config.policy)
+        measured = load.measure(config, policy)
+    except GreffierError as error:
+        findings.append(_of_error("load", error))
+        return None
+    findings += load.findings(measured, config)
+    return measured
+
+
+def _table_of(measured: Load) -> str:
+    heads = (_("codec"), _("CPU a second, µs"), _("legs a core"), _("KiB a leg"))
+    return "\n" + table(
+        heads,
+        [
+            (one.kind, f"{one.cpu_us:.0f}", str(one.legs_a_core), str(one.memory >> 10))
+            for one in measured.costs
+        ],
+    )
 
 
 def _findings(path: Path | None) -> list[Finding]:

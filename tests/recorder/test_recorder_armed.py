@@ -72,16 +72,17 @@ class Run:
                 # Which one is linked first may hang on when time is looked at.
                 clear["legs"] = sorted(clear["legs"], key=lambda leg: (leg["source"], leg["ssrc"]))
                 calls.append(clear)
+        ends = ("result", "reason", "legs", "packets", "lost")
+        coverage = self.scene.told("coverage")
+        # Which of two calls ends first may hang on when time is looked at, too.
         return {
-            "calls": calls,
-            "coverage": [
-                {**entry, "channel": entry["channel"][-4:]}  # type: ignore[index]
-                for entry in self.scene.told("coverage")
-            ],
-            "ends": [
-                {key: entry[key] for key in ("result", "reason", "legs", "packets", "lost")}
-                for entry in self.scene.told("call.ended")
-            ],
+            "calls": sorted(calls, key=str),
+            "coverage": sorted(
+                ({**one, "channel": str(one["channel"])[-4:]} for one in coverage), key=str
+            ),
+            "ends": sorted(
+                ({key: one[key] for key in ends} for one in self.scene.told("call.ended")), key=str
+            ),
             "parts": self.parts(),
         }
 
@@ -95,7 +96,7 @@ class Run:
                 for leg in part.legs.values()
             )
             found.append((part.about["call_id"], part.header.number, part.reason, legs))
-        return sorted(found, key=lambda one: one[:2])
+        return sorted(found, key=str)
 
 
 def plan(number: int, **words: Any) -> Plan:

@@ -7,9 +7,10 @@ written). Files lie in memory (tmpfs). Each reader is a process of its own, pinn
 what counts is its CPU clock for each packet it got; receiving in the kernel costs all three the
 same and happens on the sender's CPU.
 
-Included: reading, filtering, flows, order, placing, framing, AEAD, CRC, leaf and file hashes, the
-vault's writes and its commit a tick, Python's tick. Not included: the setting up of calls (SIP,
-policy, envelopes), the log and the journal, and what a real disk does.
+The recorder is the whole of it (:class:`greffier.recorder.live.Live`): reading, filtering, flows,
+order, placing, framing, AEAD, CRC, leaf and file hashes, the tracker's and the policy's share of
+calls that go on, log, vault and their commits, the snapshot of each tick. Not included: the setting
+up of the calls, which is over when the clock starts, and what a real disk does.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import functools
 import json
 import os
 import resource
-import secrets
 import select
 import shutil
 import socket
@@ -29,25 +29,44 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-from greffier.capture import rtp
 from greffier.capture.datagram import Address
-from greffier.capture.flows import Flows
+from greffier.capture.record import Record
 from greffier.capture.tap import Tap
-from greffier.durable import Disk
-from greffier.encode.timeline import Timeline
-from greffier.seal.core import CoreWriter
-from greffier.seal.frames import Meta
-from greffier.seal.spool import Kind, Spool
-from greffier.store.vault import Vault
+from greffier.clock import SystemClock
+from greffier.config import recorder as configuration
+from greffier.control.board import Board
+from greffier.policy import packs, rules
+from greffier.recorder import archive as archives
+from greffier.recorder.alarm import AlarmRoom
+from greffier.recorder.archive import Archive
+from greffier.recorder.live import Live
+from greffier.recorder.taps import Port
+from greffier.recorder.trunk import Source
+from greffier.seal import keys
+from greffier.seal.keys import Role
+from greffier_sim import captures, packets
 
 HERE = Path(__file__).parent
 CALLS, SECONDS, RUNS = 1000, 20, 3
 WARM_SECONDS = 3
 GOAL_TCPDUMP, GOAL_PYTHON = 1.5, 1 / 15
 PI4 = 4  # how much slower a Pi 4 is taken to be; not measured
-TICK_S = 0.7  # a commit at most every 0.75 s
+WARM_PACKETS = 110  # a leg: then the core has it
+CONFIG = """schema = "recorder/1"
+data = "data"
+policy = "policy.toml"
+[control]
+socket = "socket"
+[taps.trunk]
+interface = "{tap}"
+[[match]]
+line = "desk"
+[limits]
+calls = {calls}
+"""
 OUT, IN = "out0", "tap0"
 READER_CPU, SENDER_CPU = max(os.sched_getaffinity(0)), min(os.sched_getaffinity(0))
 Figures = dict[str, float]
@@ -65,63 +84,74 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def warm(port: Port, source: Source, archive: Archive, calls: range) -> None:
+    """Set *calls* up and let them speak until the core has their legs, without a network."""
+    begun = time.time_ns() - (WARM_PACKETS + 20) * 20_000_000
+    every = []
+    for call in calls:
+        caller, callee = addresses(call)
+        plan = captures.Plan(
+            call_id=f"bench-{call}@sim",
+            start_ns=begun,
+            talk_ms=WARM_PACKETS * 20,
+            caller_media=caller,
+            callee_media=callee,
+            caller_ssrc=2 * call + 1,
+            callee_ssrc=2 * call + 2,
+            caller_sequence=65536 - WARM_PACKETS,  # the generator begins with 0
+            callee_sequence=65536 - WARM_PACKETS,
+            codings=(captures.PCMA,),
+        )
+        every += captures.call(plan)[:-2]
+    for time_ns, octets in packets.frames_of(captures.in_order(every)):
+        port.flows.feed(Record(time_ns, 1, octets, len(octets)))
+    source.work(time.time_ns())
+    source.collect(time.time_ns())
+    archive.tick()
+
+
+def stop_at_end(live: Live) -> None:
+    """End the recorder when the input closes."""
+    sys.stdin.read()
+    live.stop()
+
+
 def record(folder: Path, calls: int) -> None:
-    """The recorder's path: says "ready", records until its input closes, prints its figures."""
+    """The recorder: says "ready", records until its input closes, prints its figures."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (calls + 200, calls + 200))
     os.sched_setaffinity(0, {READER_CPU})
-    vault = Vault(folder, Disk())
-    spool = Spool(512 << 20)
-    flows = Flows()
-    parts, streams = [], []
-    now_ns = time.time_ns()
-    with Tap(IN) as tap:
-        for call in range(calls):
-            part_id = secrets.token_bytes(16)
-            writer = CoreWriter(
-                part_id=part_id,
-                recording_id=secrets.token_bytes(16),
-                number=0,
-                meta={"line": "bench", "codec": "original"},
-                content_key=secrets.token_bytes(32),
-            )
-            part = vault.create(part_id.hex(), "2026-01-01", writer.header, digest=writer.sha256)
-            part.append(writer.seal(Meta({"legs": {}})))
-            parts.append((writer, part))
-            spool.add(writer, call)
-            caller, callee = addresses(call)
-            for number, pair in enumerate(((caller, callee), (callee, caller))):
-                stream = rtp.Stream()
-                state = Timeline(now_ns, 8000).state
-                leg = spool.leg(stream, state, {8: Kind.SOUND}, 2 * call + number)
-                leg.attach(call, number, 0, now_ns)
-                assert flows.arm(*pair, 2 * call + 1 + number, leg.handle)  # noqa: S101
-                streams.append(stream)
-        flows.start(tap)
+    clock = SystemClock()
+    office = keys.generate(Role.OFFICE).public.format().encode()
+    archives.create(folder / "data", clock, office)
+    policy = folder / "policy.toml"
+    policy.write_bytes(rules.builtin("paris-desk.toml").read_bytes())
+    (folder / "recorder.toml").write_text(CONFIG.format(tap=IN, calls=2 * calls))
+    config = configuration.load(folder / "recorder.toml")
+    with Archive.open(config.data, clock) as archive:
+        alarms = AlarmRoom(clock, "0" * 32)
+        live = Live(config, rules.load(policy), packs.load(), clock, archive, Board(), alarms)
+        port = Port("trunk", lambda: Tap(IN), clock, 300)
+        live.begin([port])
+        (source,) = live.sources
+        for first in range(0, calls, 20):
+            warm(port, source, archive, range(first, min(first + 20, calls)))
+        before = port.flows.counters
+        Thread(target=stop_at_end, args=(live,), daemon=True).start()
         print("ready", flush=True)
         begun = cpu_s()
-        running = True
-        due = time.monotonic() + TICK_S
-        while running:
-            running = not select.select([sys.stdin], [], [], max(due - time.monotonic(), 0))[0]
-            due += TICK_S
-            for batch in spool.tick(flows):
-                parts[batch.part][1].append(batch.data)
-            spool.gaps()
-            spool.flush(time.time_ns() - 2_000_000_000)
-            vault.commit()
-            flows.take()
+        live.run()
         used = cpu_s() - begun
-        flows.stop()
-        kernel, counted, held = tap.counters, flows.counters, spool.counters
-    lost = sum(stream.counters.lost for stream in streams)
+        source.collect(time.time_ns())
+        counted, lost = port.flows.counters, port.dropped
+        octets = sum(tape.committed for tape in archive.running)
+        live.end()
     figures: dict[str, float] = {
-        "packets": counted.legs,
+        "packets": counted.legs - before.legs,
         "cpu_s": used,
-        "others": counted.records,
-        "dropped": kernel.dropped,
-        "lost": lost,
-        "overrun": held.overrun,
-        "octets": sum(part.size for _, part in parts),
+        "armed": before.armed,
+        "others": counted.records - before.records,
+        "dropped": lost,
+        "octets": octets,
     }
     print(json.dumps(figures), flush=True)
 

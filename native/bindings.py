@@ -7,7 +7,7 @@ from cffi import FFI
 
 HERE = Path(__file__).parent
 SOUND = ("g711", "opus", "flac", "narrow")
-SPOOL = ("place", "spool", "leg", "tap", "flow")
+SPOOL = ("place", "spool", "leg", "coder", "voice", "tap", "flow")
 ROOMS = ("ring", "record", "rtp", "event", "stream", "delay", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
 INNER = (
@@ -23,6 +23,8 @@ INNER = (
     "sorting",
     "filter",
     "recall",
+    "pool",
+    "attach",
 )
 LIBRARIES: list[str] = ["opus", "FLAC", "spandsp", "crypto", "deflate"]
 

@@ -24,6 +24,7 @@ typedef struct greffier_chunks {
 struct greffier_part {
     greffier_seal *seal;
     greffier_chunks filed;
+    struct greffier_voice *voices;
     greffier_part *next_due;
     int listed; /* in one of the spool's lists of parts with something filed */
     greffier_part *next, *previous;
@@ -35,6 +36,9 @@ struct greffier_spool {
     struct greffier_leg *touched; /* legs that may have something open */
     greffier_part *parts;
     greffier_part *due, *last_due; /* parts with something filed, in the order of their first plaintext */
+    struct greffier_voice *heard, *last_heard; /* voices with something heard */
+    struct greffier_voice *given, *last_given; /* voices that are handed out */
+    struct greffier_pool *pool;                /* that encodes */
     greffier_chunk *spare;
     greffier_noted *gaps;
     size_t gaps_first, gaps_count;

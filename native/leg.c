@@ -1,23 +1,7 @@
-#include "leg.h"
-
-#include "track.h"
+#include "leg_state.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct greffier_leg { /* what every packet needs comes first, so that it lies close together */
-    greffier_stream *stream;
-    greffier_spool *spool;
-    uint32_t number;
-    uint16_t track_count;
-    uint8_t left, touched;
-    uint8_t usual; /* the payload type of its sound */
-    greffier_place place;
-    greffier_leg_counters counters;
-    greffier_track tracks[GREFFIER_LEG_PARTS];
-    greffier_leg *next, *previous, *next_touched;
-    uint8_t kinds[128];
-};
 
 greffier_leg *greffier_leg_new(greffier_spool *spool, greffier_stream *stream, const greffier_place *place,
                                const uint8_t *kinds, uint32_t number)
@@ -41,35 +25,6 @@ greffier_leg *greffier_leg_new(greffier_spool *spool, greffier_stream *stream, c
         leg->next->previous = leg;
     spool->legs = leg;
     return leg;
-}
-
-static greffier_track *find(greffier_leg *leg, const greffier_part *part)
-{
-    for (unsigned i = 0; i < leg->track_count; i++)
-        if (leg->tracks[i].part == part)
-            return &leg->tracks[i];
-    return NULL;
-}
-
-int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, int64_t start_at,
-                        int64_t begin_ns)
-{
-    int possible = leg->track_count < GREFFIER_LEG_PARTS && find(leg, part) == NULL;
-    if (possible)
-        leg->tracks[leg->track_count++] = (greffier_track){
-            .part = part, .number = number, .start_at = start_at, .begin_ns = begin_ns,
-            .rate = leg->place.rate};
-    return possible ? 0 : -1;
-}
-
-int greffier_leg_detach(greffier_leg *leg, greffier_part *part)
-{
-    greffier_track *track = find(leg, part);
-    if (track != NULL) {
-        greffier_track_settle(leg->spool, track);
-        *track = leg->tracks[--leg->track_count];
-    }
-    return track != NULL ? 0 : -1;
 }
 
 static void give_sound(greffier_leg *leg, const greffier_placed *placed, const greffier_stream_packet *packet,

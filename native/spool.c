@@ -1,10 +1,11 @@
 #define _DEFAULT_SOURCE /* explicit_bzero */
 #include "chunk.h"
+#include "voice_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_GAPS = 65536 };
+enum { MOST_GAPS = 65536, KEPT_FOR_GAPS = 16 }; /* a sixteenth */
 
 greffier_spool *greffier_spool_new(size_t most)
 {
@@ -25,6 +26,7 @@ void greffier_spool_free(greffier_spool *s)
         return;
     while (s->parts != NULL)
         greffier_spool_remove(s, s->parts);
+    greffier_pool_free(s->pool);
     for (greffier_chunk *chunk; (chunk = s->spare) != NULL;) {
         s->spare = chunk->next;
         free(chunk);
@@ -38,7 +40,8 @@ greffier_chunk *greffier_chunk_new(greffier_spool *s, uint8_t type, uint8_t leg,
     size_t capacity = room > GREFFIER_CHUNK_ROOM ? room : GREFFIER_CHUNK_ROOM;
     if (type != GREFFIER_CHUNK_AUDIO)
         capacity = room;
-    if (s->counters.held + capacity > s->counters.most)
+    const size_t most = s->counters.most, kept = type == GREFFIER_CHUNK_AUDIO ? most / KEPT_FOR_GAPS : 0;
+    if (s->counters.held + capacity > most - kept)
         return NULL;
     greffier_chunk *chunk = s->spare;
     if (capacity == GREFFIER_CHUNK_ROOM && chunk != NULL)
@@ -136,6 +139,7 @@ static void unlist(greffier_spool *s, greffier_part *part)
 
 void greffier_spool_remove(greffier_spool *s, greffier_part *part)
 {
+    greffier_voice_drop(s, part);
     if (part->listed)
         unlist(s, part);
     if (part->next != NULL)
@@ -152,6 +156,7 @@ size_t greffier_spool_collect(greffier_spool *s)
 {
     size_t count = 0;
     greffier_leg_settle_touched(s);
+    greffier_voice_give(s);
     for (const greffier_part *part = s->due; part != NULL; part = part->next_due)
         count++;
     return count;

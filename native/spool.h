@@ -11,7 +11,8 @@
  * the second that is not full included; `seal` makes frames of it, part by part.
  *
  * Plaintexts lie in memory that is zeroed when they are sealed or given up. No more than `most` octets are
- * held at once: what does not fit is left out, and its place becomes a gap with the cause "overrun".
+ * held at once, a sixteenth of them for gaps alone: what does not fit is left out, and its place becomes a gap
+ * with the cause "overrun".
  *
  * One thread, the recorder, owns a spool with its parts and legs. */
 typedef struct greffier_spool greffier_spool;

@@ -361,6 +361,8 @@ class _Lib:
     GREFFIER_PLACE_OVERSIZE: int
     GREFFIER_PLACE_CAUSES: int
     GREFFIER_PLACE_LEAVE: int
+    GREFFIER_CODER_ALAW: int
+    GREFFIER_CODER_ULAW: int
     GREFFIER_PLACE_SOUND: int
     GREFFIER_PLACE_NOISE: int
     GREFFIER_PLACE_EVENT: int
@@ -389,6 +391,27 @@ class _Lib:
     def greffier_leg_attach(
         self, leg: CData, part: CData, number: int, start_at: int, begin_ns: int
     ) -> int: ...
+    def greffier_leg_attach_voice(
+        self, leg: CData, voice: CData, law: int, start_at: int, begin_ns: int
+    ) -> int: ...
+    def greffier_voice_employ(self, spool: CData, threads: int) -> int: ...
+    def greffier_voice_new(
+        self,
+        spool: CData,
+        part: CData,
+        number: int,
+        rate: int,
+        bitrate: int,
+        complexity: int,
+        error: CData,
+    ) -> CData: ...
+    def greffier_voice_delay(self, voice: CData) -> int: ...
+    def greffier_voice_write(
+        self, voice: CData, position: int, pcm: CData, samples: int
+    ) -> int: ...
+    def greffier_voice_gap(self, voice: CData, gap: CData) -> None: ...
+    def greffier_voice_finish(self, voice: CData) -> None: ...
+    def greffier_voice_join(self, spool: CData) -> int: ...
     def greffier_leg_detach(self, leg: CData, part: CData) -> int: ...
     def greffier_leg_receive(
         self, leg: CData, packet: bytes | CData, length: int, arrival_ns: int

@@ -1,8 +1,8 @@
 """Legs that the C core records by itself, and the parts that it seals for them, a tick at a time.
 
-native/leg.h says which legs it can take (G.711, kind "original") and native/spool.h who may call
-what. Python hands a leg over with its stream and the state of its timeline, gets sealed frames and
-noted gaps back, and takes the leg back the same way.
+native/leg.h says which legs it can take (G.711; kind "original", or "opus" by a voice) and
+native/spool.h who may call what. Python hands a leg over with its stream and the state of its
+timeline, gets sealed frames and noted gaps back, and takes the leg back the same way.
 """
 
 import struct
@@ -17,6 +17,7 @@ from greffier.encode import Gap
 from greffier.encode.timeline import State
 from greffier.seal.core import CoreWriter, refusal
 from greffier.seal.frames import NO_LEG
+from greffier.seal.voice import LAWS, Voice
 
 if TYPE_CHECKING:
     from greffier._native import CData
@@ -125,6 +126,17 @@ class Leg:
         if lib.greffier_leg_attach(self._leg, handle, number, start_at, begin_ns) != 0:
             raise ValueError("the leg has this part, or as many as it may have")
 
+    def attach_voice(self, voice: Voice, law: str, start_at: int, begin_ns: int) -> None:
+        """As :meth:`attach`, encoded by *voice*. *law*: "PCMA" or "PCMU", what the leg's sound is.
+
+        Raises ValueError also for a voice of another rate, KeyError for another law.
+        """
+        attached = lib.greffier_leg_attach_voice(
+            self._leg, voice.handle, LAWS[law], start_at, begin_ns
+        )
+        if attached != 0:
+            raise ValueError("the leg has this part, or as many as it may have, or another rate")
+
     def detach(self, part: int) -> None:
         """The part gets no more of this leg; nothing happens if it got nothing."""
         lib.greffier_leg_detach(self._leg, self._spool.handle_of(part))
@@ -164,14 +176,20 @@ class Leg:
 class Spool:
     """What legs file and parts seal; at most *most* octets of plaintext are held at once.
 
-    One thread owns it, with its parts and legs.
+    *threads* of its own encode for its voices; without any, :meth:`seal` and :meth:`tick` do. One
+    thread owns it, with its parts, legs and voices. Raises MemoryError, also where there cannot be
+    as many threads.
     """
 
-    def __init__(self, most: int = 64 << 20) -> None:
+    def __init__(self, most: int = 64 << 20, *, threads: int = 0) -> None:
         spool = lib.greffier_spool_new(most)
         if spool == ffi.NULL:
             raise MemoryError("no memory for a spool")
         self._spool = spool
+        if lib.greffier_voice_employ(spool, threads) != 0:
+            lib.greffier_spool_free(spool)
+            raise MemoryError("no memory for the threads that encode")
+        self._voices: dict[int, list[Voice]] = {}
         self._parts: dict[int, tuple[CData, CoreWriter]] = {}
         self._legs: set[Leg] = set()
         self._out = bytearray(_ROOM)
@@ -196,7 +214,29 @@ class Spool:
     def remove(self, number: int) -> None:
         """Forget a part; what it had not sealed is given up. No leg may be attached to it."""
         part, _ = self._parts.pop(number)
+        for voice in self._voices.pop(number, ()):
+            voice.forget()
         lib.greffier_spool_remove(self._spool, part)
+
+    def voice(
+        self, part: int, leg: int, *, rate: int = 8000, bitrate: int = 24000, complexity: int = 5
+    ) -> Voice:
+        """The encoder of leg *leg* (0 to 254) of a part; settings as those of ``OpusEncoder``.
+
+        Raises ValueError for what libopus refuses.
+        """
+        if not 0 <= leg < NO_LEG:
+            raise ValueError("a leg is 0 to 254")
+        error = ffi.new("int32_t *")
+        made = lib.greffier_voice_new(
+            self._spool, self.handle_of(part), leg, rate, bitrate, complexity, error
+        )
+        if made == ffi.NULL:
+            reason = ffi.string(lib.greffier_opus_reason(error[0])).decode()
+            raise ValueError(f"libopus refuses {rate} Hz: {reason}")
+        voice = Voice(made, rate)
+        self._voices.setdefault(part, []).append(voice)
+        return voice
 
     def leg(self, stream: Stream, state: State, kinds: Mapping[int, Kind], number: int) -> Leg:
         """A leg that goes on from *state* with *stream*, whose ready packets were taken out.
@@ -225,17 +265,25 @@ class Spool:
         yield from self.settle(flows)
 
     def settle(self, flows: Flows) -> Iterator[Batch]:
-        """Give legs what a tick of *flows* has for them, a few at a time; seal as :meth:`seal`."""
+        """Give legs what a tick of *flows* has for them, a few at a time; seal as :meth:`seal`.
+
+        What is to be encoded is handed out on the way and waited for at the end.
+        """
         while flows.settle(_LEGS):
-            yield from self.seal()
+            yield from self._seal_filed()
         yield from self.seal()
 
     def seal(self) -> Iterator[Batch]:
-        """Seal everything that was filed, part by part.
+        """Seal everything that was filed, part by part, having waited for what is being encoded.
 
         A part may come more than once. Each batch must be written before the next is asked for.
         Raises as ``PartWriter.seal_frame`` if a part took no more frames.
         """
+        lib.greffier_voice_join(self._spool)
+        yield from self._seal_filed()
+
+    def _seal_filed(self) -> Iterator[Batch]:
+        """Seal what is filed already; voices are handed what their legs heard."""
         lib.greffier_spool_collect(self._spool)
         view = memoryview(self._out)
         while count := lib.greffier_spool_seal(
@@ -273,6 +321,9 @@ class Spool:
             lib.greffier_spool_free(self._spool)
             self._spool = ffi.NULL
             self._parts.clear()
+            for voice in (one for some in self._voices.values() for one in some):
+                voice.forget()
+            self._voices.clear()
 
     # --- for its legs ---
 

@@ -1,0 +1,52 @@
+#ifndef GREFFIER_VOICE_H
+#define GREFFIER_VOICE_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coder.h"
+#include "leg.h"
+#include "spool.h"
+
+/* The sound of one leg of one part, encoded (coder.h): where a leg is attached by its voice and not by its
+ * part, what it hears waits as it came, is encoded a tick at a time by threads of the spool's, and filed as
+ * the AUDIO and GAP plaintexts that greffier.encode.leg, kind "opus", and greffier.recorder.tape make of the
+ * same packets. A voice stays with its part while legs come and go: one that changes its codec goes on under
+ * the same encoder, on the same grid, with the next leg, or with what Python decodes.
+ *
+ * greffier_spool_collect hands out what legs heard, so that it is encoded while others are sealed;
+ * greffier_voice_join waits for all of it and files it: nothing heard before a tick is missing in it but the
+ * end of a block, less than 20 ms. The order within a part is that in which its voices were handed out.
+ *
+ * The recorder, one thread, owns voices, as it owns the spool. */
+typedef struct greffier_voice greffier_voice;
+
+/* Encoding is done by `threads` threads from now on; 0: by the caller of collect. 0, or -1: there cannot be as
+ * many, and nothing has changed. */
+int greffier_voice_employ(greffier_spool *spool, uint32_t threads);
+
+/* A voice of `part`, whose leg `number` it is; it ends with the part. NULL, and *error: a code of libopus. */
+greffier_voice *greffier_voice_new(greffier_spool *spool, greffier_part *part, uint8_t number, int32_t rate,
+                                   int32_t bitrate, int32_t complexity, int32_t *error);
+
+/* Samples by which decoded sound comes late. */
+int32_t greffier_voice_delay(const greffier_voice *voice);
+
+/* As greffier_leg_attach; `law`, ALAW or ULAW, is that of the leg's sound. greffier_leg_detach with its part
+ * takes the leg off again. */
+int greffier_leg_attach_voice(greffier_leg *leg, greffier_voice *voice, int law, int64_t start_at,
+                              int64_t begin_ns);
+
+/* Sound from elsewhere, while no leg is attached: `samples` of 16 bits, at most 32767, that lie behind all
+ * that was heard so far. 0, or -1: there was no room, and it becomes a gap. */
+int greffier_voice_write(greffier_voice *voice, int64_t position, const int16_t *pcm, uint32_t samples);
+
+/* A gap from elsewhere, while no leg is attached, its cause one of enum greffier_place_cause. */
+void greffier_voice_gap(greffier_voice *voice, const greffier_gap *gap);
+
+/* The voice says no more: its last block is padded with zeros. Its legs must be detached. */
+void greffier_voice_finish(greffier_voice *voice);
+
+/* Waits for what was handed out, and files it. Returns how many voices had something. */
+size_t greffier_voice_join(greffier_spool *spool);
+
+#endif

@@ -157,10 +157,10 @@ def use_journal(folder: Path, disk: Disk, told: list[object]) -> None:
         for number in range(3):
             clear = {"uid": identifier(number).hex(), "line": "l", "start_ns": "1", "end_ns": None}
             one.append(clear | {"recording": None}, {"from": str(number)})
-            one.appender.sync()
+            one.commit()
             told.append(number)
     finally:
-        one.appender.close()
+        one.let_go()
 
 
 def check_journal(folder: Path, told: list[object]) -> None:

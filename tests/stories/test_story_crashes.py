@@ -165,7 +165,7 @@ def test_a_kill_at_any_system_call(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     draw = random.Random(11)
     killing = Killing(box, capture(box, "call-"), policy, monkeypatch)
     for turn in range(20):
-        status = killing(draw.randrange(1, calls * 4 // 5), after=bool(turn % 2))
+        status = killing(draw.randrange(1, calls * 3 // 5), after=bool(turn % 2))
         assert os.WTERMSIG(status) == signal.SIGKILL, (turn, status)
         if turn % 5 == 4:
             last = box.calls(capture(box, f"last-{turn}-", 1), policy=policy)

@@ -143,7 +143,7 @@ def record(folder: Path, calls: int) -> None:
         used = cpu_s() - begun
         source.collect(time.time_ns())
         counted, lost = port.flows.counters, port.dropped
-        octets = sum(tape.committed for tape in archive.running)
+        octets = sum(part.size for part in archive.committed.values())
         live.end()
     figures: dict[str, float] = {
         "packets": counted.legs - before.legs,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from greffier.capture.tap import Tap
-from greffier.clock import SystemClock
+from greffier.clock import Clock, SystemClock
 from greffier.config import recorder as configuration
 from greffier.config import records
 from greffier.control import access
@@ -19,9 +19,9 @@ from greffier.policy import packs as law
 from greffier.recorder import cards, memory, outputs
 from greffier.recorder.adoption import adopt
 from greffier.recorder.alarm import AlarmRoom
-from greffier.recorder.archive import Archive
-from greffier.recorder.live import Live
+from greffier.recorder.service import Inputs, Service
 from greffier.recorder.taps import Port
+from greffier.store import layout
 
 
 @click.command(help=_("Record, as the configuration and the policy say, until told to stop."))
@@ -35,33 +35,38 @@ def command(path: Path) -> int:
     policy = adopt(config.policy, config.policy_signature, config.policy_signers, packs)
     clock = SystemClock()
     board = Board()
-    with Archive.open(config.data, clock) as archive:
-        alarms = AlarmRoom(clock, secrets.token_hex(16))
-        alarms.set(not locked, "memory.unlocked")
-        boxes = outputs.make(
-            [one for one in config.outputs if one.kind == "syslog"],
-            archive.data.identity.device,
-            lambda name, fails: alarms.set(fails, "output.failed", name),
-        )
-        live = Live(config, policy, packs, clock, archive, board, alarms)
-        taps = [
-            Port(tap.name, functools.partial(_open, tap), clock, tap.blind_after_s)
-            for tap in config.taps
-        ]
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: live.stop())
+    device = layout.open(config.data).identity.device
+    alarms = AlarmRoom(clock, secrets.token_hex(16))
+    alarms.set(not locked, "memory.unlocked")
+    boxes = outputs.make(
+        [one for one in config.outputs if one.kind == "syslog"],
+        device,
+        lambda name, fails: alarms.set(fails, "output.failed", name),
+    )
+    service = Service(
+        config, policy, packs, clock, board, alarms, device, lambda: _inputs(config, clock)
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: service.stop())
+    for box in boxes:
+        alarms.listen(box.offer)
+        box.start()
+    try:
+        with Server(config.control.socket, board, access.of_config(config), clock):
+            service.run()
+    finally:
         for box in boxes:
-            alarms.listen(box.offer)
-            box.start()
-        live.begin(taps, cards.of(config, clock))
-        try:
-            with Server(config.control.socket, board, access.of_config(config), clock):
-                live.run()
-            live.end()
-        finally:
-            for box in boxes:
-                box.stop()
+            box.stop()
     return 0
+
+
+def _inputs(config: records.Config, clock: Clock) -> Inputs:
+    """What the configuration listens to; of a tap that is opened the kernel keeps frames."""
+    taps = [
+        Port(tap.name, functools.partial(_open, tap), clock, tap.blind_after_s)
+        for tap in config.taps
+    ]
+    return Inputs(taps, cards.of(config, clock))
 
 
 def _open(tap: records.Tap) -> Tap:

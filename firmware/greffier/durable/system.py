@@ -81,5 +81,6 @@ def _last_error() -> OSError:
 
 
 def failed(path: Path, error: OSError) -> StorageFailed:
-    """*error* of a call on *path*, as the error that a user may see."""
-    return StorageFailed(path=path, reason=error.strerror or type(error).__name__)
+    """*error* of a call on *path*, as the error that a user may see; it keeps the number."""
+    reason = error.strerror or type(error).__name__
+    return StorageFailed(path=path, reason=reason, number=error.errno)

@@ -6,7 +6,9 @@ whose key could be lost or whose decision is not on record, nothing is in the jo
 log and vault, and a kill between two steps leaves a state that
 :mod:`greffier.recorder.recovery` ends properly.
 
-One thread owns an Archive and everything below it.
+One thread owns an Archive. Below it there are two halves that meet only in frozen batches: who
+accepts, here, and who makes durable, :mod:`greffier.recorder.committer`. The log stands between
+them: any thread may append to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,18 +24,16 @@ from greffier.clock import Clock, day_of
 from greffier.durable import Disk
 from greffier.errors import IntegrityError, StorageFailed
 from greffier.recorder import epoch as epochs
+from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
+from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.epoch import Epoch
-from greffier.recorder.tape import Tape
-from greffier.seal import envelope, keys
-from greffier.seal.envelope import What
+from greffier.recorder.tape import Gate, Tape
+from greffier.recorder.writer import Writer
+from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier.store import layout
-from greffier.store.index import CallRow, Index, PartRow
-from greffier.store.journal import Journal
+from greffier.store.index import Index
 from greffier.store.layout import DataDirectory
-from greffier.store.rebuild import part_row
-from greffier.store.shred_format import Entry, Name
-from greffier.store.vault import StoredPart
 
 
 def create(
@@ -84,7 +84,11 @@ def _signer(data: DataDirectory) -> Signer:
 
 
 class Archive:
-    """Everything that writes, of one data directory. Made by :meth:`open`; a context manager."""
+    """Everything that writes, of one data directory. Made by :meth:`open`; a context manager.
+
+    Its owner accepts; what it hands over at each :meth:`tick` is made durable at once or, once
+    :meth:`start_writer` was called, by a thread of its own that may wait for the disk.
+    """
 
     def __init__(self, data: DataDirectory, clock: Clock, disk: Disk) -> None:
         self.data = data
@@ -101,11 +105,13 @@ class Archive:
             self.lock.release()
             raise
         self.epoch: Epoch | None = None
-        self.journal: Journal | None = None
+        self.gate = Gate()
+        self._committer = Committer(data, disk, self.log, self.shred, self.vault, self.index)
+        self._writer: Writer | None = None
+        self._epochs: list[NewEpoch] = []
         self._opening: list[Tape] = []
         self._running: list[Tape] = []
-        # Calls that ended since the last tick: what is clear of them, and what is sealed.
-        self._ended: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+        self._calls: list[EndedCall] = []  # that ended since the last tick
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Self:
@@ -124,11 +130,14 @@ class Archive:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self.close()
+        if isinstance(error, StorageFailed):
+            self.abandon()
+        else:
+            self.close()
 
     def reopen_index(self) -> None:
         """Open the index again, after it was made anew. Raises StorageFailed."""
-        self.index = Index.open(self.data.index, self.disk)
+        self.index = self._committer.index = Index.open(self.data.index, self.disk)
 
     # --- epochs ---
 
@@ -139,10 +148,18 @@ class Archive:
         whoever can write here must not become a reader of what is recorded).
         """
         self._check_recipients()
+        epoch = self._new_epoch()
+        self.tick()
+        return epoch
+
+    def renew_epoch(self) -> None:
+        """Begin the epoch of another day with the next tick; calls go on."""
+        if self.epoch is not None:
+            self.log.append("epoch.closed", None, {"epoch": self.epoch.name, "reason": "day"})
+        self._new_epoch()
+
+    def _new_epoch(self) -> Epoch:
         epoch = epochs.new(self.clock)
-        name = Name(What.METADATA, envelope.epoch_id(epoch.name))
-        block = epoch.metadata_envelopes(self.recipients)
-        self.shred.put(day_of(epoch.opened_ns), [Entry(name, self.shred.class_name, block)])
         self.log.append(
             "epoch.opened",
             None,
@@ -153,25 +170,11 @@ class Archive:
                 **_key_ids(self.recipients),
             },
         )
-        self.log.commit()
-        self.journal = Journal.create(
-            self.data.calls, self.disk, epoch.name, epoch.opened_ns, epoch.metadata
-        )
+        envelopes = epoch.metadata_envelopes(self.recipients)
+        day = day_of(epoch.opened_ns)
+        self._epochs.append(NewEpoch(epoch.name, epoch.opened_ns, day, epoch.metadata, envelopes))
         self.epoch = epoch
         return epoch
-
-    def renew_epoch(self) -> None:
-        """Begin the epoch of another day; what was accepted is durable before, and calls go on.
-
-        Raises StorageFailed, IntegrityError.
-        """
-        self.tick()
-        before = self.journal
-        if self.epoch is not None:
-            self.log.append("epoch.closed", None, {"epoch": self.epoch.name, "reason": "day"})
-        self.open_epoch()
-        if before is not None:
-            before.close()
 
     def _check_recipients(self) -> None:
         created = next(verify.entries(self.data.path), None)
@@ -188,90 +191,98 @@ class Archive:
 
         Not before: a record that survived what it speaks of would be a lie.
         """
-        self._ended.append((clear, sealed))
-
-    def _write_calls(self) -> list[CallRow]:
-        """Put the calls that ended into the journal, durable; their rows of the index."""
-        if not self._ended:
-            return []
-        if self.journal is None or self.epoch is None:
+        if self.epoch is None:
             raise ValueError("a call ended while no epoch was open")
-        rows = []
-        for clear, sealed in self._ended:
-            number = self.journal.append(clear, sealed)
-            end = clear["end_ns"]
-            rows.append(
-                CallRow(
-                    clear["uid"],
-                    clear["line"],
-                    int(clear["start_ns"]),
-                    None if end is None else int(end),
-                    clear["recording"],
-                    clear,
-                    self.epoch.name,
-                    number,
-                )
-            )
-        self.journal.appender.sync()
-        self._ended = []
-        return rows
+        self._calls.append(EndedCall(self.epoch.name, clear, sealed))
 
     # --- parts ---
 
     def add(self, tape: Tape) -> None:
         """Take a new part: its file begins with the next tick, after its envelopes."""
+        tape.gate = self.gate
         self._opening.append(tape)
         self.log.append("part.opened", tape.recording.hex(), tape.opened())
 
     def tick(self) -> None:
-        """Make everything durable that was accepted so far, in the order above.
+        """Hand over what was accepted so far, to be made durable in the order above.
 
-        Raises StorageFailed; what was committed before stays.
+        Without a writer it is durable at return; raises StorageFailed then: what was committed
+        before stays, and what was handed over is tried again with the next tick.
         """
-        opening, self._opening = self._opening, []
-        if opening:
-            by_day: dict[str, list[Entry]] = {}
-            for tape in opening:
-                name = Name(What.PART, tape.part)
-                entry = Entry(name, self.shred.class_name, tape.envelopes)
-                by_day.setdefault(tape.day, []).append(entry)
-            for day, entries in by_day.items():
-                self.shred.put(day, entries)
-        self.log.commit()
-        for tape in opening:
-            tape.begin(self.vault)
-            self._running.append(tape)
-        for tape in self._running:
-            tape.write()
-        if self.vault.commit():
-            raise StorageFailed(path=self.data.parts, reason="a sync failed")
-        calls = self._write_calls()
-        parts = [self._finished(tape) for tape in self._running if tape.ended]
+        batch = self._batch()
+        if self._writer is None:
+            self._committer.take(batch)
+            self._committer.commit()
+            return
+        self._writer.offer(batch)
+        self.gate.open = self._writer.has_room()
+
+    def _batch(self) -> Batch:
+        """What was accepted since the last one; tapes that ended leave."""
+        openings = tuple(tape.opening() for tape in self._opening)
+        self._running += self._opening
+        self._opening = []
+        pieces = tuple(piece for tape in self._running if (piece := tape.take_sealed()))
+        ended = tuple(Ending(tape.part, tape.sealed) for tape in self._running if tape.ended)
         self._running = [tape for tape in self._running if not tape.ended]
-        if parts or calls:
-            self.index.put(calls, parts)
+        calls, self._calls = tuple(self._calls), []
+        begun, self._epochs = tuple(self._epochs), []
+        return Batch(self.clock.monotonic_ns(), begun, openings, pieces, ended, calls)
 
     @property
-    def running(self) -> Sequence[Tape]:
-        """The parts that are being written."""
-        return self._running
+    def committed(self) -> Mapping[bytes, Durable]:
+        """What survives a power cut of each part (by its id) that is being written."""
+        return self._committer.durable
 
-    def _finished(self, tape: Tape) -> PartRow:
-        closed = tape.close(self.vault)
-        self.log.append("part.sealed", tape.recording.hex(), tape.sealed)
-        path = self.vault.path_of(closed.part_id)
-        return part_row(StoredPart(closed.part_id, tape.day, path, closed.size), self.shred)
+    # --- the writer ---
+
+    @property
+    def writer(self) -> Writer | None:
+        """The thread that makes durable what is handed over, where there is one."""
+        return self._writer
+
+    def start_writer(self, stall_s: int, most_octets: int) -> None:
+        """From now on a tick waits for no disk; see :class:`greffier.recorder.writer.Writer`."""
+        self._writer = Writer(self._committer, self.log, self.clock, stall_s, most_octets)
+        self._writer.start()
+
+    def stop_writer(self, patience_s: float) -> None:
+        """Wait until everything handed over is durable, at most *patience_s*; then ticks are as
+        before :meth:`start_writer`.
+
+        Raises StorageFailed: not everything is durable.
+        """
+        if self._writer is not None:
+            self._writer.stop(patience_s)
+            self._writer = None
+
+    # --- the end ---
+
+    def abandon(self) -> bool:
+        """Let every file go as it is, after a failure: the next opening recovers.
+
+        False: the writer still waits for the disk, so nothing can be let go yet; ask again.
+        """
+        if self._writer is not None and not self._writer.halt():
+            return False
+        self._committer.let_go()
+        self._let_go()
+        return True
 
     def close(self) -> None:
         """Finish what is finished, and let everything go. Raises StorageFailed."""
+        journal = self._committer.journal
         try:
             if self.epoch is not None:
                 self.log.append("epoch.closed", None, {"epoch": self.epoch.name})
             self.log.commit()
-            if self.journal is not None and not self.journal.dead:
-                self.journal.close()
+            if journal is not None:
+                journal.close()
         finally:
-            self.index.close()
-            self.shred.close()
-            self.log.close()
-            self.lock.release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.index.close()
+        self.shred.close()
+        self.log.close()
+        self.lock.release()

@@ -181,6 +181,10 @@ class Armory:
     def take_all_back(self) -> None:
         """Every leg comes back, with all that was captured of it."""
         self.fed_ns = _FOREVER
+        self.recall()
+
+    def recall(self) -> None:
+        """Every leg comes back as it is now; what was captured of it later is :meth:`late`."""
         for lent in tuple(self._lent.values()):
             self._tracker.take_back(lent.leg)
 
@@ -201,7 +205,7 @@ class Armory:
                 lent.call.note(lent.leg.number, gap)
 
     def close(self) -> None:
-        """Give the memory back; no leg may be lent."""
+        """Give the memory back; no leg may be armed any more. Safe to repeat."""
         self._spool.close()
 
 

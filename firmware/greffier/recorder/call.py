@@ -28,7 +28,7 @@ from greffier.recorder.outcome import LOSSES, OVER_CAPACITY, Heard, Span
 from greffier.recorder.plans import Plan
 from greffier.recorder.recovery import CutCall
 from greffier.recorder.rules import Rules, instants
-from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample
+from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample, unwritten_of
 from greffier.recorder.times import with_known_times
 from greffier.recorder.track import Frames, Track, codec_of
 
@@ -369,6 +369,7 @@ class Call(Lender):
             masked=tuple(self._spans("masked")),
             unusable=bool(self._unusable),
             answered=self.answer_ns is not None,
+            unwritten=unwritten_of(self._tapes),
         )
 
     def _spans(self, attribute: str) -> list[Span]:

@@ -131,6 +131,10 @@ class CardSource:
             line.stop(now_ns)
         self._intake.suspend(now_ns)
 
+    def drop(self) -> None:
+        self._card.reader.stop()
+        self._contacts.stop()
+
     # --- the card's events ---
 
     def _take(self, event: Event) -> None:

@@ -74,9 +74,15 @@ def rules_of(config: Config, policy: Policy, packs: Packs, call: CallStarted) ->
 
 
 def ledger_of(
-    line: AnalogueLine, never: bool, found: Recovered, cut: CutCall | None, last_ns: int, now: int
+    line: AnalogueLine,
+    never: bool,
+    found: Recovered,
+    cut: CutCall | None,
+    last_ns: int,
+    now: int,
+    gap: tuple[str, str | None] = ("off", None),
 ) -> Ledger:
-    """The ledger of *line*, from where the last run left it: as it was, then off."""
+    """The ledger of *line*, from where the last run left it: as it was, then *gap*."""
     since = found.settled.get(line.name, now)
     ledger = Ledger(line.line, line.name, since)
     if never:
@@ -89,7 +95,7 @@ def ledger_of(
         ledger.until(last_ns, "not_recorded", leading_code(cut.codes) or "UNKNOWN")
     else:
         ledger.until(last_ns, "recorded")
-    ledger.until(now, "off")
+    ledger.until(now, *gap)
     return ledger
 
 

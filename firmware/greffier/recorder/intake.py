@@ -71,6 +71,11 @@ class Intake:
         self._say = report
 
     @property
+    def writable(self) -> bool:
+        """Whether more sealed audio may wait for the disk."""
+        return self._archive.gate.open
+
+    @property
     def running(self) -> Collection[Call]:
         """The calls that are not over."""
         return self._calls.values()
@@ -254,7 +259,8 @@ class Intake:
         self._archive.log.append("call.resumed", cut.recording, data)
         if cut.settled_ns < since_ns and not event.channel:
             account = Account(cut.line, cut.uid, cut.settled_ns)
-            account.mark("off", cut.settled_ns, since_ns)
+            state, reason = self._resumable.gap if self._resumable is not None else ("off", None)
+            account.mark(state, cut.settled_ns, since_ns, reason)
             for interval in account.close(since_ns):
                 self._archive.log.append("coverage", cut.recording, interval.data)
 
@@ -331,7 +337,7 @@ class Intake:
             "codes": list(call.verdict.codes),
             "end": event.reason,
             "warnings": warnings_of(event, heard),
-            "accounted": _accounted(call, event),
+            "accounted": _accounted(call, event, heard),
             "legs": [clear_leg(leg) for leg in legs],
         }
         if call.told_before is not None:
@@ -352,7 +358,7 @@ def _made(archive: Archive, rules: Rules, event: CallStarted, uid: str) -> Call:
     return (LineCall if event.channel else Call)(archive, rules, event, uid)
 
 
-def _accounted(call: Call, event: CallEnded) -> dict[str, Any]:
+def _accounted(call: Call, event: CallEnded, heard: Heard) -> dict[str, Any]:
     """What became of all that was received: packets of a trunk, samples of an analogue line."""
     if isinstance(call, LineCall):
         return call.accounted()
@@ -360,7 +366,7 @@ def _accounted(call: Call, event: CallEnded) -> dict[str, Any]:
     received = sum(leg.counters.packets for leg in event.legs)
     accounted = {
         "received": received,
-        "recorded": frames.recorded,
+        "recorded": max(frames.recorded - sum(one.packets for one in heard.unwritten), 0),
         "not_recorded": frames.not_recorded,
         "masked": frames.masked,
         "silent": frames.silent,

@@ -15,7 +15,7 @@ from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed, Timeline
 from greffier.recorder.call import Call
 from greffier.recorder.outcome import Span
-from greffier.recorder.tape import first_sample
+from greffier.recorder.tape import first_sample, unwritten_of
 from greffier.recorder.track import Track
 
 _SECOND = 1_000_000_000
@@ -106,11 +106,13 @@ class LineCall(Call):
     def accounted(self) -> dict[str, Any]:
         """What became of its samples."""
         summary, frames = self.summary(), self.frames
+        length = sum(one.to_ns - one.from_ns for one in unwritten_of(self._tapes))
+        unwritten = min(round(length * summary.rate / _SECOND), frames.recorded)
         return {
             "unit": "samples",
             "received": summary.samples,
-            "recorded": frames.recorded,
+            "recorded": frames.recorded - unwritten,
             "not_recorded": frames.not_recorded,
             "masked": frames.masked,
-            "lost": summary.missing,
+            "lost": summary.missing + unwritten,
         }

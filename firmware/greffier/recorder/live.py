@@ -1,9 +1,9 @@
 """The live recorder: what it owns, its loop, and how it begins and ends.
 
 One thread (the caller of :meth:`Live.run`) owns archive, sources and alarms; capture threads
-only hand frames over, the control server only shows snapshots and brings orders. A failed disk
-write ends the process: the service manager starts it again, recovery brings everything to one
-story, and calls that still run go on under their number.
+only hand frames over, the control server only shows snapshots and brings orders. The archive's
+writer alone waits for the disk; what :meth:`Live.run` does when that is not enough is the matter of
+:mod:`greffier.recorder.service`.
 """
 
 import threading
@@ -31,7 +31,8 @@ from greffier.recorder.channels import CutLines, cut_lines
 from greffier.recorder.intake import Intake
 from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
-from greffier.recorder.outcome import leading_code
+from greffier.recorder.outage import Outage, StorageWatch
+from greffier.recorder.outcome import STORAGE, leading_code
 from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
@@ -43,6 +44,8 @@ from greffier.recorder.trunk import Source, Trunk
 from greffier.trust import load_log_key
 
 UNCONFIGURED = "unconfigured"
+CALL_OCTETS = 20_000
+"""A second of a call, both directions of G.711 as they came, sealed."""
 HEARTBEAT_NS = 60_000_000_000
 _MS = 1_000_000
 
@@ -71,7 +74,9 @@ class Live:
         self._notifier = Notifier()
         self._resumable = Resumable(())
         self._troubles = Troubles(alarms, clock)
+        self.storage = StorageWatch(archive, alarms)
         self.sources: list[Source] = []
+        self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
         self._due_ns = 0  # of the next tick, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
 
@@ -82,15 +87,21 @@ class Live:
     # --- the beginning ---
 
     def begin(
-        self, taps: Sequence[Port], cards: Sequence[SoundCard] = (), *, patience: int = 1
+        self,
+        taps: Sequence[Port],
+        cards: Sequence[SoundCard] = (),
+        outage: Outage | None = None,
+        *,
+        patience: int = 1,
     ) -> None:
-        """Recover, open an epoch, account for the outage, and listen.
+        """Recover, open an epoch, account for the time before, and listen.
 
-        *patience* is that of the sound cards (see :class:`greffier.recorder.card.CardSource`).
-
-        Raises IntegrityError, StorageFailed.
+        *outage* is given where this process itself ran before, and its disk failed: then that time
+        is lost, and not off. *patience* is that of the sound cards (see
+        :class:`greffier.recorder.card.CardSource`). Raises IntegrityError, StorageFailed.
         """
-        found = recovery.recover(self.archive)
+        found = recovery.recover(self.archive, self._notifier.busy)
+        self._gap = ("lost", STORAGE) if outage else ("off", None)
         if found.cut_off:
             self._troubles.happened("recorder.restarted")
         harm = {report.kind for report in self.archive.shred.take_reports()}
@@ -109,13 +120,15 @@ class Live:
                 "last_ns": last_ns or None,
             },
         )
+        if outage is not None:
+            self.archive.log.append("storage.outage", None, outage.entry(now))
         self._adopt_policy()
         recovery.list_cut(self.archive, [call for call in found.calls if call.ended is not None])
         cut = [call for call in found.calls if call.ended is None]
         recovery.list_open(self.archive, cut)
         lines = cut_lines(self.config.analogue, cut, load_log_key(self.archive.data.log_key))
         cut = [self._account_for(call, last_ns) for call in lines.rest]
-        self._resumable = Resumable(cut, now)
+        self._resumable = Resumable(cut, now, self._gap)
         recovery.list_cut(self.archive, lines.stale)
         numbers = Numbers.of(self.archive.data)
         for tap in taps:
@@ -124,7 +137,7 @@ class Live:
             if since:
                 # Since its last heartbeat it listened, until the process ended.
                 self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")
-                self._interval(tap.name, tap.name, max(since, last_ns), now, "off")
+                self._interval(tap.name, tap.name, max(since, last_ns), now, *self._gap)
             intake = Intake(
                 self.archive,
                 self._rules_of(tap.name),
@@ -160,7 +173,9 @@ class Live:
         for line in card.lines:
             never = self.policy.never_records(line.line)
             running = cut.calls.get(line.name)
-            ledgers[line.name] = channels.ledger_of(line, never, found, running, last_ns, now)
+            ledgers[line.name] = channels.ledger_of(
+                line, never, found, running, last_ns, now, self._gap
+            )
         cuts = {name: Cut(call, last_ns) for name, call in cut.calls.items()}
         return channels.source_of(
             card, self.config, self.archive, intake, ledgers, cuts, self.policy, self.clock,
@@ -235,7 +250,12 @@ class Live:
     # --- the loop ---
 
     def run(self) -> None:
-        """Work until ``stop`` is called. Raises StorageFailed."""
+        """Work until ``stop`` is called.
+
+        Raises StorageFailed: only a new opening of the archive may help.
+        """
+        limits = self.config.limits
+        self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
         self._notifier.ready("recording")
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
         while not self._stop.wait(self.config.tick_ms / 1000 / 4):
@@ -259,8 +279,11 @@ class Live:
         for source in self.sources:
             source.watch()
         self._troubles.calm()
+        self.storage.look()
         self._board.publish(snapshot_of(self, self._alarms.view()))
         self._notifier.alive()
+        if self.archive.writer is not None:
+            self.archive.writer.check()
 
     def _beat(self, now: int) -> None:
         """Account for the last minute of each source, look at clock and calendar."""
@@ -305,4 +328,10 @@ class Live:
         self._beat(now)
         self.archive.log.append("recorder.stopped", None, {"reason": "asked"})
         self.archive.tick()
+        self.archive.stop_writer(self.config.limits.stall_s)
         self.archive.tick()
+
+    def drop(self) -> None:
+        """End at once, after a failure of the disk: nothing is ended, nothing is suspended."""
+        for source in self.sources:
+            source.drop()

@@ -179,17 +179,21 @@ def _tape_work(kind: Kind, recipients: Sequence[PublicKey], vault: Vault) -> _Wo
         deletion="C",
     )
     legs = [(Stream(), Timeline(_ORIGIN, _RATE), Tape(plan, recipients, {})) for _ in range(LEGS)]
+    files = []
     for _stream, _line, tape in legs:
-        tape.begin(vault)
+        begun = tape.opening()
+        name = begun.part.hex()
+        files.append(vault.create(name, begun.day, begun.header, digest=begun.digest))
 
     def work(leg: int, packet: bytes, arrival_ns: int) -> None:
         if leg >= 0:
             legs[leg][0].receive(packet, arrival_ns)
             return
-        for stream, timeline, tape in legs:
+        for (stream, timeline, tape), file in zip(legs, files, strict=True):
             items = [item for one in stream.ready() for item in timeline.place(one, codec, 1)]
             tape.take(0, {}, items)
-            tape.write()
+            if sealed := tape.take_sealed():
+                file.append(sealed.data)
 
     return work
 

@@ -2,7 +2,11 @@
 
 import os
 import socket
+import time
 from collections.abc import Mapping
+from typing import Final
+
+_LONGER_US: Final = 30_000_000
 
 
 class Notifier:
@@ -17,6 +21,7 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         whole = environment.get("WATCHDOG_USEC", "")
         ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self._told_busy = -1.0
         self._watchdog_us = int(whole) if ours and whole.isascii() and whole.isdecimal() else 0
 
     @property
@@ -35,6 +40,13 @@ class Notifier:
     def alive(self) -> None:
         """The main loop goes round."""
         self._send("WATCHDOG=1")
+
+    def busy(self) -> None:
+        """Start or recovery goes on: wait for us half a minute more. Told at most once a second."""
+        now = time.monotonic()
+        if now - self._told_busy >= 1:
+            self._told_busy = now
+            self._send(f"EXTEND_TIMEOUT_USEC={_LONGER_US}\nWATCHDOG=1")
 
     def stopping(self) -> None:
         """We have begun to end."""

@@ -10,6 +10,8 @@ from greffier.policy.verdict import Verdict
 NOT_RECORDABLE = "NOT_RECORDABLE"
 OVER_CAPACITY = "OVER_CAPACITY"
 """The call should be recorded, and more calls than ``limits.calls`` ran already."""
+STORAGE = "STORAGE"
+"""The cause of what is lost because no disk took it."""
 # Causes of gaps that mean: sound was there and is lost. Others mean that there was none.
 LOSSES = frozenset({"lost", "late", "damaged", "restart", "jump", "oversize", "overrun", "card"})
 
@@ -58,8 +60,8 @@ class Heard:
     """What the recorder noted of one call's time.
 
     *media*: first to last sound that the tap saw, or None. *recorded*: first to last sample that
-    was kept, or None. *lost* and *masked*: spans inside. *unusable*: sound was there that nobody
-    can decode.
+    was kept, or None. *lost* and *masked*: spans inside; *unwritten*: what no disk took.
+    *unusable*: sound was there that nobody can decode.
     """
 
     start_ns: int
@@ -70,6 +72,7 @@ class Heard:
     masked: tuple[Span, ...]
     unusable: bool
     answered: bool
+    unwritten: tuple[Span, ...] = ()
 
 
 def result_of(verdict: Verdict, heard: Heard) -> str:
@@ -84,7 +87,7 @@ def result_of(verdict: Verdict, heard: Heard) -> str:
         if heard.unusable:
             return "not_recordable"
         return "failed" if heard.answered and heard.media is None else "ok"
-    return "degraded" if heard.lost or heard.unusable else "ok"
+    return "degraded" if heard.lost or heard.unwritten or heard.unusable else "ok"
 
 
 def coverage(
@@ -112,6 +115,8 @@ def coverage(
         _mark(account, "recorded", heard.recorded, end)
     for span in heard.lost:
         _mark(account, "lost", span, end, "RTP_LOSS")
+    for span in heard.unwritten:
+        _mark(account, "lost", span, end, STORAGE)
     for span in heard.masked:
         _mark(account, "paused", span, end, "PAUSE_SAD")
     return account.close(end)

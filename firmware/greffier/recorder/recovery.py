@@ -5,7 +5,7 @@ left of a part is named in the log by its length and SHA-256, because nobody on 
 its key any more and no FINAL can be added.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,14 +120,20 @@ class _Told:
             self.ended[data["uid"]] = entry
 
 
-def recover(archive: Archive) -> Recovered:
-    """Bring vault, journal, log and index to one story. Raises IntegrityError, StorageFailed."""
+def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recovered:
+    """Bring vault, journal, log and index to one story.
+
+    *alive* is called with each step of the work, so that who waits for it sees that it goes on.
+    Raises IntegrityError, StorageFailed.
+    """
     told = _Told()
     for entry in verify.entries(archive.data.path):
         told.read(entry)
+        alive()
     unended = {part for part, size in told.sizes.items() if size is None}
     kept = empty = 0
     for stored in archive.vault.parts():
+        alive()
         # What was still written of audio shows how long the process lived after its last entry.
         told.last_ns = max(told.last_ns, stored.path.stat().st_mtime_ns)
         # A file that the log never opened is not ours: it stays, and a verification shows it.

@@ -18,8 +18,15 @@ class Resumable:
     One thread owns it.
     """
 
-    def __init__(self, calls: Iterable[CutCall], since_ns: int = 0) -> None:
+    def __init__(
+        self,
+        calls: Iterable[CutCall],
+        since_ns: int = 0,
+        gap: tuple[str, str | None] = ("off", None),
+    ) -> None:
+        """*gap* is what the coverage says of their time before that: a state, and its reason."""
         self.since_ns = since_ns
+        self.gap = gap
         self._calls = {call.uid: call for call in calls if call.ended is None}
         self._by_name = {name: call.uid for call in self._calls.values() for name in call.names}
 

@@ -1,8 +1,9 @@
 """What the recorder shows of itself after each tick: frozen, no number or name of a caller."""
 
-import shutil
 from typing import TYPE_CHECKING
 
+from greffier.clock import Clock
+from greffier.config.records import Config
 from greffier.control.board import Snapshot
 from greffier.control.messages import (
     Alarms,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
     """The state of *live* after a tick: what is committed survives a power cut."""
-    space = shutil.disk_usage(live.archive.data.path)
     bound = live.clock.lower_bound()
     status = Status(
         device=live.archive.data.identity.device,
@@ -29,15 +29,31 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
         armed=True,
         lines=tuple(_lines(live)),
         committed=tuple(
-            Committed(tape.part.hex(), tape.committed, tape.last_sample)
-            for tape in live.archive.running
+            Committed(part.hex(), one.size, one.last_sample)
+            for part, one in live.archive.committed.items()
         ),
         alarms=alarms.alarms,
-        storage=Storage(space.free, space.total, None),
+        storage=live.storage.storage,
         clock=ClockState(bound.t_ns, bound.source),
     )
     levels = tuple(level for source in live.sources for level in source.levels())
     return Snapshot(status, Levels(levels), alarms, live.clock.monotonic_ns())
+
+
+def snapshot_while_waiting(device: str, config: Config, alarms: Alarms, clock: Clock) -> Snapshot:
+    """The state of a recorder whose disk is away: nothing is recorded, and it says so."""
+    bound = clock.lower_bound()
+    status = Status(
+        device=device,
+        run=alarms.run,
+        armed=False,
+        lines=tuple(LineState(line, "lost", 0) for line in config.lines),
+        committed=(),
+        alarms=alarms.alarms,
+        storage=Storage(0, 0, None),
+        clock=ClockState(bound.t_ns, bound.source),
+    )
+    return Snapshot(status, Levels(()), alarms, clock.monotonic_ns())
 
 
 def _lines(live: "Live") -> list[LineState]:
@@ -46,8 +62,9 @@ def _lines(live: "Live") -> list[LineState]:
     for source in live.sources:
         for call in source.running:
             calls.setdefault(call.rules.line, []).append(call)
+    dropped = not live.archive.gate.open
     return [
-        LineState(line, _unseen(live, line) or _state(found), len(found))
+        LineState(line, _unseen(live, line) or _state(found, dropped), len(found))
         for line, found in calls.items()
     ]
 
@@ -60,7 +77,7 @@ def _unseen(live: "Live", line: str) -> str | None:
     return None
 
 
-def _state(calls: list[Call]) -> str:
+def _state(calls: list[Call], dropped: bool) -> str:
     if any(call.recording for call in calls):
-        return "recorded"
+        return "lost" if dropped else "recorded"
     return "not_recorded" if calls else "idle"

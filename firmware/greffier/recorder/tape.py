@@ -2,22 +2,24 @@
 
 A tape is made when a verdict allows it, and takes audio at once; its file begins with the next
 tick of the archive, when its envelopes and the verdict are durable. Until then its frames wait in
-memory, sealed already.
+memory, sealed already. While the archive's gate is closed audio is dropped before it is sealed, and
+the part says so.
 """
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from greffier.clock import day_of
+from greffier.clock import SECOND, day_of
 from greffier.encode import Coded
 from greffier.encode import Gap as Missing
 from greffier.encode.codecs import Codec
 from greffier.encode.leg import Item, LegEncoder
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
-from greffier.errors import StorageFailed
+from greffier.recorder.batch import Opening, Piece
+from greffier.recorder.outcome import Span
 from greffier.seal import envelope
 from greffier.seal.core import CoreWriter
 from greffier.seal.envelope import What
@@ -25,7 +27,6 @@ from greffier.seal.frames import NO_LEG, Content, FrameType, Gap, Mask, Meta, au
 from greffier.seal.header import wipe
 from greffier.seal.keys import PublicKey, Role
 from greffier.seal.part import new_content_key
-from greffier.store.vault import Closed, OpenPart, Vault
 
 LARGEST_LEG = NO_LEG - 1
 """The highest number of a leg in a part."""
@@ -61,6 +62,16 @@ class PartPlan:
 
 
 @dataclass(slots=True)
+class Gate:
+    """Whether sealed audio may be handed on. Closed while memory is full of what no disk took.
+
+    The archive's owner opens and closes it; every tape of the archive looks at it.
+    """
+
+    open: bool = True
+
+
+@dataclass(slots=True)
 class _Track:
     """One leg of the part. Owned by the tape's thread."""
 
@@ -69,6 +80,8 @@ class _Track:
     waiting: list[Coded]
     told: dict[str, Any]
     sealed_end: int = 0
+    missing: list[int] = field(default_factory=list)  # first and last position not yet told
+    missing_packets: int = 0
 
 
 class Tape:
@@ -101,7 +114,9 @@ class Tape:
         self._frames: list[bytes] = []
         self._sealed_end = 0  # of what the core sealed
         self._quiet = False  # nothing was taken since the last flush
-        self._file: OpenPart | None = None
+        self.gate = Gate()
+        self.unwritten: list[Span] = []
+        """Time whose audio was dropped because no disk took what came before."""
         self.sealed: dict[str, Any] = {}  # what the log says of the part, once it ended
         self._put(Meta(about))
 
@@ -188,7 +203,7 @@ class Tape:
     def holds(self, leg: int, codec: Codec, payload_type: int) -> bool:
         """Whether packets of *codec* of *leg* are stored as they come, and the part says so."""
         track = self._tracks.get(leg)
-        if track is None or self.plan.kind != "original" or self.ended:
+        if track is None or self.plan.kind != "original" or self.ended or not self.gate.open:
             return False
         return track.encoder.stored.codecs.get(payload_type) == codec
 
@@ -216,6 +231,7 @@ class Tape:
         for leg, track in self._tracks.items():
             self._sort(leg, track, track.encoder.flush())
             self._seal_audio(leg, track)
+            self._tell_missing(leg, track)
         self._tell_legs()
         final = self._writer.finish(reason)
         self._frames.append(final.frame)
@@ -235,6 +251,9 @@ class Tape:
     def _sort(self, leg: int, track: _Track, out: Sequence[Coded | Missing]) -> None:
         rate = track.encoder.stored.rate
         for item in out:
+            if isinstance(item, Missing) and not self.gate.open:
+                self._miss(track, item.start, item.end, 0)
+                continue
             if isinstance(item, Missing):
                 self._put(Gap(item.start, item.end, item.packets, item.cause), leg)
                 continue
@@ -250,10 +269,30 @@ class Tape:
             return
         start = track.waiting[0].position
         end = track.waiting[-1].position + track.waiting[-1].samples  # positions only grow
+        if not self.gate.open:
+            self._miss(track, start, end, len(track.waiting))
+            track.waiting = []
+            return
+        self._tell_missing(leg, track)
         track.sealed_end = max(track.sealed_end, end)
         plaintext = audio_bytes(start, end - start, track.waiting)
         track.waiting = []
         self._frames.append(self._writer.seal_frame(FrameType.AUDIO, leg, plaintext))
+
+    def _miss(self, track: _Track, start: int, end: int, packets: int) -> None:
+        """Samples [start, end) are dropped: what cannot be written must not fill the memory."""
+        track.missing = [min([start, *track.missing]), max([end, *track.missing])]
+        track.missing_packets += packets
+
+    def _tell_missing(self, leg: int, track: _Track) -> None:
+        if not track.missing:
+            return
+        start, end = track.missing
+        rate = track.encoder.stored.rate
+        low, high = (self.plan.origin_ns + at * SECOND // rate for at in (start, end))
+        self.unwritten.append(Span(low, high, track.missing_packets))
+        self._put(Gap(start, end, track.missing_packets, "storage"), leg)
+        track.missing, track.missing_packets = [], 0
 
     def _tell_legs(self) -> None:
         """Put the table of legs into the part, if it changed since it was told."""
@@ -274,39 +313,28 @@ class Tape:
 
     # --- bytes out, called by the archive only ---
 
-    def begin(self, vault: Vault) -> None:
-        """Create the file, with its header. Raises AlreadyThere, StorageFailed."""
-        self._file = vault.create(
-            self.part.hex(), self.day, self._writer.header, digest=self._writer.sha256
-        )
+    def opening(self) -> Opening:
+        """How its file begins."""
+        writer = self._writer
+        return Opening(self.part, self.day, writer.header, self.envelopes, writer.sha256)
 
-    def write(self) -> None:
-        """Append the frames that wait; they are durable with the vault's commit.
-
-        Raises StorageFailed: a frame that was not written is kept, and the same bytes are tried
-        again.
-        """
-        if self._file is None:
-            raise StorageFailed(path=self.part.hex(), reason="its file was not begun")
+    def take_sealed(self) -> Piece | None:
+        """The sealed bytes that nobody took yet, in order; None where there are none."""
         if not self.ended:
             self.flush()
-        while self._frames:
-            self._file.append(self._frames[0])
-            del self._frames[0]
+        if not self._frames:
+            return None
+        data, self._frames = b"".join(self._frames), []
         ends = [track.sealed_end for track in self._tracks.values()]
         self.last_sample = max([self._sealed_end, *ends])
-
-    def close(self, vault: Vault) -> Closed:
-        """Finish the file. Raises StorageFailed."""
-        if self._file is None:
-            raise StorageFailed(path=self.part.hex(), reason="its file was not begun")
-        return vault.close(self._file)
-
-    @property
-    def committed(self) -> int:
-        """Bytes of the file that survive a power cut."""
-        return self._file.committed if self._file else 0
+        return Piece(self.part, data, self.last_sample)
 
     def abandon(self) -> None:
         """Forget the key; what is in the file stays unfinished for ever."""
         self._writer.abandon()
+
+
+def unwritten_of(tapes: Sequence[Tape]) -> tuple[Span, ...]:
+    """What no disk took, of the part that lost most: the account is never better than the truth."""
+    lost = [tuple(tape.unwritten) for tape in tapes]
+    return max(lost, key=lambda spans: sum(span.packets for span in spans), default=())

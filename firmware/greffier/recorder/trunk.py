@@ -68,6 +68,9 @@ class Source(Protocol):
     def stop(self, now_ns: int) -> None:
         """Listen no more; what came is followed, calls are suspended. Raises StorageFailed."""
 
+    def drop(self) -> None:
+        """Listen no more and let go what is held; nothing is followed. Safe to repeat."""
+
 
 def limits_of(config: Config) -> Limits:
     """The bounds of the tracker of one tap."""
@@ -142,6 +145,8 @@ class Trunk:
         self._follow(self._port.flows.take(begin=True))
         self._let_pass(now_ns)
         self.armory.collect(now_ns)
+        if not self._intake.writable:
+            self.armory.recall()  # what was sealed cannot be dropped any more
 
     def _let_pass(self, now_ns: int) -> None:
         """Bring about what time does, and what was heard of dialogs of before a restart."""
@@ -217,3 +222,8 @@ class Trunk:
         self._intake.suspend(now_ns)
         self.armory.close()
         self._port.close()
+
+    def drop(self) -> None:
+        self._port.stop()
+        self._port.close()
+        self.armory.close()

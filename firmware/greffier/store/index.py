@@ -220,7 +220,12 @@ class Index:
 
 def _connected(path: Path) -> sqlite3.Connection:
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,  # it may change its owner: one thread at a time
+        )
     except sqlite3.Error as error:
         raise StorageFailed(path=path, reason=str(error)) from error
     db.row_factory = sqlite3.Row

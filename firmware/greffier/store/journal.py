@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from greffier import canonical
 from greffier.durable import Appender, Disk
+from greffier.durable.system import failed
 from greffier.errors import StorageFailed
 
 SUFFIX = ".gcalls"
@@ -211,15 +212,21 @@ def _is_time(value: Any) -> bool:
 class Journal:
     """The journal of the running epoch. One thread owns it.
 
-    ``appender`` joins the tick's commit. When an append or a sync fails the journal is ``dead`` and
-    the epoch over: sealing another record under the same number would break its key.
+    A record is sealed once, under its number, and kept until it is durable: the same bytes are
+    written again after a failure, for another record under the same number would break the key.
     """
 
-    def __init__(self, appender: Appender, header: bytes, key: bytes) -> None:
-        self.appender = appender
+    def __init__(self, disk: Disk, appender: Appender, header: bytes, key: bytes) -> None:
+        self.epoch = appender.path.name.removesuffix(SUFFIX)
+        self._disk = disk
+        self._path = appender.path
+        self._appender: Appender | None = appender  # None: it failed a sync, or was closed
+        self._durable = appender.committed
         self._header = header
         self._key = key
         self._number = 0
+        self._waiting: list[bytes] = []  # sealed, and not durable
+        self._written = 0  # how many of them the appender has taken
 
     @classmethod
     def create(cls, folder: Path, disk: Disk, epoch: str, opened_ns: int, key: bytes) -> Self:
@@ -228,7 +235,7 @@ class Journal:
         Raises AlreadyThere, StorageFailed.
         """
         header = write_header(epoch, opened_ns)
-        appender = disk.create(folder / f"{epoch}{SUFFIX}")
+        appender = disk.create(path_of(folder, epoch))
         try:
             appender.append(header)
             appender.sync()
@@ -236,31 +243,69 @@ class Journal:
             appender.close()
             disk.remove_leftover(appender.path)
             raise
-        return cls(appender, header, key)
+        return cls(disk, appender, header, key)
 
     @property
-    def dead(self) -> bool:
-        """Whether the epoch is over."""
-        return self.appender.dead
+    def durable(self) -> int:
+        """How many bytes of the file survive a power cut."""
+        return self._durable
 
     def append(self, clear: Mapping[str, Any], sealed: Mapping[str, Any]) -> int:
-        """Write a record and return its number; durable with the appender's next sync.
+        """Seal a record and return its number; it is durable after the next :meth:`commit`.
 
-        Raises ValueError (a required key is missing), StorageFailed (the epoch is over).
+        Raises ValueError: a required key is missing, or it is too long.
         """
         raw = seal_record(self._header, self._key, self._number, clear, sealed)
-        try:
-            self.appender.append(raw)
-        except StorageFailed:
-            self.appender.close()
-            raise
+        self._waiting.append(raw)
         self._number += 1
         return self._number - 1
 
+    def commit(self) -> None:
+        """Make every record durable. Raises StorageFailed: call it again, nothing is lost.
+
+        After a failed sync the file is abandoned: one with the durable bytes and those that wait
+        takes its name.
+        """
+        if not self._waiting:
+            return
+        if self._appender is None or self._appender.dead:
+            self._renew()
+        else:
+            for raw in self._waiting[self._written :]:
+                self._appender.append(raw)
+                self._written += 1
+            self._appender.sync()
+        self._durable += sum(map(len, self._waiting))
+        self._waiting, self._written = [], 0
+
+    def _renew(self) -> None:
+        self.let_go()
+        try:
+            durable = self._path.read_bytes()[: self._durable]
+        except OSError as error:
+            raise failed(self._path, error) from error
+        if len(durable) != self._durable or read(durable).good != self._durable:
+            raise StorageFailed(path=self._path, reason="what was durable cannot be read")
+        self._disk.write_file(self._path, durable + b"".join(self._waiting))
+        self._appender = self._disk.open(self._path)
+
+    def let_go(self) -> None:
+        """Close the file without another write; what was not durable may be lost."""
+        if self._appender is not None:
+            self._appender.close()
+        self._appender = None
+
     def close(self) -> None:
         """Make everything durable and end the epoch. Raises StorageFailed."""
-        if not self.dead:
-            self.appender.finish()
+        try:
+            self.commit()
+        finally:
+            self.let_go()
+
+
+def path_of(folder: Path, epoch: str) -> Path:
+    """The file of *epoch* in *folder*."""
+    return folder / f"{epoch}{SUFFIX}"
 
 
 def files(folder: Path) -> list[Path]:

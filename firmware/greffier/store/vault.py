@@ -5,6 +5,7 @@ The vault knows no keys and no meaning: it takes the bytes that the sealing room
 """
 
 import hashlib
+import io
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from greffier.durable import Appender, Disk, commit
+from greffier.durable.system import failed
 from greffier.errors import NotFound, StorageFailed
 from greffier.seal.header import BadPart
 from greffier.seal.reader import Reader
@@ -72,17 +74,23 @@ class OpenPart:
     """A part that is being written. Its vault's thread owns it; made by :meth:`Vault.create`.
 
     ``size`` counts what was accepted, ``committed`` what survives a power cut. Once ``dead`` (a
-    sync failed) it takes no more: what follows belongs into a new part.
+    sync failed) it takes no more: what follows belongs into a new file (:meth:`Vault.rewrite`).
     """
 
     def __init__(
-        self, part_id: str, day: str, appender: Appender, digest: Callable[[], str] | None = None
+        self,
+        part_id: str,
+        day: str,
+        appender: Appender,
+        digest: Callable[[], str] | None = None,
+        held: bytes = b"",
     ) -> None:
+        """*held* is what the file holds already."""
         self.part_id = part_id
         self.day = day
         self.appender = appender
         self._known = digest
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256(held if digest is None else b"")
 
     @property
     def size(self) -> int:
@@ -177,6 +185,32 @@ class Vault:
         part.appender.finish()
         return Closed(part.part_id, part.size, part.sha256())
 
+    def rewrite(
+        self,
+        part_id: str,
+        day: str,
+        durable: int,
+        rest: bytes,
+        digest: Callable[[], str] | None = None,
+    ) -> OpenPart:
+        """Go on with an abandoned part in a new file of its name.
+
+        It holds the first *durable* bytes of the old file, which survived a sync, and *rest*, the
+        same bytes that were given before: nothing is sealed twice. All of it is durable at return.
+        Raises StorageFailed (the old file stands or the new one; ask again).
+        """
+        path = self._path(part_id, day)
+        try:
+            kept = path.read_bytes()[:durable]
+        except OSError as error:
+            raise failed(path, error) from error
+        if not _whole(kept, durable):
+            raise StorageFailed(path=path, reason="what was durable cannot be read")
+        self._disk.write_file(path, kept + rest)
+        part = OpenPart(part_id, day, self._disk.open(path), digest, kept + rest)
+        self._open[part_id] = part
+        return part
+
     def abandon(self, part: OpenPart) -> None:
         """Let *part* go as it is; what was committed stays, recovery cuts the rest."""
         self._open.pop(part.part_id, None)
@@ -257,6 +291,17 @@ class Vault:
         if not _NAME.fullmatch(f"{part_id}{SUFFIX}") or not _DAY.fullmatch(day):
             raise ValueError("a part has an id of 32 hex digits and a day")
         return self._folder / day / f"{part_id}{SUFFIX}"
+
+
+def _whole(data: bytes, size: int) -> bool:
+    """Whether *data* is *size* bytes of whole frames: a disk that fails may give anything."""
+    if len(data) != size:
+        return False
+    try:
+        scan = Reader(io.BytesIO(data)).scan(size)
+    except BadPart:
+        return False
+    return scan.good == size
 
 
 def _is_file(path: Path) -> bool:

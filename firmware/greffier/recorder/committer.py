@@ -1,0 +1,278 @@
+"""Makes batches durable, in the one order, and again with the same bytes after a failure.
+
+Envelopes, log, frames, journal, index: see :mod:`greffier.recorder.archive`. Everything that was
+taken stays here until it is durable, so a commit that failed is simply asked for again; what is
+done already is not done twice. A file whose sync failed is abandoned, and its durable bytes and
+those that wait go to a new file of its name.
+
+One thread at a time owns a Committer: that of an import, or the writer of the live recorder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greffier.audit.log import Log
+from greffier.durable import Disk
+from greffier.durable.system import failed
+from greffier.errors import AlreadyThere, StorageFailed
+from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch, Opening
+from greffier.seal.envelope import epoch_id
+from greffier.store import journal
+from greffier.store.index import CallRow, Index, PartRow
+from greffier.store.journal import Journal
+from greffier.store.layout import DataDirectory
+from greffier.store.rebuild import part_row
+from greffier.store.shred import ShredStore
+from greffier.store.shred_format import METADATA, PART, Entry, Name
+from greffier.store.vault import SUFFIX, OpenPart, StoredPart, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """How much of a part survives a power cut: *size* bytes, up to the sample *last_sample*."""
+
+    size: int
+    last_sample: int
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part that is being written: what of it waits, and where it goes."""
+
+    opening: Opening
+    file: OpenPart | None = None  # None: not begun, or its file was abandoned
+    begun: bool = False
+    size: int = 0  # bytes durable
+    waiting: list[bytes] = field(default_factory=list)
+    written: int = 0  # how many of them the present file has taken
+    last_sample: int = 0  # with all that waits
+    durable_sample: int = 0
+    ending: Ending | None = None
+
+    @property
+    def name(self) -> str:
+        return self.opening.part.hex()
+
+
+class Committer:
+    """The durable half of an open data directory."""
+
+    def __init__(
+        self,
+        data: DataDirectory,
+        disk: Disk,
+        log: Log,
+        shred: ShredStore,
+        vault: Vault,
+        index: Index,
+    ) -> None:
+        self._data = data
+        self._disk = disk
+        self._log = log
+        self._shred = shred
+        self._vault = vault
+        self.index = index
+        self.journal: Journal | None = None
+        self._epochs: list[NewEpoch] = []  # whose journal is not begun
+        self._tried = ""  # of which epoch a journal was to be created last
+        self._unsealed: list[Opening] = []  # whose envelopes are not durable
+        self._parts: dict[bytes, _Part] = {}
+        self._calls: list[EndedCall] = []
+        self._rows: list[CallRow] = []
+        self._part_rows: list[PartRow] = []
+        self.durable: Mapping[bytes, Durable] = {}
+        """The parts that are being written. A new mapping after each commit: any thread reads."""
+
+    def take(self, batch: Batch) -> None:
+        """Accept *batch*: it is durable after the next :meth:`commit` that returns."""
+        self._epochs += batch.epochs
+        self._unsealed += batch.openings
+        for opening in batch.openings:
+            self._parts[opening.part] = _Part(opening)
+        for piece in batch.pieces:
+            part = self._parts[piece.part]
+            part.waiting.append(piece.data)
+            part.last_sample = piece.last_sample
+        for ending in batch.endings:
+            self._parts[ending.part].ending = ending
+        self._calls += batch.calls
+
+    def commit(self) -> None:
+        """Make everything durable that was taken, in the order.
+
+        Raises StorageFailed: what became durable before stays, and the rest is tried again.
+        """
+        try:
+            self._put_envelopes()
+            self._log.commit()
+            self._write_parts()
+            self._write_calls()
+            self._finish_parts()
+            self._put_rows()
+        except OSError as error:  # of a read
+            raise failed(self._data.path, error) from error
+        finally:
+            self._tell()
+
+    def let_go(self) -> None:
+        """Close the files of parts and journal without another write."""
+        for part in self._vault.open_parts:
+            self._vault.abandon(part)
+        if self.journal is not None:
+            self.journal.let_go()
+
+    # --- envelopes ---
+
+    def _put_envelopes(self) -> None:
+        keys = [(one.day, Name(PART, one.part), one.envelopes) for one in self._unsealed]
+        for one in self._epochs:
+            keys.append((one.day, Name(METADATA, epoch_id(one.name)), one.envelopes))
+        by_day: dict[str, list[Entry]] = {}
+        for day, name, block in keys:
+            if self._shred.day_of(name) is None:  # a put that failed may have been done
+                by_day.setdefault(day, []).append(Entry(name, self._shred.class_name, block))
+        for day, entries in by_day.items():
+            self._shred.put(day, entries)
+        self._unsealed = []
+
+    # --- frames ---
+
+    def _write_parts(self) -> None:
+        failure: StorageFailed | None = None
+        for part in self._parts.values():
+            try:
+                self._write(part)
+            except StorageFailed as error:  # the others may have a better file
+                failure = error
+        dead = self._vault.commit()
+        for part in self._parts.values():
+            if part.file is not None and part.file.dead:
+                part.file = None
+            elif part.file is not None:
+                self._committed(part)
+        if failure is not None:
+            raise failure
+        if dead:
+            raise StorageFailed(path=self._data.parts, reason="a sync failed")
+
+    def _write(self, part: _Part) -> None:
+        if not part.begun:
+            self._begin(part)
+        elif part.file is None:
+            self._begin_again(part)
+        if part.file is None:
+            return
+        for data in part.waiting[part.written :]:
+            part.file.append(data)
+            part.written += 1
+
+    def _begin(self, part: _Part) -> None:
+        opening = part.opening
+        try:
+            part.file = self._created(opening)
+        except AlreadyThere:  # a creation that failed, and was done all the same
+            self._disk.remove([self._path(opening)])
+            part.file = self._created(opening)
+        part.begun = True
+
+    def _created(self, opening: Opening) -> OpenPart:
+        name, digest = opening.part.hex(), opening.digest
+        return self._vault.create(name, opening.day, opening.header, digest=digest)
+
+    def _begin_again(self, part: _Part) -> None:
+        """A new file for what the abandoned one held, and for all that waits."""
+        opening = part.opening
+        if not part.size:
+            self._disk.remove([self._path(opening)])
+            part.begun, part.written = False, 0
+            self._begin(part)
+            return
+        rest = b"".join(part.waiting)
+        part.file = self._vault.rewrite(part.name, opening.day, part.size, rest, opening.digest)
+        part.written = len(part.waiting)
+
+    def _committed(self, part: _Part) -> None:
+        """Forget what of *part* is durable now."""
+        if part.file is None or part.file.committed < part.file.size:
+            return
+        part.size = part.file.committed
+        del part.waiting[: part.written]
+        part.written = 0
+        if not part.waiting:
+            part.durable_sample = part.last_sample
+
+    def _tell(self) -> None:
+        self.durable = {
+            part.opening.part: Durable(part.size, part.durable_sample)
+            for part in self._parts.values()
+        }
+
+    def _path(self, opening: Opening) -> Path:
+        return self._data.parts / opening.day / f"{opening.part.hex()}{SUFFIX}"
+
+    # --- calls, ends, index ---
+
+    def _write_calls(self) -> None:
+        """Put the calls that ended into the journals of their epochs, which stand in order."""
+        while True:
+            while self._calls and self.journal and self._calls[0].epoch == self.journal.epoch:
+                call = self._calls[0]
+                number = self.journal.append(call.clear, call.sealed)
+                self._rows.append(_row(call.clear, self.journal.epoch, number))
+                del self._calls[0]
+            if self.journal is not None:
+                self.journal.commit()
+            if not self._epochs:
+                return
+            self._begin_journal(self._epochs[0])
+            del self._epochs[0]
+
+    def _begin_journal(self, epoch: NewEpoch) -> None:
+        if self.journal is not None:
+            self.journal.let_go()  # everything in it is durable
+        if self._tried == epoch.name:  # a creation that failed, and may have been done
+            self._disk.remove([journal.path_of(self._data.calls, epoch.name)])
+        self._tried = epoch.name
+        self.journal = Journal.create(
+            self._data.calls, self._disk, epoch.name, epoch.opened_ns, epoch.key
+        )
+
+    def _finish_parts(self) -> None:
+        for part in [one for one in self._parts.values() if one.ending is not None]:
+            self._finish(part)
+            del self._parts[part.opening.part]
+
+    def _finish(self, part: _Part) -> None:
+        """Everything of *part* is durable: its file is closed, and the log says so."""
+        assert part.file is not None and part.ending is not None  # noqa: S101 - it was written
+        try:
+            closed = self._vault.close(part.file)
+        except StorageFailed:
+            part.file = None
+            raise
+        opening, sealed = part.opening, part.ending.sealed
+        stored = StoredPart(closed.part_id, opening.day, self._path(opening), closed.size)
+        self._part_rows.append(part_row(stored, self._shred))
+        self._log.append("part.sealed", str(sealed["recording"]), sealed)
+
+    def _put_rows(self) -> None:
+        if self._rows or self._part_rows:
+            self.index.put(self._rows, self._part_rows)
+            self._rows, self._part_rows = [], []
+
+
+def _row(clear: Mapping[str, Any], epoch: str, number: int) -> CallRow:
+    """The row of the index for a call's record *number* in the journal of *epoch*."""
+    end = clear["end_ns"]
+    return CallRow(
+        clear["uid"],
+        clear["line"],
+        int(clear["start_ns"]),
+        None if end is None else int(end),
+        clear["recording"],
+        clear,
+        epoch,
+        number,
+    )

@@ -1,0 +1,217 @@
+"""The recorder for years: it waits for its disk, begins, and begins again when the disk was away.
+
+A disk that stalls or is full is ridden out inside one :class:`~greffier.recorder.live.Live`. When
+the file system itself went away (read-only after an error, removed), nothing helps under open
+files: then everything is let go, so that it can be mended and mounted again, the disk is waited
+for, and the archive is opened anew as after a restart: recovered, the same numbers and verdicts,
+new parts. Neither a restart of the process nor a person is needed for that.
+
+The caller's thread owns everything here; :meth:`Service.stop` is for any thread.
+"""
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from greffier.clock import Clock
+from greffier.config.records import Config
+from greffier.control.board import Board, OrderKind
+from greffier.control.messages import Acknowledge, Answer, Done, Failure, Stop
+from greffier.errors import Busy, NotADataDirectory, StorageFailed
+from greffier.policy.packs import Packs
+from greffier.policy.site import Policy
+from greffier.recorder.alarm import AlarmRoom
+from greffier.recorder.archive import Archive
+from greffier.recorder.cards import SoundCard
+from greffier.recorder.live import Live
+from greffier.recorder.notify import Notifier
+from greffier.recorder.outage import Outage, alarm_of, word_of
+from greffier.recorder.snapshot import snapshot_while_waiting
+from greffier.recorder.taps import Port
+
+LEAST_FREE: Final = 16 << 20
+"""Bytes without which a start would only fail again after a moment."""
+_LOOK_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a recorder listens to, for one beginning."""
+
+    taps: Sequence[Port]
+    cards: Sequence[SoundCard] = ()
+
+
+class Service:
+    """One process of the recorder."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        packs: Packs,
+        clock: Clock,
+        board: Board,
+        alarms: AlarmRoom,
+        device: str,
+        open_inputs: Callable[[], Inputs],
+    ) -> None:
+        """*open_inputs* opens what is listened to, once a beginning and never before the disk is
+        there; *device* is the name that the status shows while nothing else is known.
+        """
+        self._config = config
+        self._policy = policy
+        self._packs = packs
+        self._clock = clock
+        self._board = board
+        self._alarms = alarms
+        self._device = device
+        self._open_inputs = open_inputs
+        self._notifier = Notifier()
+        self._stop = threading.Event()
+        self._live: Live | None = None  # replaced whole; stop() looks at it from any thread
+        self._standing: str | None = None  # the alarm of the disk that is waited for
+        self._outage: Outage | None = None
+        self._ran = False  # whether an archive of this process was ever in use
+
+    def stop(self) -> None:
+        """Ask for an end in good order. Any thread, or a signal handler, may call this."""
+        self._stop.set()
+        live = self._live
+        if live is not None:
+            live.stop()
+
+    def run(self) -> None:
+        """Record until :meth:`stop`.
+
+        Raises StorageFailed: at the end not everything could be made durable. Raises
+        NotADataDirectory, Busy, BadKeyFile, DeviceNotFound (at the beginning only), IntegrityError.
+        """
+        while not self._stop.is_set():
+            archive = self._opened()
+            if archive is not None and self._used(archive):
+                return
+
+    def _opened(self) -> Archive | None:
+        """The archive; None after a look in vain."""
+        try:
+            if shutil.disk_usage(self._config.data).free < LEAST_FREE:
+                reason = os.strerror(errno.ENOSPC)
+                raise StorageFailed(path=self._config.data, reason=reason, number=errno.ENOSPC)
+            return Archive.open(self._config.data, self._clock)
+        except (Busy, NotADataDirectory) as error:  # while the disk is away both may be so
+            if not self._ran:
+                raise
+            self._wait(StorageFailed(path=self._config.data, reason=str(error)))
+        except FileNotFoundError as error:
+            if not self._ran:
+                raise NotADataDirectory(path=self._config.data) from error
+            self._wait(StorageFailed(path=self._config.data, reason=error.strerror))
+        except OSError as error:
+            self._wait(StorageFailed(path="-", reason=error.strerror, number=error.errno))
+        except StorageFailed as error:
+            self._wait(error)
+        return None
+
+    def _used(self, archive: Archive) -> bool:
+        """Record into *archive*; whether that came to its proper end."""
+        inputs = Inputs(())
+        live = Live(
+            self._config,
+            self._policy,
+            self._packs,
+            self._clock,
+            archive,
+            self._board,
+            self._alarms,
+        )
+        try:
+            inputs = self._open_inputs()
+            live.begin(inputs.taps, inputs.cards, self._outage)
+            self._begun(live)
+            live.run()
+            live.end()
+            archive.close()
+        except StorageFailed as error:
+            self._lose(archive, live, error)
+            if self._stop.is_set():
+                raise
+            return False
+        except BaseException:
+            self._let_go(archive)
+            raise
+        finally:
+            self._live = None
+            for tap in inputs.taps:
+                tap.stop()
+                tap.close()
+        return True
+
+    def _begun(self, live: Live) -> None:
+        self._ran, self._outage, self._live = True, None, live
+        if self._standing is not None:
+            self._alarms.clear(self._standing)
+            self._standing = None
+        if self._stop.is_set():  # it was asked for while nobody could hear
+            live.stop()
+
+    def _lose(self, archive: Archive, live: Live, error: StorageFailed) -> None:
+        """Give *archive* up: nothing of it is written any more."""
+        live.drop()
+        since = self._clock.wall_ns()
+        if live.storage.outage is not None:
+            since = live.storage.outage.from_ns
+        live.storage.leave()
+        alarm = self._complain(error)
+        if self._ran and self._outage is None:
+            self._outage = Outage(since, word_of(alarm))
+        self._let_go(archive)
+
+    def _let_go(self, archive: Archive) -> None:
+        while not archive.abandon():  # a disk that stalls: two must never write
+            self._look()
+            if self._stop.is_set():
+                return
+
+    # --- while the disk is away ---
+
+    def _wait(self, error: StorageFailed) -> None:
+        self._complain(error)
+        self._look()
+
+    def _complain(self, error: StorageFailed) -> str:
+        number = error.fields.get("number")
+        alarm = alarm_of(number if isinstance(number, int) else None)
+        if alarm != self._standing:
+            if self._standing is not None:
+                self._alarms.clear(self._standing)
+            self._alarms.raise_alarm(alarm)
+            self._notifier.status(str(error))
+            self._standing = alarm
+        return alarm
+
+    def _look(self) -> None:
+        """Show how it stands, hear orders, and let a moment go by."""
+        self._notifier.busy()
+        snapshot = snapshot_while_waiting(
+            self._device, self._config, self._alarms.view(), self._clock
+        )
+        self._board.publish(snapshot)
+        for order in self._board.take():
+            order.done(self._answer(order.request))
+        self._stop.wait(_LOOK_S)
+
+    def _answer(self, request: OrderKind) -> Answer:
+        if isinstance(request, Stop):
+            self.stop()
+            return Done()
+        if isinstance(request, Acknowledge):
+            try:
+                return Done(self._alarms.acknowledge(request.alarm))
+            except KeyError:
+                return Failure("refused", "no_such_alarm")
+        return Failure("busy", "no_disk")

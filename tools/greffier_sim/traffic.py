@@ -12,12 +12,11 @@ from greffier.capture.datagram import Address
 from greffier_sim import captures
 from greffier_sim.lab import Wire
 from greffier_sim.packets import frames_of, pcap
+from greffier_sim.schedules import DUTY
 
 HERE = Path(__file__).parent
 A_SECOND = 50
 """Calls set up a second."""
-DUTY = "+33170819299"
-"""A number whose calls the law demands to record, under the policy of a SoakBox."""
 _SECOND_NS = 1_000_000_000
 
 

@@ -148,6 +148,25 @@ def test_a_resumed_call_keeps_the_line_that_its_rtp_does_not_show(scene: Make) -
     assert len(box.told("part.opened")) == 2
 
 
+def test_a_call_that_is_answered_while_the_recorder_is_down_is_known_by_its_offer(
+    scene: Make,
+) -> None:
+    box = scene()
+    one = plan(talk_ms=4_000)
+    box.hear(captures.opening(one)[:3])
+    box.break_off()
+    box.clock.now = one.answer_ns + 300 * MS
+    box.start()
+    every = captures.in_order(speech(one))
+    box.hear(datagram for datagram in every if datagram.time_ns >= box.clock.now)
+    box.hear(captures.closing(one))
+    box.wait(8)
+    (decided,), (resumed,) = box.told("call.decided"), box.told("call.resumed")
+    (ended,) = box.told("call.ended")
+    assert resumed["uid"] == ended["uid"] == decided["uid"]
+    assert ended["reason"] == "bye"
+
+
 def test_the_time_of_a_cut_call_ends_with_the_run_that_heard_it_last(scene: Make) -> None:
     box = scene()
     one = plan(talk_ms=4_000)

@@ -15,6 +15,7 @@ NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
+    "unsampled": "what may not be kept is in no write of the recorder",
 }
 
 

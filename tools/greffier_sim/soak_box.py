@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -138,8 +139,10 @@ class SoakBox:
         return (self.folder / "stderr").read_text(errors="replace")
 
     def kill(self) -> None:
-        """kill -9."""
-        if self.process is not None:
+        """kill -9; of a traced recorder too, which would outlive its tracer."""
+        if self.process is not None and self.process.poll() is None:
+            for child in children(self.process.pid):
+                os.kill(child, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
 
@@ -170,6 +173,11 @@ class SoakBox:
         status = Path(f"/proc/{pid}/status").read_text().splitlines()
         resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
         return (int(fields[11]) + int(fields[12])) / _HERTZ, resident
+
+
+def children(pid: int) -> list[int]:
+    """The processes that the process *pid* has started."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _told(table: Any, *words: str) -> None:

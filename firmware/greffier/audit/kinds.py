@@ -149,7 +149,7 @@ KINDS: Mapping[str, Kind] = {
             "trigger": WORD,
         },
     ),
-    "call.linked": _kind({"uid": UID, "flow": HASH}),
+    "call.linked": _kind({"uid": UID, "flow": HASH}, {"offer": FLAG}),
     "call.resumed": _kind({"uid": UID, "at_ns": TIME}, {"recording": ID, "parts": COUNT}),
     "call.ended": _kind(
         {"uid": UID, "result": RESULT},

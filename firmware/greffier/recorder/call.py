@@ -124,7 +124,8 @@ class Call(Lender):
         self.told_before = cut.about
         self.heard_from_ns = since_ns
         self.answer_ns = since_ns
-        if cut.record in ("none", "provisional_deleted"):
+        # A part that was begun shows that the answer had come, and what it allowed.
+        if cut.record in ("none", "provisional_deleted") and not cut.parts:
             self.verdict = Verdict(record=cut.record, codes=cut.codes)
             return
         self.verdict = self._rules.at_answer(facts)

@@ -30,7 +30,15 @@ from greffier.recorder.about import clear_call_id, clear_leg, hidden_leg
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.line_call import LineCall
-from greffier.recorder.numbers import Numbers, dialog_pseudonym, flow_pseudonym, pseudonym
+from greffier.recorder.numbers import (
+    Numbers,
+    dialog_pseudonym,
+    flow_names,
+    flow_pseudonym,
+    offer_pseudonym,
+    pseudonym,
+)
+from greffier.recorder.offered import offered
 from greffier.recorder.outcome import Heard, coverage, result_of
 from greffier.recorder.recovery import RUNNING, CutCall
 from greffier.recorder.report import Report, leg_json, line_json, unkept, warnings_of
@@ -185,6 +193,14 @@ class Intake:
 
         if self._resumable is not None:
             self._announce(call)
+            self._link_offer(call, event)
+
+    def _link_offer(self, call: Call, event: CallStarted) -> None:
+        address = offered(event)
+        if address is not None:
+            flow = offer_pseudonym(self._log_key, address)
+            data = {"uid": call.uid, "flow": flow, "offer": True}
+            self._archive.log.append("call.linked", None, data)
 
     def _announce(self, call: Call) -> None:
         """Say in the journal that the call runs, and who calls whom, should the process end."""
@@ -216,16 +232,14 @@ class Intake:
             return None
         names = [pseudonym(self._log_key, event)]
         if leg is not None:
-            names.append(flow_pseudonym(self._log_key, leg.source, leg.destination))
-            names.append(flow_pseudonym(self._log_key, leg.destination, leg.source))
+            names += flow_names(self._log_key, leg.source, leg.destination)
         return self._resumable.claim(*names)
 
     def expects(self, source: Address, destination: Address) -> bool:
         """Whether RTP between these addresses is of a call that a restart cut."""
         if not self._resumable:
             return False
-        pairs = ((source, destination), (destination, source))
-        return self._resumable.knows(*(flow_pseudonym(self._log_key, *pair) for pair in pairs))
+        return self._resumable.knows(*flow_names(self._log_key, source, destination))
 
     def resumed_as(self, call_id: str) -> int | None:
         """The tracker's number of the call that was resumed and had this Call-ID before."""

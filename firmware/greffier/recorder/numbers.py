@@ -74,6 +74,17 @@ def flow_pseudonym(key: LogKey, source: Address, destination: Address) -> str:
     return _keyed(key, f"{source} {destination}")
 
 
+def offer_pseudonym(key: LogKey, address: Address) -> str:
+    """The same for where a call said that one side will be heard, before anything was."""
+    return _keyed(key, f"{address}")
+
+
+def flow_names(key: LogKey, source: Address, destination: Address) -> list[str]:
+    """Every pseudonym under which RTP between two addresses may be known, the surest first."""
+    pairs = [flow_pseudonym(key, *pair) for pair in ((source, destination), (destination, source))]
+    return pairs + [offer_pseudonym(key, address) for address in (source, destination)]
+
+
 def journal_name(uid: str) -> str:
     """The name of the call *uid* in the journal, the same before and after a restart."""
     return hashlib.sha256(b"greffier/call\0" + uid.encode()).hexdigest()[:32]

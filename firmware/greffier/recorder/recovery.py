@@ -83,6 +83,7 @@ class _Told:
     decided: dict[str, Entry] = field(default_factory=dict)
     ended: dict[str, Entry] = field(default_factory=dict)
     flows: dict[str, list[str]] = field(default_factory=dict)  # uid -> pseudonyms
+    offers: dict[str, list[str]] = field(default_factory=dict)  # uid -> pseudonyms
     begun: dict[str, int] = field(default_factory=dict)  # recording -> parts
     last_ns: int = 0
     started_ns: int = 0
@@ -104,7 +105,8 @@ class _Told:
         elif entry.ev == "recorder.stopped":
             self.running = False
         elif entry.ev == "call.linked":
-            self.flows.setdefault(data["uid"], []).append(data["flow"])
+            table = self.offers if data.get("offer") else self.flows
+            table.setdefault(data["uid"], []).append(data["flow"])
         elif entry.ev == "part.opened":
             self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
             self.sizes[data["part"]] = None
@@ -182,7 +184,8 @@ def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
             tuple(last.get("codes", decided.data["codes"])),
             recordings.get(uid),
             ended.data if ended else None,
-            (decided.data["call"], *told.flows.get(uid, ())),
+            # Where it was heard, both its addresses are known, which is surer.
+            (decided.data["call"], *(told.flows.get(uid) or told.offers.get(uid, []))),
             decided.data.get("u"),
             told.begun.get(recordings.get(uid, ""), 0),
             _speaker(record),

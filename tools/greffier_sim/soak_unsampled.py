@@ -45,7 +45,19 @@ _OUTSIDE = 64  # octets of a descriptor's last write that a mark may begin in
 
 def tracer(log: Path) -> list[str]:
     """The command before the one whose writes go into *log*, whole and in hex."""
-    return ["strace", "-f", "-qq", "-xx", "-s", str(_MOST), "-e", f"trace={TRACED}", "-o", str(log)]
+    return [
+        "strace",
+        "-f",
+        "-qq",
+        "-xx",
+        "-yy",
+        "-s",
+        str(_MOST),
+        "-e",
+        f"trace={TRACED}",
+        "-o",
+        str(log),
+    ]
 
 
 def forms(mark: bytes) -> dict[str, bytes]:
@@ -85,7 +97,7 @@ def search(log: Path, wanted: dict[str, bytes]) -> Found:
             name = call.partition(b"(")[0].decode()
             if name in ("mmap", "mremap"):
                 if b"MAP_SHARED" in call and b"PROT_WRITE" in call and b"ANONYMOUS" not in call:
-                    found.shared.append(call.decode()[:120])
+                    found.shared.append(_file_of(call))
                 continue
             if name in ("splice", "tee", "vmsplice", "sendfile", "copy_file_range") or (
                 name in ("io_uring_setup", "process_vm_writev")
@@ -105,6 +117,13 @@ def search(log: Path, wanted: dict[str, bytes]) -> Found:
                 found.hits[form] += whole.count(octets)
             rest[number] = (before + data)[-_OUTSIDE:]
     return found
+
+
+def _file_of(call: bytes) -> str:
+    """What the descriptor in an mmap stands for."""
+    name = call.partition(b"MAP_SHARED")[2].partition(b"<")[2].rpartition(b">")[0]
+    shown = re.sub(rb"\\x([0-9a-f]{2})", lambda one: bytes.fromhex(one[1].decode()), name)
+    return shown.decode(errors="replace")
 
 
 def capture_of(path: Path, calls: int, talk_ms: int, mark: bytes) -> tuple[int, int]:
@@ -218,12 +237,13 @@ def held(found: dict[str, Any], calls: int) -> bool:
     )
     kept = drawn or (found["not_recorded"] == calls and not found["parts"])
     whole = found["calls"] == calls and found["packets"] == found["packets_sent"]
-    return silent and seen and controls and kept and whole and _journal_only(found["shared_files"])
+    return silent and seen and controls and kept and whole and _known(found["shared_files"])
 
 
-def _journal_only(shared: Iterable[str]) -> bool:
-    """Whether the only memory shared with a file is the index's 32 KiB of bookkeeping."""
-    return all(", 32768, " in line for line in shared)
+def _known(shared: Iterable[str]) -> bool:
+    """Whether memory is shared with no file but the bookkeeping of the index, which holds the
+    numbers of its pages, and with the ring of the tap, which is no file."""
+    return all(name.endswith("-shm") or name.startswith(("PACKET:", "socket:")) for name in shared)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -11,17 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.recorder.live_scene import NOON_NS, Scene
-from tests.stories.box import PAIR
+from tests.stories.box import PAIR, Box, command
 
 from greffier.capture.datagram import Address, Datagram
 from greffier.capture.record import Record
+from greffier.cli.calls import list_calls
 from greffier.clock import SECOND
+from greffier.policy import rules
 from greffier.recorder.trunk import Trunk
 from greffier.store import journal, layout, playback
 from greffier_sim import captures
 from greffier_sim.captures import EVENT, MS, PCMA, PCMU, Plan
 from greffier_sim.packets import frames_of
 
+DESK_POLICY = rules.builtin("paris-desk.toml")
 DESK = ("paris-desk.toml", '[[match]]\nline = "desk"\n')
 NOT_KEPT = ("paris-desk.toml", '[[match]]\nline = "accueil"\n')
 
@@ -288,3 +291,38 @@ def test_a_packet_that_waits_in_the_stream_goes_not_to_the_core_as_sound(kind: i
     spoken.insert(99, typed(late, kind))
     every = captures.opening(one) + spoken + captures.speech(one, "callee") + captures.closing(one)
     assert compare(DESK, plainly(every, each=3)) == 2
+
+
+def test_an_import_of_the_same_frames_says_and_sounds_the_same(tmp_path: Path) -> None:
+    calls = [one for number in range(2) for one in captures.call(plan(number, talk_ms=4_000))]
+    told = [one for one in calls if 5060 in (one.source.port, one.destination.port)]
+    spoken = captures.in_order(one for one in calls if one not in told)
+    harm = captures.Harm(lost=0.03, doubled=0.02, delayed=0.1)
+    every = captures.in_order(told + captures.harmed(spoken, harm, seed=5))
+    for name in ("live", "import"):
+        (tmp_path / name).mkdir()
+    live = Run(tmp_path / "live", DESK, lends=True)
+    live.hear(plainly(every))
+    assert live.most == 4
+    box = Box(tmp_path / "import")
+    imported = box.calls(every, "desk", DESK_POLICY)
+    listed = list_calls(layout.open(live.scene.config.data), PAIR)
+    assert len(listed) == len(imported) == 2
+    for one, other in zip(imported, listed, strict=True):
+        for key in ("call_id", "start", "duration_s", "result", "record", "accounted", "legs"):
+            assert one[key] == other[key]
+        assert sound_of(box.data, one, tmp_path) == sound_of(
+            live.scene.config.data, other, tmp_path
+        )
+
+
+def sound_of(data: Path, call: dict[str, Any], folder: Path) -> bytes:
+    """The WAV file of a call's recording."""
+    path = folder / "export.wav"
+    key = folder / "import" / "office.key"
+    words = ("export", call["recording"], "--data", data, "--key", key, "--format", "wav")
+    said = command(*words, "-o", path)
+    assert said.code == 0, said.err
+    octets = path.read_bytes()
+    path.unlink()
+    return octets

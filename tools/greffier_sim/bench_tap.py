@@ -40,6 +40,7 @@ from greffier.config import recorder as configuration
 from greffier.control.board import Board
 from greffier.policy import packs, rules
 from greffier.recorder import archive as archives
+from greffier.recorder import memory
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.live import Live
@@ -120,6 +121,7 @@ def record(folder: Path, calls: int) -> None:
     """The recorder: says "ready", records until its input closes, prints its figures."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (calls + 200, calls + 200))
     os.sched_setaffinity(0, {READER_CPU})
+    memory.keep_what_is_freed()
     clock = SystemClock()
     office = keys.generate(Role.OFFICE).public.format().encode()
     archives.create(folder / "data", clock, office)

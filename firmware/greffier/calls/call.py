@@ -104,6 +104,11 @@ class Call:
         return max((leg.latest_ns for leg in self.legs), default=0)
 
     @property
+    def known_ns(self) -> int:
+        """A sign of life, and the last one but for what a borrower of a leg may know."""
+        return max(self.signal_ns, *(leg.last_ns for leg in self.legs), 0)
+
+    @property
     def active_ns(self) -> int:
         """Its last sign of life."""
         return max(self.signal_ns, self.media_ns)

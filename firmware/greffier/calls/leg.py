@@ -58,7 +58,7 @@ class Leg:
         self.stream = rtp.Stream()
         self.first_ns = first_ns
         self.last_ns = first_ns
-        """Its last packet, as far as it was fed; ``latest_ns`` counts those of a borrower."""
+        """Its last packet, as far as is known; ``latest_ns`` asks a borrower."""
         self.borrower: Borrower | None = None
         """Who takes its packets instead: then the stream is not to be touched."""
         self.returns = 0
@@ -78,9 +78,9 @@ class Leg:
     @property
     def latest_ns(self) -> int:
         """Its last packet."""
-        if self.borrower is None:
-            return self.last_ns
-        return max(self.last_ns, self.borrower.latest_ns())
+        if self.borrower is not None:
+            self.last_ns = max(self.last_ns, self.borrower.latest_ns())
+        return self.last_ns
 
     @property
     def measured(self) -> bool:
@@ -90,9 +90,9 @@ class Leg:
     def take_back(self) -> None:
         """Take its packets again, if somebody has borrowed it."""
         if self.borrower is not None:
-            borrower, self.last_ns, self.borrower = self.borrower, self.latest_ns, None
+            self.due_ns, self.flushed = self.latest_ns, False
+            borrower, self.borrower = self.borrower, None
             borrower.give_back()
-            self.due_ns, self.flushed = self.last_ns, False
 
     def added(self) -> LegAdded:
         """The event that introduces it."""

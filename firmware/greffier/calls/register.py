@@ -207,7 +207,9 @@ class Register:
                 if self._lingered(call, time_ns):
                     self.close(call)
             else:
-                reason = self._overdue(call, time_ns - call.active_ns)
+                reason = self._overdue(call, time_ns - call.known_ns)
+                if reason:
+                    reason = self._overdue(call, time_ns - call.active_ns)
                 if reason:
                     self.give_up(call, reason)
 
@@ -261,7 +263,7 @@ class Register:
             return "silence" if quiet_ns >= limits.bare_silence_ns else None
         if call.answered_ns is None or not (call.listed or call.waiting):
             return "no_answer" if quiet_ns >= limits.retry_ns else None
-        patience = limits.quiet_ns if call.media_ns and not call.holding else limits.idle_ns
+        patience = limits.quiet_ns if call.legs and not call.holding else limits.idle_ns
         return "timeout" if quiet_ns >= patience else None
 
     def _make_room(self) -> None:

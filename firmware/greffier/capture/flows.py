@@ -9,6 +9,7 @@ record: what came later is given back.
 import os
 import socket
 from contextlib import suppress
+from functools import lru_cache
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -223,6 +224,7 @@ class Flows:
         return found
 
 
+@lru_cache(maxsize=8192)
 def pair_of(source: Address, destination: Address) -> bytes:
     """The greffier_udp_pair of two addresses (native/udp.h)."""
     hosts = b"".join(_octets(one.host) for one in (source, destination))

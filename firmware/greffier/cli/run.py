@@ -29,6 +29,7 @@ from greffier.store import layout
 def command(path: Path) -> int:
     """Run it."""
     memory.forbid_core_files()
+    memory.keep_what_is_freed()
     locked = memory.lock_all()
     config = configuration.load(path)
     packs = law.load(config.packs)

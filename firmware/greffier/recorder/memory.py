@@ -11,6 +11,7 @@ from pathlib import Path
 
 _CURRENT, _FUTURE, _ONFAULT = 1, 2, 4  # <sys/mman.h>, Linux
 _SET_DUMPABLE = 4  # <sys/prctl.h>
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # <malloc.h>, glibc
 _IPC_LOCK = 1 << 14  # capability 14, capabilities(7)
 
 
@@ -31,6 +32,18 @@ def lock_all() -> bool:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.mlockall(_CURRENT | _FUTURE | _ONFAULT) == 0)
+
+
+def keep_what_is_freed() -> None:
+    """Give no small change back to the system: each tick asks for as much as the last one freed.
+
+    Where the C library has no such call (musl), nothing is done.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_TRIM_THRESHOLD, 64 << 20)
+        set_option(_TOP_PAD, 8 << 20)
+        set_option(_MMAP_THRESHOLD, 4 << 20)
 
 
 def _capable() -> bool:

@@ -90,10 +90,10 @@ class Scene:
 
     def start(self) -> None:
         """Start the recorder, the first time or after :meth:`break_off`."""
-        self._archive = Archive.open(self.config.data, self.clock)
+        self.archive = Archive.open(self.config.data, self.clock)
         self.alarms = AlarmRoom(self.clock, "0" * 32)
         self.live = Live(
-            self.config, self._policy, PACKS, self.clock, self._archive, Board(), self.alarms
+            self.config, self._policy, PACKS, self.clock, self.archive, Board(), self.alarms
         )
         self.port = Shown(self.clock)
         self.live.begin([self.port])
@@ -112,7 +112,7 @@ class Scene:
     def tick(self) -> None:
         """Commit what was heard."""
         self.source.collect(self.clock.now)
-        self._archive.tick()
+        self.archive.tick()
 
     def wait(self, seconds: float) -> None:
         """Let time pass in silence."""
@@ -124,12 +124,12 @@ class Scene:
 
     def break_off(self) -> None:
         """The process ends without saying so: nothing is ended, nothing is suspended."""
-        self._archive.close()
+        self.archive.close()
 
     def stop(self) -> None:
         """End it in good order."""
         self.live.end()
-        self._archive.close()
+        self.archive.close()
 
     @property
     def entries(self) -> list[Entry]:

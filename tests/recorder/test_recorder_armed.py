@@ -326,3 +326,29 @@ def sound_of(data: Path, call: dict[str, Any], folder: Path) -> bytes:
     octets = path.read_bytes()
     path.unlink()
     return octets
+
+
+def test_legs_come_back_while_no_disk_takes_what_is_sealed(tmp_path: Path) -> None:
+    run = Run(tmp_path, DESK, lends=True)
+    every = captures.call(plan(0, talk_ms=9_000))
+    gate = run.scene.archive.gate
+    for at in range(0, len(every), 20):
+        gate.open = not 400 <= at < 500
+        for datagram in every[at : at + 20]:
+            for time_ns, data in frames_of([datagram]):
+                run.scene.port.flows.feed(Record(time_ns, 1, data, len(data)))
+            run.scene.clock.now = datagram.time_ns
+        run.scene.source.work(run.scene.clock.now)
+        run.scene.tick()
+        if 320 <= at:
+            assert len(run.armory) == (0 if not gate.open or at >= 900 else 2), at
+    gate.open = True
+    run.scene.wait(70)
+    run.scene.stop()
+    ((_, _, _, legs),) = run.parts()
+    for _, _, packets, gaps in legs:
+        late, gap = gaps
+        assert (late.cause, gap.cause) == ("late_start", "storage")
+        assert 40 <= gap.packets <= 60
+        assert len(packets) + gap.packets == 450
+        assert sum(one.samples for one in packets) + gap.end - gap.start == 450 * 160

@@ -340,7 +340,7 @@ def test_legs_come_back_while_no_disk_takes_what_is_sealed(tmp_path: Path) -> No
             run.scene.clock.now = datagram.time_ns
         run.scene.source.work(run.scene.clock.now)
         run.scene.tick()
-        if 320 <= at:
+        if at >= 320:
             assert len(run.armory) == (0 if not gate.open or at >= 900 else 2), at
     gate.open = True
     run.scene.wait(70)

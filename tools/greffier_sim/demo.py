@@ -17,16 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from greffier import language
 from greffier.cli.main import speak, take_language
 from greffier.control.messages import Status
 from greffier.errors import GreffierError
 from greffier.language import translate as _
-from greffier_sim import branch, promises, scenes, speech
+from greffier_sim import branch, faketap, promises, scenes, speech
 from greffier_sim.appliance import Appliance, Failed
 from greffier_sim.branch import Branch
 from greffier_sim.promises import Broken, Told, command, say
-from greffier_sim.scenes import ORDER, OTHERS, Talk, words_of
+from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk, words_of
 from greffier_sim.soak_missing import Missing
 from greffier_sim.trunk import Caller, Telephones
 from greffier_sim.witness import Witness
@@ -34,6 +36,7 @@ from greffier_sim.witness import Witness
 RATE = 8000
 SPOKEN_BEFORE_KILL_S = 2.5
 APART_S = 0.35
+QUIET = np.zeros(int(SILENT_S * RATE), np.int16)
 
 
 @contextlib.contextmanager
@@ -49,7 +52,7 @@ def wiring() -> Iterator[Branch]:
         yield made
 
 
-def set_up(folder: Path, made: Branch) -> Appliance:
+def set_up(folder: Path, made: Branch, told: Told) -> Appliance:
     """Keys, a data directory, a policy that two people signed, a configuration. Raises Broken."""
     keys, device, work = folder / "keys", folder / "device", folder / "work"
     work.mkdir()
@@ -67,7 +70,26 @@ def set_up(folder: Path, made: Branch) -> Appliance:
     known = [(keys / f"{name}.pub").read_text("ascii") for name in people]
     (work / "signers").write_text("".join(known), "ascii")
     scenes.write_config(work, device, made)
-    return Appliance(work, made.recorder)
+    for handset in HANDSETS:
+        told.spoken[handset] = np.concatenate([QUIET, speech.speak_all(handset.sentences)])
+    return Appliance(work, made.recorder, cards(work).environment)
+
+
+def cards(work: Path, told: Told | None = None) -> faketap.Configuration:
+    """Simulated sound cards for the analogue lines: silent, or (*told*) about to be spoken on.
+
+    Raises Broken.
+    """
+    taps = []
+    for handset in HANDSETS:
+        sound = work / f"{handset.name}.raw"
+        said = QUIET if told is None else told.spoken[handset]
+        sound.write_bytes(said.astype("<i2").tobytes())
+        taps.append(faketap.Tap(handset.name, source=sound))
+    try:
+        return faketap.configure(work, taps)
+    except faketap.NotBuilt as error:
+        raise Broken(str(error)) from error
 
 
 def place(talk: Talk, telephones: Telephones, told: Told, work: Path) -> None:
@@ -91,6 +113,7 @@ def play(appliance: Appliance, telephones: Telephones, told: Told) -> None:
     appliance.wait_for(is_told)
     appliance.kill()
     killed = time.monotonic()
+    cards(work, told)
     say(_("  ✂ kill -9: the recorder is dead in the middle of a sentence"))
     appliance.start()
     told.down_s = time.monotonic() - killed
@@ -99,6 +122,8 @@ def play(appliance: Appliance, telephones: Telephones, told: Told) -> None:
     for talk in OTHERS:
         place(talk, telephones, told, work)
         time.sleep(APART_S)
+    for handset in HANDSETS:
+        say(_("  ☏ {name:>14}, an analogue line").format(name=handset.name))
     telephones.wait()
     say(_("  ✆ everybody has hung up"))
     appliance.wait_for(lambda status: not any(line.calls for line in status.lines))
@@ -110,7 +135,7 @@ def record(folder: Path, told: Told) -> None:
     try:
         with contextlib.ExitStack() as stack:
             made = stack.enter_context(wiring())
-            appliance = set_up(folder, made)
+            appliance = set_up(folder, made, told)
             seen = folder / "work" / "witness.pcap"
             witness = Witness(seen, made.witness, made.network, made.recorder)
             stack.callback(witness.stop)
@@ -125,13 +150,20 @@ def record(folder: Path, told: Told) -> None:
         raise Broken(str(error)) from error
 
 
+def who_of(call: dict[str, Any]) -> str:
+    """Who calls whom, or on which analogue line."""
+    if call["from"] is None:
+        return f"{call['legs'][0]['source']:>14}"
+    return f"{call['from']:>14} → {call['to']:<12}"
+
+
 def run(folder: Path, started: float) -> tuple[dict[str, Any], bool]:
     """The whole story in *folder*; the figures, and whether every promise held. Raises Broken."""
     told = Told()
     record(folder, told)
     promises.list_calls(folder, told)
     for call in told.calls:
-        say(f"    {call['from'] or '-':>14} → {call['to'] or '-':<12} {words_of(call)}")
+        say(f"    {who_of(call):<29} {words_of(call)}")
     say(_("Checks"))
     figures = promises.examine(folder, told)
     figures["elapsed_s"] = round(time.monotonic() - started, 1)

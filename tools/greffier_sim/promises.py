@@ -1,18 +1,24 @@
 """The promises of the demonstration, each checked against what was said and what was seen."""
 
+import io
 import json
+import os
 import shutil
-import subprocess
 import sys
 import wave
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from greffier import __version__
+from greffier.cli.main import COMMANDS as GREFFIER
+from greffier.cli.main import run
 from greffier.durable import Disk
 from greffier.language import translate as _
 from greffier.recorder.outcome import leading_code
@@ -20,15 +26,20 @@ from greffier.seal.keys import PrivateKey, Role, read_private
 from greffier.store import layout, playback
 from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import PART, Name
+from greffier_office.main import COMMANDS as OFFICE
 from greffier_sim import speech, thief
-from greffier_sim.scenes import ORDER, Talk
+from greffier_sim.scenes import INSIDE, ORDER, Handset, Talk
 from greffier_sim.witness import Seen, rtp_packets
 
-BIN = Path(sys.executable).parent
+PROGRAMS = {"greffier": GREFFIER, "greffier-office": OFFICE}
 UNCOMMITTED_S = 1.0
 """What a kill may take of the sound, beside the time in which no recorder ran."""
 RATE = 8000
 PACKET_S = 0.02
+DEAF_S = 0.5
+"""What a sound card may need to be opened, in both lives of the recorder together."""
+LOUD = 1000
+"""Of 16-bit samples: what nobody misses."""
 
 
 class Broken(Exception):
@@ -41,6 +52,8 @@ class Told:
 
     placed: dict[int, tuple[Talk, bytes]] = field(default_factory=dict)
     """By the UDP port from which the caller speaks: the call, and what was said (A-law)."""
+    spoken: dict[Handset, NDArray[np.int16]] = field(default_factory=dict)
+    """What the sound card of each analogue line sends after the kill, from its first frame on."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     checks: list[tuple[str, bool]] = field(default_factory=list)
     down_s: float = 0.0
@@ -60,15 +73,20 @@ def say(text: str = "") -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def command(*words: str, allowed: Sequence[int] = (0,)) -> dict[str, Any]:
-    """Run one of the product's commands; the JSON object that it prints. Raises Broken."""
-    done = subprocess.run(
-        [str(BIN / words[0]), *words[1:], "--json"], capture_output=True, text=True, check=False
-    )
-    if done.returncode not in allowed:
-        raise Broken(f"{words[0]} {words[1]}: {done.stderr.strip().splitlines()[-1:]}")
-    lines = done.stdout.strip().splitlines()
-    return dict(json.loads(lines[-1])) if lines else {"exit": done.returncode}
+def command(*words: str, allowed: Container[int] = (0,)) -> dict[str, Any]:
+    """Run one of the product's commands; the JSON object that it prints, and its ``exit`` code.
+
+    In this process: starting Python for each would take longer than all that they do.
+    Raises Broken.
+    """
+    program, *rest = words
+    asked = [*rest, "--json", "--lang", os.environ["LANGUAGE"]]  # as speak() left it
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = run(program, PROGRAMS[program], asked, __version__)
+    if code not in allowed:
+        raise Broken(f"{program} {rest[0]}: {err.getvalue().strip()}")
+    lines = out.getvalue().strip().splitlines()
+    return {**(json.loads(lines[-1]) if lines else {}), "exit": code}
 
 
 def _key(folder: Path) -> tuple[str, str]:
@@ -116,25 +134,32 @@ def examine(folder: Path, told: Told) -> dict[str, Any]:
     }
 
 
-def _of(told: Told, talk: Talk) -> dict[str, Any]:
-    """The call that was listed for *talk*. Raises Broken."""
-    found = [call for call in told.calls if call["from"] == talk.number]
+def _of(told: Told, made: Talk | Handset) -> dict[str, Any]:
+    """The call that was listed for *made*. Raises Broken."""
+    if isinstance(made, Talk):
+        found = [call for call in told.calls if call["from"] == made.number]
+    else:
+        found = [call for call in told.calls if _channel_of(call) == made.name]
     if len(found) != 1:
-        raise Broken(f"{talk.number}: {len(found)}")
+        raise Broken(_("{count} calls of {name} are listed").format(count=len(found), name=made))
     return found[0]
+
+
+def _channel_of(call: dict[str, Any]) -> str | None:
+    return None if call["from"] or not call["legs"] else str(call["legs"][0]["source"])
 
 
 def check_list(told: Told) -> None:
     """Every call once, each as the policy wants it; the call that was cut is one recording."""
     talks = [talk for talk, _said in told.placed.values()]
-    same = sorted(talk.number for talk in talks) == sorted(call["from"] for call in told.calls)
-    told.check(_("every call that was placed is listed, once"), same)
+    made = [talk.number for talk in talks] + [handset.name for handset in told.spoken]
+    listed = [call["from"] or call["legs"][0]["source"] for call in told.calls]
+    told.check(_("every call that was made is listed, once"), sorted(made) == sorted(listed))
     wanted = {"desk": {"MANDATORY_MIFID"}, "accueil": {"SAMPLED_IN", "SAMPLED_OUT"}}
     fit = all(
         leading_code(call["codes"])
-        in ({"INTERNAL_OFF"} if len(talk.number) == 2 else wanted[talk.line])
-        for talk in talks
-        if (call := _of(told, talk))
+        in ({"INTERNAL_OFF"} if call["from"] == INSIDE.number else wanted[call["line"]])
+        for call in told.calls
     )
     told.check(_("each call has the verdict that policy and draw give it"), fit)
     cut = _of(told, ORDER)
@@ -157,7 +182,16 @@ def check_packets(folder: Path, told: Told) -> int:
         counted = call["accounted"]
         kinds = ("recorded", "not_recorded", "masked", "silent", "duplicates")
         lost += max(len(mine) - sum(counted[kind] for kind in kinds), 0)
-    told.check(_("of {count} packets none was lost").format(count=len(seen)), lost == 0)
+    for handset in told.spoken:
+        counted = _of(told, handset)["accounted"]
+        lost += counted["received"] - counted["recorded"] - counted["not_recorded"]
+        lost += counted["lost"]
+    told.check(
+        _("of {count} packets, and of the samples of the analogue lines, none was lost").format(
+            count=len(seen)
+        ),
+        lost == 0,
+    )
     return lost
 
 
@@ -218,6 +252,10 @@ def check_outage(told: Told, coverage: dict[str, Any]) -> float:
     off = [one["seconds"].get("off", 0.0) for one in coverage["channels"]]
     longest = max(off, default=0.0)
     told.check(_("every second is accounted for"), coverage["accounted"] == 1.0)
+    deaf = [
+        one["channel"] for one in coverage["channels"] if one["seconds"].get("lost", 0.0) > DEAF_S
+    ]
+    told.check(_("no second was lost while the recorder ran"), not deaf)
     told.check(
         _("the time in which the recorder was dead is told as such"),
         0.0 < longest <= told.down_s + UNCOMMITTED_S,
@@ -239,7 +277,24 @@ def check_sound(folder: Path, told: Told) -> None:
         caller = frames.reshape(-1, channels)[:, sides.index("caller")]
         sent = speech.from_alaw(said)
         same = same and len(caller) >= len(sent) and bool((caller[: len(sent)] == sent).all())
+    for handset, sound in told.spoken.items():
+        if handset.line == "desk":
+            same = same and _is_cut_of(sound_of(folder, _of(told, handset)["recording"]), sound)
     told.check(_("the export equals what was said, sample for sample"), same)
+
+
+def _is_cut_of(path: Path, sent: NDArray[np.int16]) -> bool:
+    """Whether an exported file is one piece of what a card sent, with all that was loud in it."""
+    with wave.open(str(path)) as file:
+        heard = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    whole = np.concatenate([sent, np.zeros(len(heard), np.int16)])  # after its end it is silent
+    loud = np.flatnonzero(np.abs(sent.astype(np.int32)) > LOUD)
+    probe = int(np.argmax(np.abs(heard.astype(np.int32)) > LOUD))
+    for at in np.flatnonzero(whole[: len(whole) - len(heard) + 1 + probe] == heard[probe]):
+        first = int(at) - probe
+        if 0 <= first <= loud[0] and np.array_equal(whole[first : first + len(heard)], heard):
+            return first + len(heard) > int(loud[-1])
+    return False
 
 
 def sound_of(folder: Path, recording: str) -> Path:
@@ -262,7 +317,8 @@ def check_office(folder: Path, told: Told) -> int:
 def check_thief(folder: Path, told: Told) -> int:
     """Try everything that lies on the device on every part. Returns how many parts opened."""
     opened = thief.open_parts(folder / "device")
-    numbers = thief.find_clear(folder / "device", [call["from"] for call in told.calls])
+    callers = [call["from"] for call in told.calls if call["from"]]
+    numbers = thief.find_clear(folder / "device", callers)
     held = opened == 0 and not numbers
     told.check(_("a thief with the whole device opens no part and reads no number"), held)
     return opened
@@ -278,8 +334,8 @@ def check_tampering(folder: Path, told: Told) -> bool:
     part.write_bytes(data)
     recording = data[36:52].hex()
     out = folder / "work" / "tampered.wav"
-    words = [str(BIN / "greffier"), "export", recording, "--data", str(copy), "-o", str(out)]
-    refused = subprocess.run([*words, *_key(folder)], capture_output=True, check=False)
+    words = ("greffier", "export", recording, "--data", str(copy), "-o", str(out))
+    refused = command(*words, *_key(folder), allowed=range(256))
     report = command("greffier", "audit", "verify", "--data", str(copy), allowed=(20,))
-    found = refused.returncode == 20 and not out.exists() and not report["ok"]
+    found = refused["exit"] == 20 and not out.exists() and not report["ok"]
     return told.check(_("one flipped bit in a copy is found, and nothing is written"), found)

@@ -86,6 +86,12 @@ networks = ["{network}"]
 [[match]]
 line = "dehors"
 """
+CHANNEL = """[analogue.{name}]
+line = "{line}"
+pcm = "{name}"
+onset_ms = 40
+hang_over_s = 1.0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +104,33 @@ class Talk:
     sentences: tuple[int, ...]
 
 
-ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 1, 3))
+ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 3))
 """The call that is longer than the recorder lives."""
+INSIDE = Talk("21", "35", "accueil", (4,))
+"""Between two colleagues: never recorded for quality."""
 OTHERS = (
     Talk("+33478123401", RECEPTION, "accueil", (0,)),
     Talk("+33478123402", RECEPTION, "accueil", (1,)),
     Talk("+33478123407", DESK, "desk", (2,)),
     Talk("+33478123403", RECEPTION, "accueil", (3,)),
-    Talk("21", "35", "accueil", (4,)),
+    INSIDE,
     Talk("+33478123404", RECEPTION, "accueil", (0,)),
 )
 """Those that come after it was killed and started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handset:
+    """An analogue line, which is a simulated sound card of that name; what is said on it."""
+
+    name: str
+    line: str
+    sentences: tuple[int, ...]
+
+
+HANDSETS = (Handset("salle", "desk", (1,)), Handset("porte", "accueil", (3,)))
+SILENT_S = 4.0
+"""Before anything is said on them, from the kill on: the recorder is back by then."""
 
 
 def write_policy(folder: Path) -> Path:
@@ -128,7 +150,8 @@ def write_config(folder: Path, data: Path, wire: Branch) -> Path:
             network=wire.network,
             reception=RECEPTION,
             desk=DESK,
-        ),
+        )
+        + "".join(CHANNEL.format(name=one.name, line=one.line) for one in HANDSETS),
         "utf-8",
     )
     return path

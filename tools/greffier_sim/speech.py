@@ -55,9 +55,14 @@ def from_alaw(octets: bytes) -> NDArray[np.int16]:
     return np.where(code & 0x80, value, -value).astype(np.int16)
 
 
+def speak_all(numbers: Sequence[int]) -> NDArray[np.int16]:
+    """Sentences *numbers*, one after the other."""
+    return np.concatenate([speak(SENTENCES[number]) for number in numbers])
+
+
 def write_phrases(path: Path, numbers: Sequence[int]) -> bytes:
     """Write sentences *numbers* as raw A-law whole 20 ms packets; return it."""
-    octets = to_alaw(np.concatenate([speak(SENTENCES[number]) for number in numbers]))
+    octets = to_alaw(speak_all(numbers))
     octets = octets[: len(octets) // 160 * 160]
     path.write_bytes(octets)
     return octets

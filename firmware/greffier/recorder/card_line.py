@@ -133,6 +133,7 @@ class CardLine:
             for change in self._watch.hear(at, frames, power):
                 self._follow(change, position, pcm, "overrun")
             at += frames
+        told_ns = self._ledger.at_ns
         if self._call is None:
             idle = max(position, self._fed)  # from the end of the last call on
             self._before.keep(idle, pcm[idle - position :])
@@ -140,7 +141,8 @@ class CardLine:
         else:
             self._feed(end, position, pcm)
             self._account(end)
-        self._settle_change()
+        if self._ledger.at_ns > told_ns:  # else what is told last is the state of before
+            self._settle_change()
 
     def skip(
         self, position: int, frames: int, until_ns: int, cause: Literal["overrun", "card"]

@@ -143,6 +143,18 @@ def test_a_call_goes_on_over_a_restart_within_its_hang_over(desk: Scene) -> None
     assert desk.verified()["ok"]
 
 
+def test_a_cut_after_the_card_came_is_not_told_as_a_card_that_is_lost(desk: Scene) -> None:
+    desk.pull_out()
+    desk.put_back(0.5)
+    desk.hear(10)
+    desk.break_off(away_s=1)
+    desk.hear(1)
+    desk.stop()
+    assert desk.seconds("a")["lost"] <= 1
+    assert desk.seconds("a")["off"] == pytest.approx(1, abs=0.5)
+    assert desk.seconds("a")["idle"] == pytest.approx(11, abs=1)
+
+
 def test_after_a_longer_outage_it_is_another_call(desk: Scene) -> None:
     desk.hear(1)
     desk.hear(2, 0)

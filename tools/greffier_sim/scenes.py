@@ -34,7 +34,7 @@ text_id = "DEMO"
 on_failure = "no_record"
 [sampling]
 method = "bernoulli"
-rate = 0.30
+rate = 0.20
 strata = ["queue", "direction"]
 decide_at = "start"
 pre_roll_s = 0
@@ -104,7 +104,7 @@ class Talk:
     sentences: tuple[int, ...]
 
 
-ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 3))
+ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 1, 3))
 """The call that is longer than the recorder lives."""
 INSIDE = Talk("21", "35", "accueil", (4,))
 """Between two colleagues: never recorded for quality."""
@@ -129,7 +129,7 @@ class Handset:
 
 
 HANDSETS = (Handset("salle", "desk", (1,)), Handset("porte", "accueil", (3,)))
-SILENT_S = 4.0
+SILENT_S = 5.5
 """Before anything is said on them, from the kill on: the recorder is back by then."""
 
 

@@ -352,3 +352,10 @@ def test_legs_come_back_while_no_disk_takes_what_is_sealed(tmp_path: Path) -> No
         assert 40 <= gap.packets <= 60
         assert len(packets) + gap.packets == 450
         assert sum(one.samples for one in packets) + gap.end - gap.start == 450 * 160
+
+
+@pytest.mark.parametrize("line", [DESK, NOT_KEPT])
+def test_a_clock_that_was_set_makes_no_call_long(line: tuple[str, str]) -> None:
+    every = captures.call(plan(0, talk_ms=5_000))
+    late = [one._replace(time_ns=one.time_ns + 9 * 3_600 * SECOND) for one in every[360:]]
+    assert compare(line, plainly(every[:360] + late)) == 2

@@ -103,6 +103,12 @@ class Call:
         """Its last packet; 0 for none."""
         return max((leg.latest_ns for leg in self.legs), default=0)
 
+    def fell_silent_before(self, time_ns: int) -> bool:
+        """Whether it had media, and none since *time_ns*."""
+        if not self.legs or any(leg.last_ns >= time_ns for leg in self.legs):
+            return False
+        return self.media_ns < time_ns
+
     @property
     def known_ns(self) -> int:
         """A sign of life, and the last one but for what a borrower of a leg may know."""

@@ -80,7 +80,7 @@ class Claims:
             found: Claim | None = None
             for claim in claims:
                 call = claim.call
-                replaced = 0 < call.media_ns < newest and not call.holding
+                replaced = call.fell_silent_before(newest) and not call.holding
                 if (call.ended_ns < at_ns if call.ended else replaced) != over:
                     continue
                 if found is not None and found.call is not call:

@@ -113,7 +113,7 @@ class Armory:
         sound = sound_of(leg)
         loan: Loan | None = Loan(Timeline(0, 8000).state, 0, ())  # of which nothing is kept
         if call is not None and sound is not None:
-            loan = call.lend(leg.number, sound, leg.last_type)
+            loan = call.lend(leg.number, sound, leg.last_type, leg.last_ns)
         if loan is None:
             return True
         number = next(self._numbers)

@@ -10,6 +10,7 @@ from greffier.encode.timeline import State, Timeline
 from greffier.recorder.outcome import LOSSES
 from greffier.recorder.plans import Plan
 from greffier.recorder.tape import Tape
+from greffier.recorder.times import LONGEST_SILENCE_NS
 from greffier.recorder.track import Frames, Track
 from greffier.seal.spool import MOST_PARTS, LegCounters
 
@@ -41,12 +42,14 @@ class Lender:
     def _lose(self, track: Track, gap: Gap) -> None:
         raise NotImplementedError
 
-    def lend(self, leg: int, codec: Codec, payload_type: int) -> Loan | None:
+    def lend(self, leg: int, codec: Codec, payload_type: int, heard_ns: int) -> Loan | None:
         """What the core needs to take the packets of *codec* of *leg*; None: not now.
 
         Only if all of them go the same way, whatever happens: into every part that the call will
-        have, or into none because it has none.
+        have, or into none because it has none. *heard_ns* is when its latest packet came.
         """
+        if not self._media or heard_ns - self._media[1] > LONGEST_SILENCE_NS:
+            return None  # its times are not believed (greffier.recorder.times)
         if not self._plans:
             return Loan(Timeline(self.start_ns, codec.rate).state, 0, ())
         tracks = [track for key, track in self._tracks.items() if key[0] == leg]

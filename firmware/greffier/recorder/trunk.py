@@ -18,6 +18,7 @@ from greffier.recorder.armed import Armory
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake
 from greffier.recorder.taps import Port
+from greffier.recorder.times import LONGEST_SILENCE_NS
 from greffier.recorder.troubles import Troubles
 
 HELD_PACKETS_S: Final = 100  # of 10 ms, a second
@@ -111,6 +112,7 @@ class Trunk:
         self._heard: dict[tuple[int, int], None] = {}
         self._account = account
         self._troubles = troubles
+        self._until_ns = 0  # what was captured until then was taken
         self._dropped = 0
         self._blind = False
 
@@ -159,6 +161,10 @@ class Trunk:
 
     def _follow(self, taken: Taken) -> None:
         """Feed what was taken, and what legs brought back with them, in the order of time."""
+        if 0 < self._until_ns < taken.until_ns - LONGEST_SILENCE_NS:
+            self.armory.fed_ns = self._until_ns  # a clock that was set: Python knows what to think
+            self.armory.recall()
+        self._until_ns = taken.until_ns
         for record in taken.records:
             for datagram in self.armory.late(record.time_ns):
                 self._feed(datagram)

@@ -11,6 +11,7 @@ does not add up, an alarm was not raised or not cleared, or the recorder had to 
 import argparse
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ from greffier_sim import captures
 from greffier_sim.packets import frames_of, pcap
 from greffier_sim.sickdisk import SickDisk, Unable
 
+OWN_MOUNTS = "GREFFIER_OWN_MOUNTS"
 CASES = ("stalled", "full", "long-full", "read-only")
 LEAD_S = 4.0
 TAIL_S = 14.0
@@ -235,14 +237,16 @@ def _raised(watcher: Watcher, told: Figures, began: float) -> float:
 ILL = ("storage.stalled", "storage.full", "storage.readonly", "storage.failed")
 
 
-def run_case(case: str, folder: Path, calls: int, seconds: float, stall_s: int) -> Figures:
+def run_case(
+    case: str, folder: Path, calls: int, seconds: float, stall_s: int, tail_s: float
+) -> Figures:
     """One case, from the first call to the last check. Raises Unable, TimeoutError."""
     told = Figures(case, calls, stall_s)
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(SickDisk.make(folder, 192))
         namespace = stack.enter_context(wire())
         prepare(folder, disk.path / "box", stall_s)
-        talk_s = LEAD_S + seconds + TAIL_S
+        talk_s = LEAD_S + seconds + tail_s
         traffic(folder / "wire.pcap", calls, talk_s)
         recorder = _start(folder, namespace)
         stack.callback(recorder.kill)
@@ -329,19 +333,41 @@ def _check(data: Path, watcher: Watcher, told: Figures) -> None:
             told.packets_lost += counted["lost"]
 
 
+def _enter_own_mounts() -> None:
+    """Begin again in a mount namespace of our own, or leave with exit code 3.
+
+    Whoever makes such a namespace copies every mount into it, and a copy of ours would keep a file
+    system that we want to unmount and mend.
+    """
+    if os.environ.get(OWN_MOUNTS) == str(os.getpid()):
+        return
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        print("storage_soak: needs root and unshare", file=sys.stderr)
+        raise SystemExit(3)
+    os.environ[OWN_MOUNTS] = str(os.getpid())  # it stays the same when another program begins
+    words = ["unshare", "--mount", "--propagation", "private", sys.executable, "-m"]
+    os.execvp(words[0], [*words, "greffier_sim.storage_soak", *sys.argv[1:]])  # noqa: S606
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--case", choices=CASES, action="append")
+    parser.add_argument("--tail-s", type=float, default=TAIL_S, help="speech after the illness")
+    parser.add_argument("--stall-s", type=int, help="limits.stall_s instead of the case's own")
     parser.add_argument("--json", action="store_true", help="the default, and the only form")
     given = parser.parse_args()
+    _enter_own_mounts()
     good = True
     for case in given.case or CASES:
         with tempfile.TemporaryDirectory(prefix="greffier-soak-") as folder:
             try:
-                told = run_case(case, Path(folder), given.calls, given.seconds, STALL_S[case])
+                stall_s = given.stall_s or STALL_S[case]
+                told = run_case(
+                    case, Path(folder), given.calls, given.seconds, stall_s, given.tail_s
+                )
             except Unable as error:
                 print(f"storage_soak: {error}", file=sys.stderr)
                 raise SystemExit(3) from error

@@ -45,7 +45,15 @@ def command(path: Path) -> int:
         lambda name, fails: alarms.set(fails, "output.failed", name),
     )
     service = Service(
-        config, policy, packs, clock, board, alarms, device, lambda: _inputs(config, clock)
+        config,
+        policy,
+        packs,
+        clock,
+        board,
+        alarms,
+        device,
+        open_inputs=lambda: _inputs(config, clock),
+        say=lambda line: click.echo(line, err=True),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.stop())

@@ -59,9 +59,11 @@ class Service:
         alarms: AlarmRoom,
         device: str,
         open_inputs: Callable[[], Inputs],
+        say: Callable[[str], None],
     ) -> None:
         """*open_inputs* opens what is listened to, once a beginning and never before the disk is
-        there; *device* is the name that the status shows while nothing else is known.
+        there; *device* is the name that the status shows while nothing else is known. *say* is
+        told, in one line, what the disk that is waited for has, when that changes.
         """
         self._config = config
         self._policy = policy
@@ -71,10 +73,12 @@ class Service:
         self._alarms = alarms
         self._device = device
         self._open_inputs = open_inputs
+        self._say = say
         self._notifier = Notifier()
         self._stop = threading.Event()
         self._live: Live | None = None  # replaced whole; stop() looks at it from any thread
         self._standing: str | None = None  # the alarm of the disk that is waited for
+        self._said = ""
         self._outage: Outage | None = None
         self._ran = False  # whether an archive of this process was ever in use
 
@@ -152,7 +156,7 @@ class Service:
         return True
 
     def _begun(self, live: Live) -> None:
-        self._ran, self._outage, self._live = True, None, live
+        self._ran, self._outage, self._live, self._said = True, None, live, ""
         if self._standing is not None:
             self._alarms.clear(self._standing)
             self._standing = None
@@ -186,11 +190,14 @@ class Service:
     def _complain(self, error: StorageFailed) -> str:
         number = error.fields.get("number")
         alarm = alarm_of(number if isinstance(number, int) else None)
+        if str(error) != self._said:
+            self._said = str(error)
+            self._say(self._said)
+            self._notifier.status(self._said)
         if alarm != self._standing:
             if self._standing is not None:
                 self._alarms.clear(self._standing)
             self._alarms.raise_alarm(alarm)
-            self._notifier.status(str(error))
             self._standing = alarm
         return alarm
 

@@ -30,7 +30,6 @@ int greffier_leg_attach_voice(greffier_leg *leg, greffier_voice *voice, int law,
 {
     if (leg->place.rate != voice->filed.rate)
         return -1;
-    greffier_track_settle(leg->spool, &voice->told); /* it comes before what the leg hears */
     return attach(leg, (greffier_track){.part = voice->filed.part, .voice = voice, .law = (uint8_t)law,
                                         .number = voice->filed.number, .start_at = start_at,
                                         .begin_ns = begin_ns});

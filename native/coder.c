@@ -167,6 +167,13 @@ void greffier_coder_finish(greffier_coder *c)
         encode(c, c->held, GREFFIER_CODER_CUT_END);
 }
 
+void greffier_coder_wipe(greffier_coder *c)
+{
+    explicit_bzero(c->pending, sizeof c->pending);
+    c->held = 0;
+    greffier_coder_empty(c);
+}
+
 const greffier_coded *greffier_coder_next(const greffier_coder *c, size_t *at)
 {
     if (*at == c->made_length)
@@ -174,6 +181,12 @@ const greffier_coded *greffier_coder_next(const greffier_coder *c, size_t *at)
     const greffier_coded *one = (const greffier_coded *)(const void *)(c->made + *at);
     *at += (sizeof *one + one->length + 7) / 8 * 8;
     return one;
+}
+
+const uint8_t *greffier_coder_made(const greffier_coder *c, size_t *length)
+{
+    *length = c->made_length;
+    return c->made;
 }
 
 void greffier_coder_empty(greffier_coder *c)

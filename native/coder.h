@@ -53,6 +53,12 @@ void greffier_coder_finish(greffier_coder *coder);
 /* The next thing made, or NULL; *at, 0 at first, is the caller's place. */
 const greffier_coded *greffier_coder_next(const greffier_coder *coder, size_t *at);
 
+/* Zeroes and forgets what is pending, and what was made; numbers go on. */
+void greffier_coder_wipe(greffier_coder *coder);
+
+/* All of it as it lies there, each thing at a multiple of 8 octets; *length: how many octets. */
+const uint8_t *greffier_coder_made(const greffier_coder *coder, size_t *length);
+
 /* Zeroes and forgets what was made. */
 void greffier_coder_empty(greffier_coder *coder);
 

@@ -50,42 +50,30 @@ static void encode(greffier_job *job)
         explicit_bzero(chunk->octets, chunk->length); /* while it is at hand */
         chunk->length = 0;
     }
-    if (v->last)
-        greffier_coder_finish(v->coder);
 }
 
 greffier_voice *greffier_voice_new(greffier_spool *spool, greffier_part *part, uint8_t number, int32_t rate,
-                                   int32_t bitrate, int32_t complexity, int32_t *error)
+                                   greffier_coder *coder)
 {
     greffier_voice *v = calloc(1, sizeof *v);
-    greffier_coder *coder = greffier_coder_new(rate, bitrate, complexity, error);
-    if (v == NULL || coder == NULL || (spool->pool == NULL && greffier_voice_employ(spool, 0) != 0)) {
-        *error = coder != NULL ? -7 : *error; /* OPUS_ALLOC_FAIL */
-        greffier_coder_free(coder);
+    if (v == NULL || (spool->pool == NULL && greffier_voice_employ(spool, 0) != 0)) {
         free(v);
         return NULL;
     }
     v->job.run = encode;
     v->coder = coder;
     v->spool = spool;
-    v->told = (greffier_track){.voice = v, .number = number, .start_at = INT64_MIN, .begin_ns = INT64_MIN,
-                               .rate = (uint32_t)rate, .law = GREFFIER_CODER_LINEAR};
-    v->filed = v->told;
-    v->filed.voice = NULL;
-    v->filed.part = part;
+    v->filed = (greffier_track){.part = part, .number = number, .rate = (uint32_t)rate};
+    v->filed.start_at = v->filed.begin_ns = INT64_MIN; /* what is filed was cut before the coder */
     v->next = part->voices;
     part->voices = v;
     return v;
 }
 
-int32_t greffier_voice_delay(const greffier_voice *v)
-{
-    return greffier_coder_delay(v->coder);
-}
-
-static void list(greffier_voice *v)
+void greffier_voice_file(greffier_voice *v, greffier_chunk *chunk)
 {
     greffier_spool *spool = v->spool;
+    greffier_chunk_append(&v->heard, chunk);
     if (v->listed)
         return;
     v->listed = 1;
@@ -95,32 +83,6 @@ static void list(greffier_voice *v)
     else
         spool->last_heard->next_heard = v;
     spool->last_heard = v;
-}
-
-void greffier_voice_file(greffier_voice *v, greffier_chunk *chunk)
-{
-    greffier_chunk_append(&v->heard, chunk);
-    list(v);
-}
-
-int greffier_voice_write(greffier_voice *v, int64_t position, const int16_t *pcm, uint32_t samples)
-{
-    greffier_track_packet packet = {.position = position, .samples = samples, .length = 2 * samples,
-                                    .type = GREFFIER_CODER_LINEAR, .octets = (const uint8_t *)pcm};
-    list(v); /* also for what stays open until it is handed out */
-    return greffier_track_put(v->spool, &v->told, &packet) == GREFFIER_TRACK_KEPT ? 0 : -1;
-}
-
-void greffier_voice_gap(greffier_voice *v, const greffier_gap *gap)
-{
-    list(v);
-    greffier_track_gap(v->spool, &v->told, *gap);
-}
-
-void greffier_voice_finish(greffier_voice *v)
-{
-    v->ending = 1;
-    list(v);
 }
 
 /* A voice that is away keeps what it heard since for the next time. */
@@ -134,12 +96,9 @@ void greffier_voice_give(greffier_spool *spool)
             kept = &v->next_heard;
             continue;
         }
-        greffier_track_settle(spool, &v->told);
         v->listed = 0;
         v->given = v->heard;
         v->heard = (greffier_chunks){NULL, NULL};
-        v->last = v->ending;
-        v->ending = 0;
         v->away = 1;
         v->next_given = NULL;
         *(spool->given == NULL ? &spool->given : &spool->last_given->next_given) = v;
@@ -217,9 +176,6 @@ void greffier_voice_drop(greffier_spool *spool, greffier_part *part)
 {
     if (part->voices != NULL)
         greffier_voice_join(spool);
-    for (greffier_voice *v; (v = part->voices) != NULL;) {
+    for (greffier_voice *v; (v = part->voices) != NULL; free(v))
         part->voices = v->next;
-        greffier_coder_free(v->coder);
-        free(v);
-    }
 }

@@ -10,8 +10,8 @@
 /* The sound of one leg of one part, encoded (coder.h): where a leg is attached by its voice and not by its
  * part, what it hears waits as it came, is encoded a tick at a time by threads of the spool's, and filed as
  * the AUDIO and GAP plaintexts that greffier.encode.leg, kind "opus", and greffier.recorder.tape make of the
- * same packets. A voice stays with its part while legs come and go: one that changes its codec goes on under
- * the same encoder, on the same grid, with the next leg, or with what Python decodes.
+ * same packets. The coder stays the caller's: Python, or the next leg, goes on with it under the same numbers,
+ * on the same grid, and ends it.
  *
  * greffier_spool_collect hands out what legs heard, so that it is encoded while others are sealed;
  * greffier_voice_join waits for all of it and files it: nothing heard before a tick is missing in it but the
@@ -24,27 +24,15 @@ typedef struct greffier_voice greffier_voice;
  * many, and nothing has changed. */
 int greffier_voice_employ(greffier_spool *spool, uint32_t threads);
 
-/* A voice of `part`, whose leg `number` it is; it ends with the part. NULL, and *error: a code of libopus. */
+/* A voice of `part`, whose leg `number` it is; it ends with the part, and until then nobody else may use the
+ * coder, of that rate, whose packets so far must have been taken out. NULL if there is no memory. */
 greffier_voice *greffier_voice_new(greffier_spool *spool, greffier_part *part, uint8_t number, int32_t rate,
-                                   int32_t bitrate, int32_t complexity, int32_t *error);
+                                   greffier_coder *coder);
 
-/* Samples by which decoded sound comes late. */
-int32_t greffier_voice_delay(const greffier_voice *voice);
-
-/* As greffier_leg_attach; `law`, ALAW or ULAW, is that of the leg's sound. greffier_leg_detach with its part
- * takes the leg off again. */
+/* As greffier_leg_attach; `law`, ALAW or ULAW, is that of the leg's sound. -1 also where the rates differ.
+ * greffier_leg_detach with its part takes the leg off again. */
 int greffier_leg_attach_voice(greffier_leg *leg, greffier_voice *voice, int law, int64_t start_at,
                               int64_t begin_ns);
-
-/* Sound from elsewhere, while no leg is attached: `samples` of 16 bits, at most 32767, that lie behind all
- * that was heard so far. 0, or -1: there was no room, and it becomes a gap. */
-int greffier_voice_write(greffier_voice *voice, int64_t position, const int16_t *pcm, uint32_t samples);
-
-/* A gap from elsewhere, while no leg is attached, its cause one of enum greffier_place_cause. */
-void greffier_voice_gap(greffier_voice *voice, const greffier_gap *gap);
-
-/* The voice says no more: its last block is padded with zeros. Its legs must be detached. */
-void greffier_voice_finish(greffier_voice *voice);
 
 /* Waits for what was handed out, and files it. Returns how many voices had something. */
 size_t greffier_voice_join(greffier_spool *spool);

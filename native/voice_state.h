@@ -10,12 +10,10 @@ struct greffier_voice {
     greffier_job job; /* first: what the pool gives back */
     greffier_coder *coder;      /* the job's while it is handed out */
     greffier_chunks given;      /* the job's: what it encodes, and the gaps between */
-    int last;                   /* the job's: the last block too */
     greffier_spool *spool;
     greffier_chunks heard;      /* not handed out */
-    greffier_track told;        /* from elsewhere, into `heard` */
     greffier_track filed;       /* into the part */
-    int listed, away, ending; /* in the list of those with something heard; handed out; to be finished */
+    int listed, away; /* in the list of those with something heard; handed out */
     greffier_voice *next_heard; /* in the spool's list of those with something heard */
     greffier_voice *next_given; /* in the spool's list of those handed out */
     greffier_voice *next;       /* in its part */

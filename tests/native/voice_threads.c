@@ -27,7 +27,7 @@ static uint64_t record(unsigned threads)
     greffier_spool *spool = greffier_spool_new(1 << 22);
     greffier_stream *streams[LEGS];
     greffier_leg *legs[LEGS];
-    greffier_voice *voices[LEGS];
+    greffier_coder *coders[LEGS];
     greffier_part *parts[LEGS / 2];
     greffier_seal *seals[LEGS / 2];
     greffier_spool_counters counters;
@@ -38,10 +38,11 @@ static uint64_t record(unsigned threads)
         parts[i] = greffier_spool_add(spool, seals[i] = make_seal(), i);
     for (unsigned i = 0; i < LEGS; i++) {
         legs[i] = make_leg(spool, streams[i] = greffier_stream_new(2048));
-        voices[i] = greffier_voice_new(spool, parts[i / 2], (uint8_t)(i % 2), 8000, 24000, 0, &error);
-        CHECK(voices[i] != NULL);
-        CHECK_IS(greffier_leg_attach_voice(legs[i], voices[i], i % 2, 80 * i, 0), 0);
-        CHECK_IS(greffier_leg_attach_voice(legs[i], voices[i], i % 2, 80 * i, 0), -1);
+        coders[i] = greffier_coder_new(8000, 24000, 0, &error);
+        greffier_voice *voice = greffier_voice_new(spool, parts[i / 2], (uint8_t)(i % 2), 8000, coders[i]);
+        CHECK(voice != NULL);
+        CHECK_IS(greffier_leg_attach_voice(legs[i], voice, i % 2, 80 * i, 0), 0);
+        CHECK_IS(greffier_leg_attach_voice(legs[i], voice, i % 2, 80 * i, 0), -1);
     }
     for (unsigned number = 0; number < PACKETS; number++) {
         for (unsigned i = 0; i < LEGS; i++)
@@ -56,7 +57,6 @@ static uint64_t record(unsigned threads)
         greffier_leg_finish(legs[i]);
         CHECK_IS(greffier_leg_detach(legs[i], parts[i / 2]), 0);
         greffier_leg_free(legs[i]);
-        greffier_voice_finish(voices[i]);
     }
     CHECK(greffier_voice_join(spool) > 0);
     seal_all(spool, hash);
@@ -74,8 +74,10 @@ static uint64_t record(unsigned threads)
             greffier_spool_remove(spool, parts[i]);
     }
     greffier_spool_free(spool);
-    for (unsigned i = 0; i < LEGS; i++)
+    for (unsigned i = 0; i < LEGS; i++) {
         greffier_stream_free(streams[i]);
+        greffier_coder_free(coders[i]);
+    }
     for (unsigned i = 0; i < LEGS / 2; i++)
         greffier_seal_free(seals[i]);
     return hash;
@@ -97,7 +99,8 @@ static void a_part_may_go_while_its_sound_is_encoded(void)
     greffier_leg *leg = make_leg(spool, stream);
     int32_t error;
     CHECK_IS(greffier_voice_employ(spool, 2), 0);
-    greffier_voice *voice = greffier_voice_new(spool, part, 0, 8000, 24000, 5, &error);
+    greffier_coder *coder = greffier_coder_new(8000, 24000, 5, &error);
+    greffier_voice *voice = greffier_voice_new(spool, part, 0, 8000, coder);
     CHECK_IS(greffier_leg_attach_voice(leg, voice, GREFFIER_CODER_ULAW, 0, 0), 0);
     for (unsigned number = 0; number < 60; number++)
         hear(leg, number, 8);
@@ -110,6 +113,9 @@ static void a_part_may_go_while_its_sound_is_encoded(void)
     greffier_spool_count(spool, &counters);
     CHECK_IS(counters.held, 0);
     greffier_spool_free(spool);
+    size_t at = 0;
+    CHECK(greffier_coder_next(coder, &at) == NULL); /* nothing is left in it */
+    greffier_coder_free(coder);
     greffier_stream_free(stream);
     greffier_seal_free(seal);
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from greffier.capture import rtp
 from greffier.encode import Gap, codecs, stored
+from greffier.encode.core import OpusCoder
 from greffier.encode.leg import Item
 from greffier.encode.timeline import Placed, Timeline
 from greffier.recorder.tape import PartPlan, Tape, first_sample
@@ -49,6 +50,10 @@ class Told(Tape):
         super().__init__(plan, [OFFICE], {})
         self.heard = Heard()
         self._writer: Any = self.heard
+
+    def coder(self) -> OpusCoder | None:
+        """What encodes its leg."""
+        return self._tracks[3].encoder.coder
 
     def last(self) -> None:
         """What the encoders held back."""

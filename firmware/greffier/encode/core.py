@@ -3,13 +3,14 @@
 Nothing here needs the C core until an object is made: then NotDecodable says what is missing.
 """
 
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greffier.encode import BadPayload
+from greffier.encode import BadPayload, Coded
 from greffier.errors import NotDecodable
 
 try:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from greffier._native import CData
 
 Samples = NDArray[np.int16]
+
+_CODED = struct.Struct("=qIIHBx4x")  # native/coder.h, greffier_coded
+_NO_TYPE = 0xFF
 
 _LARGEST = 1276  # native/opus.h: room that one encoded frame may need
 _BLOCKS = 64  # frames that cross into C at once
@@ -81,6 +85,72 @@ class OpusEncoder:
                 packets.append(octets[at : at + length])
                 at += length
         return packets
+
+
+class OpusCoder:
+    """Sound at absolute positions to Opus packets on a grid of 20 ms (native/coder.h), mono.
+
+    Settings and errors as those of :class:`OpusEncoder`. A voice of the C core may borrow it
+    (``Spool.voice``) and leaves it where the next packet goes on; nothing else may use it
+    meanwhile.
+    """
+
+    def __init__(self, rate: int, *, bitrate: int = 24000, complexity: int = 5) -> None:
+        _need("opus")
+        error = ffi.new("int32_t *")
+        coder = lib.greffier_coder_new(rate, bitrate, complexity, error)
+        if not coder:
+            raise ValueError(f"libopus refuses {rate} Hz: {_reason(error[0])}")
+        self._coder = ffi.gc(coder, lib.greffier_coder_free)
+        self._length = ffi.new("size_t *")
+        self.rate = rate
+        self.block = rate // 50
+        self.delay = lib.greffier_coder_delay(coder)
+
+    @property
+    def handle(self) -> "CData":
+        """The greffier_coder, for other rooms of the core; valid as long as this object."""
+        return self._coder
+
+    def write(self, position: int, pcm: Samples) -> list[Coded]:
+        """The packets of the blocks that *pcm* at *position* makes whole, oldest first.
+
+        Raises ValueError when *position* lies before what was written.
+        """
+        given = ffi.from_buffer("uint8_t[]", np.ascontiguousarray(pcm))
+        law = lib.GREFFIER_CODER_LINEAR
+        refused = lib.greffier_coder_write(self._coder, position, law, given, len(pcm)) != 0
+        if self._missed() and not refused:
+            raise MemoryError("no memory for an Opus packet")
+        if refused:
+            raise ValueError("a sample may be written only once")
+        return self._take()
+
+    def finish(self) -> list[Coded]:
+        """The last block, if it has a sample: padded with zeros, its true length kept."""
+        lib.greffier_coder_finish(self._coder)
+        return self._take()
+
+    def discard(self) -> None:
+        """Zero what is pending, and what was made."""
+        lib.greffier_coder_wipe(self._coder)
+
+    def _missed(self) -> int:
+        span = ffi.new("int64_t[]", 2)
+        return lib.greffier_coder_missed(self._coder, span, span + 1)
+
+    def _take(self) -> list[Coded]:
+        made = lib.greffier_coder_made(self._coder, self._length)
+        octets = ffi.buffer(made, self._length[0])[:] if self._length[0] else b""
+        lib.greffier_coder_empty(self._coder)
+        found, at = [], 0
+        while at < len(octets):
+            position, samples, sequence, length, flags = _CODED.unpack_from(octets, at)
+            at += _CODED.size
+            data = octets[at : at + length]
+            found.append(Coded(position, samples, sequence, _NO_TYPE, flags, data))
+            at += -(-length // 8) * 8
+        return found
 
 
 class OpusDecoder:

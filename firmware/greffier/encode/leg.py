@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from greffier.encode import CUT_END, CUT_FRONT, Coded, Gap
 from greffier.encode.codecs import Codec
-from greffier.encode.core import FlacEncoder, OpusEncoder
+from greffier.encode.core import FlacEncoder, OpusCoder
 from greffier.encode.decoders import Decoder, decoder_of
 from greffier.encode.grid import Blocks, Grid
 from greffier.encode.stored import Kind, Stored, effective_kind, flac_block
@@ -70,6 +70,12 @@ class LegEncoder:
         """What a reader must know of the packets so far (original: grows with payload types)."""
         return self._coder.stored
 
+    @property
+    def coder(self) -> OpusCoder | None:
+        """What encodes kind "opus": a voice of the C core may borrow it between two calls."""
+        encoder = self._coder.encoder
+        return encoder.coder if isinstance(encoder, _Opus) else None
+
     def feed(self, items: Iterable[Item]) -> list[Out]:
         """What *items*, in the order of the timeline, make ready to be stored.
 
@@ -120,6 +126,8 @@ class LegEncoder:
 
 class _Original:
     """RTP payloads as they came; only codecs with single samples are ever cut."""
+
+    encoder = None
 
     def __init__(self, source: Codec, payload_type: int) -> None:
         self._codecs = {} if payload_type == _NO_TYPE else {payload_type: source}
@@ -172,17 +180,17 @@ class _Opus:
     """libopus on 20 ms blocks; one packet a block at once."""
 
     def __init__(self, rate: int, bitrate: int, complexity: int) -> None:
-        self._encoder = OpusEncoder(rate, bitrate=bitrate, complexity=complexity)
-        self.stored = Stored("opus", rate, self._encoder.frame, self._encoder.delay)
+        self.coder = OpusCoder(rate, bitrate=bitrate, complexity=complexity)
+        self.stored = Stored("opus", rate, self.coder.block, self.coder.delay)
 
-    def encode(self, pcm: Samples) -> list[bytes]:
-        return self._encoder.encode(pcm)
+    def write(self, position: int, pcm: Samples) -> list[Coded]:
+        return self.coder.write(position, pcm)
 
-    def last(self, blocks: Blocks) -> list[bytes]:
-        return self._encoder.encode(blocks.pcm)
+    def finish(self) -> list[Coded]:
+        return self.coder.finish()
 
-    def finish(self) -> list[bytes]:
-        return []
+    def discard(self) -> None:
+        self.coder.discard()
 
 
 class _Flac:
@@ -191,33 +199,60 @@ class _Flac:
     def __init__(self, rate: int) -> None:
         block = flac_block(rate)
         self._encoder = FlacEncoder(rate, block)
+        self._grid = Grid(block)
+        self._due: deque[int] = deque()  # positions of blocks not out yet
+        self._sequence = 0
         self.stored = Stored("flac", rate, block)
 
-    def encode(self, pcm: Samples) -> list[bytes]:
-        return self._encoder.encode(pcm)
+    def write(self, position: int, pcm: Samples) -> list[Coded]:
+        return [one for blocks in self._grid.write(position, pcm) for one in self._encode(blocks)]
 
-    def last(self, blocks: Blocks) -> list[bytes]:
-        return self._encoder.encode(blocks.pcm[: len(blocks.pcm) - blocks.padding])
+    def finish(self) -> list[Coded]:
+        out: list[Coded] = []
+        last = self._grid.flush()
+        if last:
+            self._due.append(last.position)
+            pcm = last.pcm[: len(last.pcm) - last.padding]
+            out += self._collect(self._encoder.encode(pcm))
+            last.pcm.fill(0)
+        out += self._collect(self._encoder.finish())
+        if last and last.padding:
+            out[-1] = out[-1]._replace(samples=self.stored.block - last.padding)
+        return out
 
-    def finish(self) -> list[bytes]:
-        return self._encoder.finish()
+    def discard(self) -> None:
+        self._due.clear()
+        self._grid.wipe()
+
+    def _encode(self, blocks: Blocks) -> list[Coded]:
+        end = blocks.position + len(blocks.pcm)
+        self._due.extend(range(blocks.position, end, self.stored.block))
+        made = self._collect(self._encoder.encode(blocks.pcm))
+        blocks.pcm.fill(0)
+        return made
+
+    def _collect(self, packets: list[bytes]) -> list[Coded]:
+        """*packets* are those of the oldest blocks that are due."""
+        first, due = self._sequence, self._due
+        self._sequence += len(packets)
+        positions = [due.popleft() for _ in packets]
+        numbers = [number & _SEQUENCE for number in range(first, self._sequence)]
+        always = (repeat(self.stored.block), numbers, repeat(_NO_TYPE), repeat(0), packets)
+        return list(map(_coded, zip(positions, *always, strict=False)))
 
 
 class _Blocks:
     """Decodes runs of packets and encodes the blocks that they fill."""
 
     def __init__(self, source: Codec, encoder: _Opus | _Flac) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
         self.stored = encoder.stored
-        self._grid = Grid(encoder.stored.block)
         self._codec = source
         self._decoder: Decoder = decoder_of(source)
         self._run: list[bytes] = []
         self._position = 0  # of the run's first wanted sample
         self._front = 0  # unwanted samples at the front of the run
         self._end = 0  # position behind the run's last wanted sample
-        self._due: deque[int] = deque()  # positions of blocks not out yet
-        self._sequence = 0
 
     def continue_run(self, items: Iterable[Item], stop: int) -> Iterator[Item]:
         """Take the packets that simply go on with the run; yield those that need a look."""
@@ -258,38 +293,13 @@ class _Blocks:
             if low < high:
                 shift = self._position - first
                 out.append(Gap(low + shift, high + shift, 1, "damaged"))
-        for blocks in self._grid.write(self._position, decoded.pcm[first:end]):
-            self._put(blocks, out)
+        out += self.encoder.write(self._position, decoded.pcm[first:end])
         decoded.pcm.fill(0)
 
     def finish(self, out: list[Out]) -> None:
         self.settle(out)
-        last = self._grid.flush()
-        if last:
-            self._due.append(last.position)
-            self._collect(self._encoder.last(last), out)
-            last.pcm.fill(0)
-        self._collect(self._encoder.finish(), out)
-        if last and last.padding and isinstance(out[-1], Coded):
-            cut = CUT_END if self.stored.kind == "opus" else 0
-            out[-1] = out[-1]._replace(samples=self.stored.block - last.padding, flags=cut)
+        out += self.encoder.finish()
 
     def discard(self) -> None:
         self._run.clear()
-        self._due.clear()
-        self._grid.wipe()
-
-    def _put(self, blocks: Blocks, out: list[Out]) -> None:
-        end = blocks.position + len(blocks.pcm)
-        self._due.extend(range(blocks.position, end, self.stored.block))
-        self._collect(self._encoder.encode(blocks.pcm), out)
-        blocks.pcm.fill(0)
-
-    def _collect(self, packets: list[bytes], out: list[Out]) -> None:
-        """*packets* are those of the oldest blocks that are due."""
-        first, due = self._sequence, self._due
-        self._sequence += len(packets)
-        positions = [due.popleft() for _ in packets]
-        numbers = [number & _SEQUENCE for number in range(first, self._sequence)]
-        always = (repeat(self.stored.block), numbers, repeat(_NO_TYPE), repeat(0), packets)
-        out.extend(map(_coded, zip(positions, *always, strict=False)))
+        self.encoder.discard()

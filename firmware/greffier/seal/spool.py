@@ -14,10 +14,10 @@ from greffier._native import ffi, lib
 from greffier.capture.flows import Flows
 from greffier.capture.rtp import Octets, Stream
 from greffier.encode import Gap
+from greffier.encode.core import OpusCoder
 from greffier.encode.timeline import State
 from greffier.seal.core import CoreWriter, refusal
 from greffier.seal.frames import NO_LEG
-from greffier.seal.voice import LAWS, Voice
 
 if TYPE_CHECKING:
     from greffier._native import CData
@@ -37,6 +37,10 @@ CAUSES = tuple(
     for cause in range(lib.GREFFIER_PLACE_CAUSES)
 )
 _REASONS = CAUSES[:8]  # those that a timeline may have pending
+
+
+LAWS = {"PCMA": lib.GREFFIER_CODER_ALAW, "PCMU": lib.GREFFIER_CODER_ULAW}
+"""The codecs (RFC 3551 names) of legs that can be encoded."""
 
 
 class Kind(IntEnum):
@@ -117,25 +121,34 @@ class Leg:
         """The greffier_leg, for other rooms of the core; valid until :meth:`close`."""
         return self._leg
 
-    def attach(self, part: int, number: int, start_at: int, begin_ns: int) -> None:
+    def attach(
+        self,
+        part: int,
+        number: int,
+        start_at: int,
+        begin_ns: int,
+        *,
+        coder: OpusCoder | None = None,
+        law: str = "PCMA",
+    ) -> None:
         """Record into *part*, as its leg *number*, what lies from sample *start_at* on and arrived
-        at *begin_ns* or later. Raises ValueError: attached already, or to too many."""
+        at *begin_ns* or later.
+
+        With a *coder* it is stored as *coder* encodes it, going on where it was; *law*, "PCMA" or
+        "PCMU", is then the leg's sound. Until the part is removed, nobody else may use *coder*.
+        Raises ValueError: attached already, to too many, or a coder of another rate; KeyError for
+        another law.
+        """
         if not 0 <= number < NO_LEG:
             raise ValueError("a leg is 0 to 254")
-        handle = self._spool.handle_of(part)
-        if lib.greffier_leg_attach(self._leg, handle, number, start_at, begin_ns) != 0:
-            raise ValueError("the leg has this part, or as many as it may have")
-
-    def attach_voice(self, voice: Voice, law: str, start_at: int, begin_ns: int) -> None:
-        """As :meth:`attach`, encoded by *voice*. *law*: "PCMA" or "PCMU", what the leg's sound is.
-
-        Raises ValueError also for a voice of another rate, KeyError for another law.
-        """
-        attached = lib.greffier_leg_attach_voice(
-            self._leg, voice.handle, LAWS[law], start_at, begin_ns
-        )
-        if attached != 0:
-            raise ValueError("the leg has this part, or as many as it may have, or another rate")
+        if coder is None:
+            handle = self._spool.handle_of(part)
+            done = lib.greffier_leg_attach(self._leg, handle, number, start_at, begin_ns)
+        else:
+            voice = self._spool.voice_of(part, number, coder)
+            done = lib.greffier_leg_attach_voice(self._leg, voice, LAWS[law], start_at, begin_ns)
+        if done != 0:
+            raise ValueError("the leg has this part, as many as it may have, or another rate")
 
     def detach(self, part: int) -> None:
         """The part gets no more of this leg; nothing happens if it got nothing."""
@@ -176,9 +189,9 @@ class Leg:
 class Spool:
     """What legs file and parts seal; at most *most* octets of plaintext are held at once.
 
-    *threads* of its own encode for its voices; without any, :meth:`seal` and :meth:`tick` do. One
-    thread owns it, with its parts, legs and voices. Raises MemoryError, also where there cannot be
-    as many threads.
+    *threads* of its own encode what coders are to encode; without any, :meth:`seal` and
+    :meth:`tick` do. One thread owns it, with its parts and legs. Raises MemoryError, also where
+    there cannot be as many threads.
     """
 
     def __init__(self, most: int = 64 << 20, *, threads: int = 0) -> None:
@@ -189,7 +202,8 @@ class Spool:
         if lib.greffier_voice_employ(spool, threads) != 0:
             lib.greffier_spool_free(spool)
             raise MemoryError("no memory for the threads that encode")
-        self._voices: dict[int, list[Voice]] = {}
+        # of each part, of each leg: its voice and the coder that the core goes on using
+        self._voices: dict[int, dict[int, tuple[CData, OpusCoder]]] = {}
         self._parts: dict[int, tuple[CData, CoreWriter]] = {}
         self._legs: set[Leg] = set()
         self._out = bytearray(_ROOM)
@@ -214,29 +228,8 @@ class Spool:
     def remove(self, number: int) -> None:
         """Forget a part; what it had not sealed is given up. No leg may be attached to it."""
         part, _ = self._parts.pop(number)
-        for voice in self._voices.pop(number, ()):
-            voice.forget()
         lib.greffier_spool_remove(self._spool, part)
-
-    def voice(
-        self, part: int, leg: int, *, rate: int = 8000, bitrate: int = 24000, complexity: int = 5
-    ) -> Voice:
-        """The encoder of leg *leg* (0 to 254) of a part; settings as those of ``OpusEncoder``.
-
-        Raises ValueError for what libopus refuses.
-        """
-        if not 0 <= leg < NO_LEG:
-            raise ValueError("a leg is 0 to 254")
-        error = ffi.new("int32_t *")
-        made = lib.greffier_voice_new(
-            self._spool, self.handle_of(part), leg, rate, bitrate, complexity, error
-        )
-        if made == ffi.NULL:
-            reason = ffi.string(lib.greffier_opus_reason(error[0])).decode()
-            raise ValueError(f"libopus refuses {rate} Hz: {reason}")
-        voice = Voice(made, rate)
-        self._voices.setdefault(part, []).append(voice)
-        return voice
+        self._voices.pop(number, None)  # their coders are the callers' again
 
     def leg(self, stream: Stream, state: State, kinds: Mapping[int, Kind], number: int) -> Leg:
         """A leg that goes on from *state* with *stream*, whose ready packets were taken out.
@@ -321,8 +314,6 @@ class Spool:
             lib.greffier_spool_free(self._spool)
             self._spool = ffi.NULL
             self._parts.clear()
-            for voice in (one for some in self._voices.values() for one in some):
-                voice.forget()
             self._voices.clear()
 
     # --- for its legs ---
@@ -330,6 +321,20 @@ class Spool:
     def handle_of(self, part: int) -> "CData":
         """The greffier_part of a number. Raises KeyError."""
         return self._parts[part][0]
+
+    def voice_of(self, part: int, leg: int, coder: OpusCoder) -> "CData":
+        """The greffier_voice of leg *leg* of a part. Raises KeyError, ValueError: not its coder."""
+        voices = self._voices.setdefault(part, {})
+        if leg not in voices:
+            handle = self.handle_of(part)
+            made = lib.greffier_voice_new(self._spool, handle, leg, coder.rate, coder.handle)
+            if made == ffi.NULL:
+                raise MemoryError("no memory for a voice")
+            voices[leg] = (made, coder)
+        voice, known = voices[leg]
+        if known is not coder:
+            raise ValueError("the leg of the part has another coder")
+        return voice
 
     def forget(self, leg: Leg) -> None:
         """The leg was closed."""

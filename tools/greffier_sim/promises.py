@@ -248,9 +248,11 @@ def packets_from(part: OpenedPart, port: int) -> list[bytes]:
 
 
 def check_outage(told: Told, coverage: dict[str, Any]) -> float:
-    """Every second has one state; the time without recorder is `off`. How long it was, seconds."""
-    off = [one["seconds"].get("off", 0.0) for one in coverage["channels"]]
-    longest = max(off, default=0.0)
+    """Every second has one state; of the cut call's, those without recorder are `off`: how many."""
+    cut = _of(told, ORDER)["number"]
+    off_s = sum(
+        one["seconds"].get("off", 0.0) for one in coverage["channels"] if one["channel"] == cut
+    )
     told.check(_("every second is accounted for"), coverage["accounted"] == 1.0)
     deaf = [
         one["channel"] for one in coverage["channels"] if one["seconds"].get("lost", 0.0) > DEAF_S
@@ -258,9 +260,9 @@ def check_outage(told: Told, coverage: dict[str, Any]) -> float:
     told.check(_("no second was lost while the recorder ran"), not deaf)
     told.check(
         _("the time in which the recorder was dead is told as such"),
-        0.0 < longest <= told.down_s + UNCOMMITTED_S,
+        0.0 < off_s <= told.down_s + UNCOMMITTED_S,
     )
-    return float(round(longest, 1))
+    return float(round(off_s, 1))
 
 
 def check_sound(folder: Path, told: Told) -> None:

@@ -179,6 +179,7 @@ static size_t wipe_from(greffier_delay *d, piece *p, size_t at, greffier_scrubbe
             span->start = item->start;
         span->end = item->end;
         *(item->length > 0 ? &span->sounds : &span->others) += 1;
+        span->samples += item->length > 0 ? item->end - item->start : 0;
         d->counters.items--;
         d->counters.octets -= item->length;
         next += span_of(item->length);

@@ -12,7 +12,7 @@
  * One thread at a time may be inside the functions of one delay. */
 typedef struct greffier_delay greffier_delay;
 
-enum { GREFFIER_DELAY_LARGEST = 65535 }; /* octets of an item */
+enum { GREFFIER_DELAY_LARGEST = 1048576 }; /* octets of an item */
 
 /* One item: a packet's sound, or, without octets, what is said of samples that are missing. */
 typedef struct greffier_waiting {
@@ -32,6 +32,7 @@ typedef struct greffier_scrubbed {
     uint64_t end;
     uint64_t sounds; /* items with octets */
     uint64_t others; /* items without */
+    uint64_t samples; /* of the sounds */
 } greffier_scrubbed;
 
 typedef struct greffier_delay_counters {

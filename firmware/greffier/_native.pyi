@@ -112,6 +112,7 @@ class Scrubbed(CData):
     end: int
     sounds: int
     others: int
+    samples: int
 
 class DelayCounters(CData):
     """greffier_delay_counters."""

@@ -44,7 +44,8 @@ class Model:
         begin = gone[0].position if isinstance(gone[0], Placed) else gone[0].start
         last = gone[-1]
         end = last.position + last.samples if isinstance(last, Placed) else last.end
-        return Scrubbed(begin, end, sum(isinstance(item, Placed) for item in gone))
+        sounds = [item.samples for item in gone if isinstance(item, Placed)]
+        return Scrubbed(begin, end, len(sounds), sum(sounds))
 
     def drop(self, until: int) -> int:
         before = len(self.items)
@@ -107,6 +108,6 @@ def test_what_does_not_fit_is_refused_and_counted() -> None:
     assert (counts.items, counts.refused) == (stored, 1)
     assert stored * 160 < counts.held <= counts.most == ROOM
     assert counts.locked in (0, counts.held)
-    assert not line.append(0, sound(0, 65536)), "no packet is that long"
+    assert not line.append(0, sound(0, (1 << 20) + 1)), "no packet is that long"
     assert len(line.take(stored)) == stored
     assert line.append(stored, sound(0, 160))

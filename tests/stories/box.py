@@ -164,12 +164,12 @@ class Box:
         return PAIR
 
     def opened(self) -> list[OpenedPart]:
-        """Every part, opened with the office key, by recording and number."""
+        """Every part, torn ones too, opened with the office key, by recording and number."""
         with archive.Archive.open(self.data, SystemClock()) as opened:
             found = []
             for path in self.parts:
                 block = opened.shred.get(_name(path)).block
-                found.append(playback.open_part(path, block, self.private))
+                found.append(playback.open_part(path, block, self.private, unfinished=True))
         return sorted(found, key=lambda part: (part.header.recording_id, part.header.number))
 
     def entries(self) -> list[Entry]:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -64,13 +65,18 @@ def wire() -> Iterator[str]:
 class Box:
     """One recorder: its folder, its process, and what it says of itself."""
 
-    def __init__(self, folder: Path, namespace: str, policy: str, line: str) -> None:
+    def __init__(
+        self, folder: Path, namespace: str, policy: str, line: str, *, pauses: bool = False
+    ) -> None:
+        """Without *pauses* the policy names nothing that may start one, and no sound waits."""
         self.folder = folder
         self.namespace = namespace
         self.socket = folder / "control.sock"
         self.process: subprocess.Popen[bytes] | None = None
-        content = rules.builtin(policy).read_bytes()
-        (folder / "policy.toml").write_bytes(content)
+        content = rules.builtin(policy).read_text()
+        if not pauses:
+            content = re.sub(r"(?m)^sources = .*$", "sources = []", content)
+        (folder / "policy.toml").write_text(content)
         self._office("keygen", "-o", str(folder / "keys"))
         for name in ("alice", "bob"):
             self._office("signer", name, "-o", str(folder))

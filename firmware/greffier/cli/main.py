@@ -23,6 +23,8 @@ COMMANDS = {
     "status": "greffier.cli.status",
     "levels": "greffier.cli.levels",
     "alarms": "greffier.cli.alarms",
+    "pause": "greffier.cli.pause",
+    "resume": "greffier.cli.resume",
     "doctor": "greffier.cli.doctor",
 }
 

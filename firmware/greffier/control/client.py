@@ -88,7 +88,9 @@ def _error(failure: Failure, request: Request) -> Exception:
         "not_supported": translate("this recorder cannot do that"),
         "replay_not_available": translate("there is no replay on this recorder"),
         "pause_not_available": translate("there is no pause on this recorder"),
-        "not_pausable": translate("the law lets nobody pause this line"),
+        "not_pausable": translate("the policy lets nobody pause this line from here"),
+        "pause_disabled_emergency": translate("an emergency line is never paused"),
+        "nothing_running": translate("no call runs on this line"),
         "stopping": translate("it is stopping"),
     }
     return Refused(reason=known.get(failure.reason, failure.reason))

@@ -58,7 +58,10 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Record nothing of this call, or of this line, until it is resumed. Exactly one is given."""
+    """Keep nothing of this call, or of those that run on this line. Exactly one is given.
+
+    It lasts until it is resumed, or the call is over; what is said last is wiped from memory.
+    """
 
     line: NameOrNone = ""
     call: Uid = ""

@@ -24,16 +24,17 @@ GAP = 1
 FAR_AHEAD_NS = 1_000_000_000
 """What arrived this long after now arrived before the clock was set back."""
 _ITEMS = 512
-_ROOM = 4 * lib.GREFFIER_DELAY_LARGEST
+_ROOM = lib.GREFFIER_DELAY_LARGEST
 _NEVER = 2**63 - 1
 
 
 class Scrubbed(NamedTuple):
-    """What was wiped: *packets*, in samples [start, end)."""
+    """What was wiped: *packets* of *samples* in all, between the samples *start* and *end*."""
 
     start: int
     end: int
     packets: int
+    samples: int
 
 
 class Counts(NamedTuple):
@@ -95,7 +96,7 @@ class DelayLine:
         span = ffi.new("greffier_scrubbed *")
         if not lib.greffier_delay_scrub(self._delay, from_ns, span):
             return None
-        return Scrubbed(span.start, span.end, span.sounds)
+        return Scrubbed(span.start, span.end, span.sounds, span.samples)
 
     def drop(self, until_ns: int) -> int:
         """Zero what waits at the front and arrived before *until_ns*; how many items."""

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from greffier.policy import purposes
 from greffier.policy.windows import Window
 
+ASKED = frozenset({"api", "agent_key"})
+"""Sources of pauses that somebody asks for, by way of the control socket."""
 _LATEST = 253_370_764_800  # 9999-01-01: as far as the calendar of datetime goes
 
 
@@ -214,6 +216,27 @@ class Policy:
         if rules is not None and rules.codec:
             return rules.codec
         return "original" if rules is None or rules.duty else "opus"
+
+    def backdate_s(self, line: str) -> int:
+        """How far back, in seconds, a pause on *line* reaches; 0 where nothing can pause it.
+
+        Emergency lines are never paused, nor is a line that the policy does not name, or one of a
+        policy whose sources are not among :data:`ASKED`: the recorder hears no digits itself.
+        """
+        rules = self.lines.get(line)
+        if rules is None or rules.emergency or rules.never or not ASKED & {*self.pause.sources}:
+            return 0
+        return rules.backdate_s
+
+    def emergency(self, line: str) -> bool:
+        """Whether *line* is an emergency line: no pause, and instant replay where it is set."""
+        rules = self.lines.get(line)
+        return self.fail_mode == "open" if rules is None else rules.emergency
+
+    def replay_s(self, line: str) -> int:
+        """How many seconds of *line* are kept for instant replay; 0 for none."""
+        rules = self.lines.get(line)
+        return self.capture.instant_replay_s if rules is not None and rules.emergency else 0
 
     def in_window(self, time_ns: int) -> bool:
         """Whether *time_ns* (ns since the Unix epoch) lies in a window announced to staff.

@@ -13,6 +13,7 @@ from greffier.calls.events import CallIdentified, CallStarted, LegAdded, LegChan
 from greffier.capture.rtp import Packet
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec
+from greffier.encode.delay import Dated, DelayLine
 from greffier.encode.leg import Item
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import OtherRate, Placed, Timeline
@@ -25,22 +26,25 @@ from greffier.recorder.archive import Archive
 from greffier.recorder.loans import Lender
 from greffier.recorder.numbers import journal_name
 from greffier.recorder.outcome import LOSSES, OVER_CAPACITY, Heard, Span
+from greffier.recorder.pausable import Pausable
+from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import Plan
 from greffier.recorder.recovery import CutCall
 from greffier.recorder.rules import Rules, instants
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample, unwritten_of
 from greffier.recorder.times import with_known_times
-from greffier.recorder.track import Frames, Track, codec_of
+from greffier.recorder.track import Frames, Track, codec_of, delay_line
 
 _SECOND = 1_000_000_000
-_Dated = tuple[int, Item]
-"""What a packet added to the sample line, and when the packet arrived."""
 
 
-class Call(Lender):
+class Call(Pausable, Lender):
     """Mutable; owned by the intake's thread."""
 
-    def __init__(self, archive: Archive, rules: Rules, started: CallStarted, uid: str) -> None:
+    def __init__(
+        self, archive: Archive, rules: Rules, started: CallStarted, uid: str, waits_ns: int = 0
+    ) -> None:
+        """*waits_ns*: how long sound waits before it is stored, so that a pause reaches back."""
         assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
         self._archive = archive
         self._epoch = archive.epoch.name
@@ -56,6 +60,8 @@ class Call(Lender):
         self.verdict = Verdict()
         self.recording: bytes | None = None
         self.frames = Frames()
+        self.waits_ns = waits_ns
+        self.pauses = Pauses()
         self.left_out = False
         """It should be recorded, and there was no room for it."""
         self._plans: list[Plan] = []  # the first of them have their tapes
@@ -94,7 +100,13 @@ class Call(Lender):
         self.verdict = self._rules.at_answer(self.facts)
         when = instants(self.facts, self.start_ns, time_ns)
         self._plans += plans.at_answer(self.verdict, when)
+        self._mute_card(time_ns)
         return self.verdict
+
+    def _mute_card(self, time_ns: int) -> None:
+        """A call of which it is known that card data is said in it is paused from its answer on."""
+        if self.verdict.pause == "sad_mute":
+            self.pauses.begin(time_ns)
 
     def join_late(self) -> Verdict:
         """The verdict of a call whose beginning was not heard and of which no verdict is on record.
@@ -105,6 +117,7 @@ class Call(Lender):
         self._plans = [plan for plan in self._plans if plan.duty]
         if not self.verdict.mandatory:
             self.verdict = Verdict(codes=("JOINED_LATE",))
+        self._mute_card(self.start_ns)
         return self.verdict
 
     def leave_out(self) -> Verdict:
@@ -124,6 +137,7 @@ class Call(Lender):
         self.told_before = cut.about
         self.heard_from_ns = since_ns
         self.answer_ns = since_ns
+        self.pauses.restore(cut.pauses)
         # A part that was begun shows that the answer had come, and what it allowed.
         if cut.record in ("none", "provisional_deleted") and not cut.parts:
             self.verdict = Verdict(record=cut.record, codes=cut.codes)
@@ -131,6 +145,7 @@ class Call(Lender):
         self.verdict = self._rules.at_answer(facts)
         when = dict.fromkeys(instants(facts, 0, 0), self.heard_from_ns)
         self._plans = plans.at_onset(self.verdict, when) + plans.at_answer(self.verdict, when)
+        self._mute_card(since_ns)
 
     @property
     def rules(self) -> Rules:
@@ -141,6 +156,9 @@ class Call(Lender):
         """The last verdict: what a call that was never answered still waited for never came."""
         if self.answer_ns is None and not self.verdict.mandatory and not self.left_out:
             self.verdict = self._rules.never_answered(self.facts)
+        if self.pauses.all and self.verdict.record not in ("none", "provisional_deleted"):
+            logged = ("GAP_LOGGED",) if self.verdict.mandatory else ()
+            self.verdict = self.verdict.with_codes("PAUSE_SAD", *logged)
         return self.verdict
 
     # --- events ---
@@ -179,7 +197,7 @@ class Call(Lender):
             self.frames.not_recorded += len(packets)
             return
         ssrc = int(self._tables[event.leg]["ssrc"], 16)
-        items: dict[tuple[int, int], list[_Dated]] = {}
+        items: dict[tuple[int, int], list[Dated]] = {}
         codecs: dict[int, Codec | None] = {}
         for packet in packets:
             kind = packet.payload_type
@@ -187,7 +205,7 @@ class Call(Lender):
                 codecs[kind] = codec_of(event.codecs.get(kind), kind)
             self._place(event.leg, packet, codecs[kind], ssrc, items)
         for key, placed in items.items():
-            self._store(self._tracks[key], placed)
+            self._hear(self._tracks[key], placed)
 
     def _place(
         self,
@@ -195,7 +213,7 @@ class Call(Lender):
         packet: Packet,
         codec: Codec | None,
         ssrc: int,
-        items: dict[tuple[int, int], list[_Dated]],
+        items: dict[tuple[int, int], list[Dated]],
     ) -> None:
         if codec is None or codec.purpose in ("noise", "event"):
             self.frames.silent += 1 if codec else 0
@@ -214,9 +232,6 @@ class Call(Lender):
             placed = track.timeline.place(packet, codec, ssrc)
         except OtherRate:
             return  # the track was chosen by the rate
-        for item in placed:
-            if isinstance(item, Gap) and item.cause in LOSSES:
-                self._lose(track, item)
         items.setdefault(key, []).extend((packet.arrival_ns, item) for item in placed)
 
     def _track_of(self, leg: int, codec: Codec | None, payload_type: int) -> tuple[int, int] | None:
@@ -232,11 +247,23 @@ class Call(Lender):
             if len(self._tracks) > LARGEST_LEG:
                 self._unusable.add(leg)
                 return None
-            timeline = Timeline(self.start_ns, codec.rate)
+            timeline, waiting = self._line(codec.rate)
             self._tracks[key] = Track(
-                len(self._tracks), timeline, self._tables[leg], codec, payload_type
+                len(self._tracks),
+                timeline,
+                self._tables[leg],
+                codec,
+                payload_type,
+                waiting=waiting,
             )
         return key
+
+    def _line(self, rate: int) -> tuple[Timeline, DelayLine | None]:
+        """The sample line of a leg, and where its sound waits."""
+        return Timeline(self.start_ns, rate), delay_line(self.waits_ns, rate)
+
+    def _is_loss(self, gap: Gap) -> bool:
+        return gap.cause in LOSSES
 
     def _lose(self, track: Track, gap: Gap) -> None:
         if gap.end > gap.start:
@@ -244,11 +271,11 @@ class Call(Lender):
             low, high = (self.start_ns + at * _SECOND // rate for at in (gap.start, gap.end))
             self._lost.append(Span(low, high, gap.packets))
 
-    def _store(self, track: Track, dated: Sequence[_Dated]) -> None:
+    def _store(self, track: Track, dated: Sequence[Dated]) -> None:
         placed = [(at, item) for at, item in dated if isinstance(item, Placed)]
-        if self._muted(track):
-            self._mask(track, [item for _, item in placed])
-            return
+        for _, item in dated:
+            if isinstance(item, Gap) and self._is_loss(item):
+                self._lose(track, item)
         if placed and len(self._tapes) < len(self._plans):
             self._begin_tapes(max(at for at, _ in placed))
         oldest = min(at for at, _ in dated) if dated else 0
@@ -256,12 +283,12 @@ class Call(Lender):
             begin = tape.plan.start_ns
             # A packet that arrived before the part's first instant was spoken before it.
             items = [
-                item
+                (at, item)
                 for at, item in dated
                 if oldest >= begin or at >= begin or isinstance(item, Gap)
             ]
             try:
-                tape.take(track.number, track.table, items)
+                self._give(tape, track, items)
             except NotDecodable:
                 self._unusable.add(track.number)
                 self.frames.not_recorded += len(placed)
@@ -282,21 +309,6 @@ class Call(Lender):
             # Positions only grow along a timeline.
             low, high = max(taken[0].position, first), taken[-1].position + taken[-1].samples
             track.kept = [min([*track.kept, low]), max([*track.kept, high])]
-
-    def _muted(self, track: Track) -> bool:
-        """Whether card data may be spoken or keyed on this track: it is never written then."""
-        if self.verdict.pause != "sad_mute" or self.answer_ns is None:
-            return False
-        if not self.verdict.mandatory:
-            return True
-        outside = "callee" if self.facts.dir == "out" else "caller"
-        return track.table.get("side", "unknown") in (outside, "unknown")
-
-    def _mask(self, track: Track, placed: Sequence[Placed]) -> None:
-        self.frames.masked += len(placed)
-        for item in placed:
-            span = [item.position, item.position + item.samples]
-            track.masked = [min([*track.masked, *span]), max([*track.masked, *span])]
 
     def kind(self) -> Kind:
         """How the parts hold its sound."""
@@ -324,32 +336,25 @@ class Call(Lender):
                 start_ns=planned.start_ns,
                 in_file=planned.duty,
                 deletion=self._archive.shred.class_name,
+                delayed=self.waits_ns > 0,
             )
             tape = Tape(plan, self._archive.recipients, self.about())
             self._previous = tape.commitment
             self._tapes.append(tape)
             self._archive.add(tape)
+            self._tell_hidden(tape)
 
     # --- the end ---
 
     def finish(self, reason: str) -> None:
         """No more audio comes: the parts end."""
+        self._drain()
         for track in self._tracks.values():
             rest: list[Item] = list(track.timeline.finish())
             for tape in self._tapes:
-                if track.masked:
-                    self._tell_mask(tape, track)
                 tape.take(track.number, track.table, rest)
         for tape in self._tapes:
             tape.finish(reason)
-
-    def _tell_mask(self, tape: Tape, track: Track) -> None:
-        try:
-            tape.know(track.number, track.table, track.codec, track.payload_type)
-        except NotDecodable:  # then none of it would have been stored, card or not
-            self._unusable.add(track.number)
-            return
-        tape.mask(track.number, track.masked[0], track.masked[1], "card")
 
     def about(self) -> dict[str, Any]:
         """What may only be said under a key: numbers, names, Call-ID."""
@@ -357,7 +362,7 @@ class Call(Lender):
 
     def heard(self, end_ns: int) -> Heard:
         """What happened to the time of the call, which ended at *end_ns*."""
-        kept = self._spans("kept")
+        kept = self._kept()
         recorded = None
         if kept:
             recorded = Span(min(one.from_ns for one in kept), max(one.to_ns for one in kept))
@@ -367,18 +372,16 @@ class Call(Lender):
             media=Span(*self._media) if self._media and self._media[0] < self._media[1] else None,
             recorded=recorded,
             lost=tuple(sorted(self._lost, key=lambda span: (span.from_ns, span.to_ns))),
-            masked=tuple(self._spans("masked")),
+            masked=tuple(self._paused(end_ns)),
             unusable=bool(self._unusable),
             answered=self.answer_ns is not None,
             unwritten=unwritten_of(self._tapes),
         )
 
-    def _spans(self, attribute: str) -> list[Span]:
-        """The spans of time of what each track *kept* or *masked*."""
-        found = []
-        for track in self._tracks.values():
-            positions = getattr(track, attribute)
-            if positions:
-                rate = track.timeline.rate
-                found.append(Span(*(self.start_ns + at * _SECOND // rate for at in positions)))
-        return found
+    def _kept(self) -> list[Span]:
+        """The span of time of what each track kept."""
+        return [
+            Span(*(self.start_ns + at * _SECOND // track.timeline.rate for at in track.kept))
+            for track in self._tracks.values()
+            if track.kept
+        ]

@@ -160,7 +160,7 @@ class Intake:
         epoch = self._archive.epoch
         assert epoch is not None  # noqa: S101 - an epoch is open while calls run
         draw = sampling.draw(epoch.sampling, stratum, uid)
-        call = _made(self._archive, rules, event, uid)
+        call = self._made(rules, event, uid)
         facts = rules.facts_of(event, event.time_ns, draw.u)
         verdict = call.decide_at_start(facts)
         nameless = event.call_id is None and not event.channel
@@ -188,6 +188,7 @@ class Intake:
                 "policy_version": policy.version,
                 "policy_sha256": policy.sha256,
                 "trigger": event.trigger or None,
+                "waits_ns": call.waits_ns or None,
             },
         )
 
@@ -201,6 +202,12 @@ class Intake:
             flow = offer_pseudonym(self._log_key, address)
             data = {"uid": call.uid, "flow": flow, "offer": True}
             self._archive.log.append("call.linked", None, data)
+
+    def _made(self, rules: Rules, event: CallStarted, uid: str) -> Call:
+        # Nobody can pause an import, so nothing waits there.
+        waits_ns = rules.waits_ns if self._resumable is not None else 0
+        kind = LineCall if event.channel else Call
+        return kind(self._archive, rules, event, uid, waits_ns)
 
     def _announce(self, call: Call) -> None:
         """Say in the journal that the call runs, and who calls whom, should the process end."""
@@ -256,7 +263,7 @@ class Intake:
 
     def _resume(self, event: CallStarted, rules: Rules, cut: CutCall) -> None:
         """Go on with a call under its old number, verdict and recording."""
-        call = _made(self._archive, rules, event, cut.uid)
+        call = self._made(rules, event, cut.uid)
         u = (cut.draw or 0) / (1 << sampling.DRAW_BITS)
         since_ns = event.time_ns
         if self._resumable is not None and not event.channel:
@@ -366,10 +373,6 @@ def _verdict_data(rules: Rules, verdict: Verdict) -> dict[str, Any]:
         "record": verdict.record,
         "codes": list(verdict.codes),
     }
-
-
-def _made(archive: Archive, rules: Rules, event: CallStarted, uid: str) -> Call:
-    return (LineCall if event.channel else Call)(archive, rules, event, uid)
 
 
 def _accounted(call: Call, event: CallEnded, heard: Heard) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from typing import Any, Final
 from greffier.calls.sampled import LineJoined, LineSummary, NotCaptured, Sampled
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec, by_name
-from greffier.encode.leg import Item
 from greffier.encode.stored import Kind
-from greffier.encode.timeline import Placed, Timeline
+from greffier.encode.timeline import Placed
 from greffier.recorder.call import Call
 from greffier.recorder.outcome import Span
 from greffier.recorder.tape import first_sample, unwritten_of
@@ -46,18 +45,14 @@ class LineCall(Call):
             return
         placed = Placed(position, count, 0, self.codec, _NO_TYPE, self._sequence, event.octets)
         self._sequence += 1
-        self._store(self._track(), [(event.until_ns, placed)])
+        self._hear(self._track(), [(event.until_ns, placed)])
 
     def not_captured(self, event: NotCaptured) -> None:
         """Samples are missing: a gap in every part."""
         if event.start >= event.end or not self._plans:
             return
         gap = Gap(event.start, event.end, 0, event.cause)
-        track = self._track()
-        if self._tapes:
-            self._lose(track, gap)
-        items: list[tuple[int, Item]] = [(event.until_ns, gap)]
-        self._store(track, items)
+        self._hear(self._track(), [(event.until_ns, gap)])
 
     def summary(self) -> LineSummary:
         """What became of its leg."""
@@ -75,9 +70,14 @@ class LineCall(Call):
     def _track(self) -> Track:
         key = (_LEG, self.codec.rate)
         if key not in self._tracks:
-            timeline = Timeline(self.start_ns, self.codec.rate)
-            self._tracks[key] = Track(_LEG, timeline, self._tables[_LEG], self.codec, _NO_TYPE)
+            timeline, waiting = self._line(self.codec.rate)
+            self._tracks[key] = Track(
+                _LEG, timeline, self._tables[_LEG], self.codec, _NO_TYPE, waiting=waiting
+            )
         return self._tracks[key]
+
+    def _is_loss(self, gap: Gap) -> bool:
+        return bool(self._tapes)
 
     def _lose(self, track: Track, gap: Gap) -> None:
         rate = track.timeline.rate
@@ -99,9 +99,8 @@ class LineCall(Call):
             self.frames.recorded += kept
             self.frames.not_recorded += one.samples - kept
 
-    def _mask(self, track: Track, placed: Sequence[Placed]) -> None:
-        super()._mask(track, placed)
-        self.frames.masked += sum(one.samples - 1 for one in placed)  # each was counted as one
+    def _count_hidden(self, packets: int, samples: int) -> None:
+        self.frames.masked += samples
 
     def accounted(self) -> dict[str, Any]:
         """What became of its samples."""

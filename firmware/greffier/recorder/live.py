@@ -18,7 +18,7 @@ from greffier.clock import BUILT_NS, Clock, day_of
 from greffier.config.lines import CallFacts, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board, OrderKind
-from greffier.control.messages import Acknowledge, Answer, Done, Failure, Replay, Stop
+from greffier.control.messages import Acknowledge, Answer, Done, Failure, Pause, Resume, Stop
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels, recovery
@@ -33,6 +33,7 @@ from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.outage import Outage, StorageWatch
 from greffier.recorder.outcome import STORAGE, leading_code
+from greffier.recorder.pausing import Pausing
 from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
@@ -77,6 +78,7 @@ class Live:
         self.storage = StorageWatch(archive, alarms)
         self.sources: list[Source] = []
         self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
+        self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
         self._due_ns = 0  # of the next tick, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
 
@@ -198,10 +200,8 @@ class Live:
         """
         if not call.heard or last_ns <= call.settled_ns:
             return call
-        wanted = call.record not in ("none", "provisional_deleted") and call.recording
-        state = "recorded" if wanted else "not_recorded"
-        reason = None if wanted else (leading_code(call.codes) or "UNKNOWN")
-        self._interval(call.line, call.uid, call.settled_ns, last_ns, state, reason)
+        for interval in recovery.cut_coverage(call, last_ns):
+            self.archive.log.append("coverage", None, interval.data)
         return replace(call, settled_ns=last_ns)
 
     def _interval(
@@ -271,6 +271,8 @@ class Live:
 
     def _tick(self, now: int) -> None:
         for source in self.sources:
+            for call in source.running:
+                call.release(now)
             source.collect(now)
         self.archive.tick()
         self._due_ns = self.clock.monotonic_ns() + self.config.tick_ms * _MS
@@ -278,6 +280,7 @@ class Live:
             recovery.list_cut(self.archive, self._resumable.rest())
         for source in self.sources:
             source.watch()
+        self._pausing.watch(now)
         self._troubles.calm()
         self.storage.look()
         self._board.publish(snapshot_of(self, self._alarms.view()))
@@ -298,7 +301,13 @@ class Live:
 
     def _obey(self) -> None:
         for order in self._board.take():
-            order.done(self._answer(order.request))
+            request = order.request
+            if isinstance(request, Pause | Resume):
+                self._pausing.obey(request, order)
+                self._due_ns = 0  # its answer waits for the commit
+            else:
+                order.done(self._answer(request))
+        self._pausing.answer()
 
     def _answer(self, request: OrderKind) -> Answer:
         if isinstance(request, Stop):
@@ -309,9 +318,7 @@ class Live:
                 return Done(self._alarms.acknowledge(request.alarm))
             except KeyError:
                 return Failure("refused", "no_such_alarm")
-        if isinstance(request, Replay):
-            return Failure("refused", "replay_not_available")
-        return Failure("refused", "pause_not_available")
+        return Failure("refused", "replay_not_available")
 
     # --- the end ---
 

@@ -28,6 +28,7 @@ class Lender:
     """The half of a call that lends legs; :class:`greffier.recorder.call.Call` is the other."""
 
     start_ns: int
+    waits_ns: int
     frames: Frames
     _plans: list[Plan]
     _tapes: list[Tape]
@@ -47,11 +48,14 @@ class Lender:
 
         Only if all of them go the same way, whatever happens: into every part that the call will
         have, or into none because it has none. *heard_ns* is when its latest packet came.
+        Sound that has to wait goes no such way.
         """
         if not self._media or heard_ns - self._media[1] > LONGEST_SILENCE_NS:
             return None  # its times are not believed (greffier.recorder.times)
         if not self._plans:
             return Loan(Timeline(self.start_ns, codec.rate).state, 0, ())
+        if self.waits_ns:
+            return None
         tracks = [track for key, track in self._tracks.items() if key[0] == leg]
         if len(tracks) != 1 or self._legs[leg].encrypted or self._muted(tracks[0]):
             return None

@@ -6,14 +6,18 @@ its key any more and no FINAL can be added.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greffier.audit import verify
+from greffier.audit.coverage import Account
 from greffier.audit.entry import Entry
+from greffier.audit.intervals import Interval
 from greffier.clock import format_time
 from greffier.recorder.archive import Archive
 from greffier.recorder.numbers import journal_name
+from greffier.recorder.outcome import leading_code
+from greffier.recorder.pauses import Window
 from greffier.seal.header import BadPart
 from greffier.seal.reader import Reader
 from greffier.seal.structure import State
@@ -35,7 +39,8 @@ class CutCall:
     *names* are the pseudonyms of its Call-ID and of its flows, *draw* the numerator of its draw,
     *parts* how many parts it began, *about* the record (epoch, number) that says who called whom.
     *heard*: the last run heard it, so its time until that run ended is known. *settled_ns*: up to
-    when its time is accounted for.
+    when its time is accounted for. *pauses* are those of its sound; *waits_ns* is how long sound
+    waited in memory, and is lost.
     """
 
     uid: str
@@ -51,6 +56,8 @@ class CutCall:
     about: tuple[str, int] | None = None
     heard: bool = True
     settled_ns: int = 0
+    pauses: tuple[Window, ...] = ()
+    waits_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class _Told:
     settled: dict[str, int] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     running: bool = False
+    pauses: dict[str, list[Window]] = field(default_factory=dict)  # uid -> in order
     heard: set[str] = field(default_factory=set)  # calls of the last run
 
     def read(self, entry: Entry) -> None:
@@ -107,6 +115,11 @@ class _Told:
         elif entry.ev == "call.linked":
             table = self.offers if data.get("offer") else self.flows
             table.setdefault(data["uid"], []).append(data["flow"])
+        elif entry.ev == "call.paused":
+            self.pauses.setdefault(data["uid"], []).append(Window(data["from_ns"]))
+        elif entry.ev == "call.unpaused":
+            pauses = self.pauses[data["uid"]]
+            pauses[-1] = replace(pauses[-1], to_ns=data["at_ns"])
         elif entry.ev == "part.opened":
             self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
             self.sizes[data["part"]] = None
@@ -191,6 +204,8 @@ def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
             _speaker(record),
             uid in told.heard,
             told.settled.get(uid, start_ns),
+            tuple(told.pauses.get(uid, ())),
+            decided.data.get("waits_ns", 0),
         )
 
 
@@ -200,6 +215,28 @@ def _speaker(record: journal.Record | None) -> tuple[str, int] | None:
         return None
     before = record.clear.get("about")
     return (before[0], before[1]) if before else (record.epoch, record.number)
+
+
+def cut_coverage(call: CutCall, last_ns: int) -> tuple[Interval, ...]:
+    """What became of the time of *call* until *last_ns*, since it was accounted for last."""
+    account = Account(call.line, call.uid, call.settled_ns)
+
+    def mark(state: str, from_ns: int, to_ns: int, reason: str | None = None) -> None:
+        from_ns, to_ns = max(from_ns, call.settled_ns), min(to_ns, last_ns)
+        if from_ns < to_ns:
+            account.mark(state, from_ns, to_ns, reason)
+
+    if call.record in ("none", "provisional_deleted") or not call.recording:
+        mark("not_recorded", 0, last_ns, leading_code(call.codes) or "UNKNOWN")
+        return account.close(last_ns)
+    mark("recorded", 0, last_ns)
+    waiting_to = last_ns
+    for pause in call.pauses:
+        mark("paused", pause.from_ns, pause.to_ns or last_ns, "PAUSE_SAD")
+        waiting_to = waiting_to if pause.to_ns else min(waiting_to, pause.from_ns)
+    # What waited for its back-date was in memory only.
+    mark("lost", last_ns - call.waits_ns, waiting_to, "RESTART")
+    return account.close(last_ns)
 
 
 def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from greffier.audit.kinds import NAME
 from greffier.calls.events import CallIdentified, CallStarted
+from greffier.clock import SECOND
 from greffier.policy import decision, numbering, sampling
 from greffier.policy.facts import PENDING, Facts
 from greffier.policy.packs import Packs
@@ -43,6 +44,11 @@ class Rules:
     def never(self) -> bool:
         """Whether nothing of this line may be kept, not even that a call took place."""
         return self.policy.never_records(self.line)
+
+    @property
+    def waits_ns(self) -> int:
+        """How long sound of the line waits before it is stored, so that a pause reaches back."""
+        return self.policy.backdate_s(self.line) * SECOND
 
     @property
     def policy_name(self) -> str:

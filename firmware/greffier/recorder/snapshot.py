@@ -78,6 +78,8 @@ def _unseen(live: "Live", line: str) -> str | None:
 
 
 def _state(calls: list[Call], dropped: bool) -> str:
+    if any(call.pauses.paused for call in calls):
+        return "paused"
     if any(call.recording for call in calls):
         return "lost" if dropped else "recorded"
     return "not_recorded" if calls else "idle"

@@ -28,6 +28,7 @@ from greffier.seal.header import wipe
 from greffier.seal.keys import PublicKey, Role
 from greffier.seal.part import new_content_key
 
+_MASKED = "card"  # why: the only reason for a pause that the law knows
 LARGEST_LEG = NO_LEG - 1
 """The highest number of a leg in a part."""
 
@@ -44,6 +45,7 @@ class PartPlan:
     *number* counts the parts of the recording; *purposes* maps a purpose to its (min, max) days;
     *start_ns* is the instant before which no sample may be kept, *origin_ns* that of the
     recording's sample 0. *in_file*: the file carries head office's envelope itself (duties).
+    *delayed*: its sound waits, packet by packet, in memory that can be wiped before it is sealed.
     """
 
     device: str
@@ -59,6 +61,7 @@ class PartPlan:
     start_ns: int
     in_file: bool
     deletion: str
+    delayed: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class _Track:
     sealed_end: int = 0
     missing: list[int] = field(default_factory=list)  # first and last position not yet told
     missing_packets: int = 0
+    masked: list[int] = field(default_factory=list)  # a span that the part does not tell of yet
 
 
 class Tape:
@@ -124,6 +128,11 @@ class Tape:
     def recording(self) -> bytes:
         """The 16-byte id of the recording that this is a part of."""
         return self.plan.recording
+
+    @property
+    def delayed(self) -> bool:
+        """Whether every packet must come through :meth:`take`: its sound waits before."""
+        return self.plan.delayed
 
     @property
     def commitment(self) -> str:
@@ -170,6 +179,7 @@ class Tape:
             track = self._begun(leg, table, items)
             if track is None:
                 return
+        self._tell_mask(leg, track)
         self._sort(leg, track, track.encoder.feed(items))
 
     def _begun(self, leg: int, table: Mapping[str, Any], items: Sequence[Item]) -> _Track | None:
@@ -193,12 +203,21 @@ class Tape:
         if leg not in self._tracks:
             self._new_track(leg, table, codec, payload_type)
 
-    def mask(self, leg: int, start: int, end: int, reason: str) -> None:
-        """Say that samples [start, end) of *leg* were left out on purpose."""
-        rate = self._tracks[leg].encoder.stored.rate
+    def mask(self, leg: int, start: int, end: int) -> None:
+        """Say that samples [start, end) of *leg* were left out on purpose: a frame tells it when
+        sound follows, or with the next tick.
+        """
+        self._quiet = False
+        track = self._tracks[leg]
+        rate = track.encoder.stored.rate
         start = max(start, first_sample(self.plan.start_ns, self.plan.origin_ns, rate))
         if start < end:
-            self._put(Mask(start, end, reason), leg)
+            track.masked = [min([start, *track.masked]), max([end, *track.masked])]
+
+    def _tell_mask(self, leg: int, track: _Track) -> None:
+        if track.masked:
+            self._put(Mask(track.masked[0], track.masked[1], _MASKED), leg)
+            track.masked = []
 
     def holds(self, leg: int, codec: Codec, payload_type: int) -> bool:
         """Whether packets of *codec* of *leg* are stored as they come, and the part says so."""
@@ -225,6 +244,7 @@ class Tape:
         self._tell_legs()  # a payload type may be new: without it a torn part could not be read
         for leg, track in self._tracks.items():
             self._seal_audio(leg, track)
+            self._tell_mask(leg, track)
 
     def finish(self, reason: str) -> None:
         """The part ends; its last frames are sealed, its key forgotten."""
@@ -232,6 +252,7 @@ class Tape:
             self._sort(leg, track, track.encoder.flush())
             self._seal_audio(leg, track)
             self._tell_missing(leg, track)
+            self._tell_mask(leg, track)
         self._tell_legs()
         final = self._writer.finish(reason)
         self._frames.append(final.frame)

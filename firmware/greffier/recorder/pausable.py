@@ -1,0 +1,167 @@
+"""What of a call waits, and what a pause hides of it; the rest is in greffier.recorder.call."""
+
+from collections.abc import Sequence
+
+from greffier.encode import Gap
+from greffier.encode.delay import Dated
+from greffier.encode.timeline import Placed
+from greffier.errors import NotDecodable
+from greffier.policy.facts import Facts
+from greffier.policy.verdict import Verdict
+from greffier.recorder.outcome import Span
+from greffier.recorder.pauses import Pauses
+from greffier.recorder.tape import Tape
+from greffier.recorder.track import Frames, Track
+
+_ALL = 2**63 - 1
+_HIDDEN = "paused"  # the cause of a gap that stands, where sound waits, for hidden sound
+
+
+class Pausable:
+    """The half of a call that keeps sound waiting, and hides it. Owned by the call's thread."""
+
+    facts: Facts
+    verdict: Verdict
+    frames: Frames
+    pauses: Pauses
+    waits_ns: int
+    _tapes: list[Tape]
+    _tracks: dict[tuple[int, int], Track]
+    _unusable: set[int]
+
+    def _store(self, track: Track, dated: Sequence[Dated]) -> None:
+        raise NotImplementedError
+
+    # --- orders, and time that goes by ---
+
+    def pause(self, now_ns: int) -> bool:
+        """Keep nothing of the call from its back-date on; of a duty, nothing of the card's leg.
+
+        What waits is zeroed. False: it was paused already.
+        """
+        since = now_ns - self.waits_ns
+        if not self.pauses.begin(since):
+            return False
+        for track in self._tracks.values():
+            if track.waiting is None or not self._mutable(track):
+                continue
+            self._pass_on(track, track.waiting.take(since, now_ns))
+            wiped = track.waiting.scrub(since)
+            if wiped is not None:
+                self.pauses.wiped(track.number)
+                self._mask(track, wiped.start, wiped.end)
+                self._count_hidden(wiped.packets, wiped.samples)
+        return True
+
+    def unpause(self, now_ns: int) -> bool:
+        """What is spoken from now on is kept again. False: it was not paused."""
+        return self.pauses.end(now_ns)
+
+    def release(self, now_ns: int) -> None:
+        """Store what has waited long enough."""
+        for track in self._tracks.values():
+            if track.waiting is not None:
+                self._pass_on(track, track.waiting.take(now_ns - self.waits_ns, now_ns))
+
+    def _drain(self) -> None:
+        """Store all that waits: nothing can hide it any more."""
+        for track in self._tracks.values():
+            if track.waiting is not None:
+                self._pass_on(track, track.waiting.take(_ALL))
+
+    def _pass_on(self, track: Track, dated: Sequence[Dated]) -> None:
+        """Store what has waited, in its order; what stands for hidden sound is told."""
+        run: list[Dated] = []
+        for at, item in dated:
+            if isinstance(item, Placed) or item.cause != _HIDDEN:
+                run.append((at, item))
+                continue
+            self._store(track, run)
+            run = []
+            self._mask(track, item.start, item.end)
+        if run:
+            self._store(track, run)
+
+    # --- what comes ---
+
+    def _mutable(self, track: Track) -> bool:
+        """Whether a pause hides this leg from every part: of a duty, only the card's leg is."""
+        if not self.verdict.mandatory:
+            return True
+        outside = "callee" if self.facts.dir == "out" else "caller"
+        return track.table.get("side", "unknown") in (outside, "unknown")
+
+    def _muted(self, track: Track) -> bool:
+        """Whether nothing of this leg may be kept now."""
+        return self.pauses.paused and self._mutable(track)
+
+    def _hear(self, track: Track, dated: Sequence[Dated]) -> None:
+        """Sound as it comes: it is hidden, or waits, or is stored at once."""
+        runs = [(False, dated)]
+        if self._mutable(track):
+            runs = list(self.pauses.split(track.number, track.timeline.rate, dated))
+        for hidden, run in runs:
+            if hidden:
+                self._hide(track, run)
+            elif track.waiting is not None:
+                track.wait(track.waiting, run)
+            else:
+                self._store(track, run)
+
+    def _hide(self, track: Track, dated: Sequence[Dated]) -> None:
+        placed = [(at, item) for at, item in dated if isinstance(item, Placed)]
+        if not placed:
+            return
+        (first, begin), (_, last) = placed[0], placed[-1]
+        start, end = begin.position, last.position + last.samples
+        self._count_hidden(len(placed), sum(item.samples for _, item in placed))
+        if track.waiting is not None and track.waiting.counts().items:
+            # Kept sound waits before it: the mask waits for its turn.
+            track.waiting.append(first, Gap(start, end, len(placed), _HIDDEN))
+        else:
+            self._mask(track, start, end)
+
+    def _count_hidden(self, packets: int, samples: int) -> None:
+        self.frames.masked += packets
+
+    # --- what the parts are told ---
+
+    def _mask(self, track: Track, start: int, end: int) -> None:
+        track.hide(start, end)
+        for tape in self._tapes:
+            self._tell_mask(tape, track, start, end)
+
+    def _tell_hidden(self, tape: Tape) -> None:
+        """Tell a part that begins what was hidden before."""
+        for track in self._tracks.values():
+            for start, end in track.hidden:
+                self._tell_mask(tape, track, start, end)
+
+    def _tell_mask(self, tape: Tape, track: Track, start: int, end: int) -> None:
+        try:
+            tape.know(track.number, track.table, track.codec, track.payload_type)
+        except NotDecodable:  # then none of it would have been stored, paused or not
+            self._unusable.add(track.number)
+            return
+        tape.mask(track.number, start, end)
+
+    def _give(self, tape: Tape, track: Track, dated: Sequence[Dated]) -> None:
+        """Into the part, but for what a pause hides from parts that no duty demands.
+
+        Raises NotDecodable as ``Tape.take``.
+        """
+        runs = [(False, dated)]
+        if not tape.plan.in_file and not self._mutable(track):
+            name = (track.number, tape.plan.number)
+            runs = list(self.pauses.split(name, track.timeline.rate, dated))
+        for hidden, run in runs:
+            placed = [item for _, item in run if isinstance(item, Placed)]
+            if hidden and placed:
+                end = placed[-1].position + placed[-1].samples
+                self._tell_mask(tape, track, placed[0].position, end)
+            elif not hidden:
+                tape.take(track.number, track.table, [item for _, item in run])
+
+    def _paused(self, end_ns: int) -> list[Span]:
+        pauses = (Span(one.from_ns, one.to_ns or end_ns) for one in self.pauses.all)
+        return [span for span in pauses if span.from_ns < span.to_ns]

@@ -1,0 +1,127 @@
+"""Orders to pause and to resume: who may, what is logged, what happens, and when it is answered.
+
+The entry is accepted by the log first, then the sound is wiped; no frame that a pause or its end
+changes reaches a file before the entry is durable, since every tick writes the log first. The
+answer waits until the entry is durable: what was answered holds after a power cut.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from greffier.audit.entry import Entry
+from greffier.clock import SECOND
+from greffier.config.records import Config
+from greffier.control.board import Order
+from greffier.control.messages import Answer, Done, Failure, Pause, Resume
+from greffier.policy.site import Policy
+from greffier.recorder.archive import Archive
+from greffier.recorder.call import Call
+from greffier.recorder.troubles import Troubles
+from greffier.recorder.trunk import Source
+
+SOURCE = "api"
+"""What an order over the socket counts as, of the policy's sources of pauses."""
+
+
+class Pausing:
+    """Owned by the recorder's thread; *sources* is the loop's own list."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        archive: Archive,
+        troubles: Troubles,
+        sources: Sequence[Source],
+    ) -> None:
+        self._config = config
+        self._policy = policy
+        self._archive = archive
+        self._troubles = troubles
+        self._sources = sources
+        self._promised: list[tuple[int, Order, Answer]] = []  # by the seq of the entry
+        self._overrun: set[str] = set()
+
+    def obey(self, request: Pause | Resume, order: Order) -> None:
+        """Carry out *request*; a refusal is answered at once, the rest by :meth:`answer`."""
+        calls, refusal = self._meant(request)
+        if refusal is not None:
+            order.done(Failure("refused", refusal))
+            return
+        entries = [self._change(request, call, order.uid) for call in calls]
+        changed = [entry.seq for entry in entries if entry is not None]
+        if changed:
+            self._promised.append((changed[-1], order, Done()))
+        else:
+            order.done(Done(changed=False))
+
+    def answer(self) -> None:
+        """Answer the orders whose entries are durable by now."""
+        if not self._promised:
+            return
+        durable = self._archive.log.checkpoint.size
+        for seq, order, answer in self._promised:
+            if seq < durable:
+                order.done(answer)
+        self._promised = [one for one in self._promised if one[0] >= durable]
+
+    def watch(self, now_ns: int) -> None:
+        """Raise the alarm of each line on which a pause lasts too long, and clear it."""
+        longest = self._policy.pause.alarm_after_s * SECOND
+        overrun = {
+            call.rules.line
+            for call in self._running()
+            if call.pauses.paused and now_ns - call.pauses.windows[-1].from_ns > longest
+        }
+        for line in overrun - self._overrun:
+            self._troubles.set(True, "pause.overrun", line)
+        for line in self._overrun - overrun:
+            self._troubles.set(False, "pause.overrun", line)
+        self._overrun = overrun
+
+    def _running(self) -> Iterator[Call]:
+        for source in self._sources:
+            yield from source.running
+
+    def _meant(self, request: Pause | Resume) -> tuple[Collection[Call], str | None]:
+        """The calls that *request* means, or why it is refused."""
+        if request.line and request.line not in self._config.lines:
+            return (), "no_such_line"
+        calls = [
+            call
+            for call in self._running()
+            if call.rules.line == request.line or call.uid == request.call
+        ]
+        if request.call and not calls:
+            return (), "no_such_call"
+        line = request.line or calls[0].rules.line
+        if self._policy.emergency(line):
+            return (), "pause_disabled_emergency"
+        if not self._policy.backdate_s(line):
+            return (), "not_pausable"
+        return calls, None if calls else "nothing_running"
+
+    def _change(self, request: Pause | Resume, call: Call, user: int) -> Entry | None:
+        """Log and do it; None where it was so already."""
+        begins = isinstance(request, Pause)
+        if call.pauses.paused == begins:
+            return None
+        now = self._archive.clock.wall_ns()
+        recording = call.recording.hex() if call.recording else None
+        data: dict[str, Any] = {
+            "uid": call.uid,
+            "line": call.rules.line,
+            "at_ns": now,
+            "source": SOURCE,
+            "recording": recording,
+            "user": user,
+        }
+        if not begins:
+            entry = self._archive.log.append("call.unpaused", recording, data)
+            call.unpause(now)
+            return entry
+        data["from_ns"] = now - call.waits_ns
+        data["legs"] = "card" if call.verdict.mandatory else "all"
+        entry = self._archive.log.append("call.paused", recording, data)
+        call.pause(now)
+        return entry

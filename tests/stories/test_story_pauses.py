@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.stories.live import Box, wire
-from tests.stories.test_story_live import capture_of, check_whole
+from tests.stories.test_story_live import captures_of, check_whole
 
 from greffier.audit import coverage, verify
 from greffier.cli.main import COMMANDS, run
@@ -28,7 +28,7 @@ def test_a_pause_outlives_a_kill(tmp_path: Path, capsys: pytest.CaptureFixture[s
         box.start()
         code, _, error = command(box, capsys, "pause", "--line", "desk")
         assert code == 1 and "aucun appel" in error
-        sender = box.replay(capture_of(tmp_path, calls=2, talk_ms=14_000))
+        sender = box.replay(captures_of(tmp_path, 2, 14_000)[0])
         box.wait_for(
             lambda status: (
                 len(status.committed) == 2

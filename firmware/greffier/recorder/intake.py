@@ -204,10 +204,11 @@ class Intake:
             self._archive.log.append("call.linked", None, data)
 
     def _made(self, rules: Rules, event: CallStarted, uid: str) -> Call:
-        # Nobody can pause an import, so nothing waits there.
+        if event.channel:  # its ledger is told at once what is kept: nothing waits there
+            return LineCall(self._archive, rules, event, uid)
+        # Nobody can pause an import.
         waits_ns = rules.waits_ns if self._resumable is not None else 0
-        kind = LineCall if event.channel else Call
-        return kind(self._archive, rules, event, uid, waits_ns)
+        return Call(self._archive, rules, event, uid, waits_ns)
 
     def _announce(self, call: Call) -> None:
         """Say in the journal that the call runs, and who calls whom, should the process end."""

@@ -32,7 +32,7 @@ from greffier.recorder.intake import Intake
 from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.outage import Outage, StorageWatch
-from greffier.recorder.outcome import STORAGE, leading_code
+from greffier.recorder.outcome import STORAGE
 from greffier.recorder.pausing import Pausing
 from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report

@@ -97,9 +97,10 @@ class Pausing:
         line = request.line or calls[0].rules.line
         if self._policy.emergency(line):
             return (), "pause_disabled_emergency"
-        if not self._policy.backdate_s(line):
+        able = [call for call in calls if call.waits_ns]
+        if not self._policy.backdate_s(line) or (calls and not able):
             return (), "not_pausable"
-        return calls, None if calls else "nothing_running"
+        return able, None if able else "nothing_running"
 
     def _change(self, request: Pause | Resume, call: Call, user: int) -> Entry | None:
         """Log and do it; None where it was so already."""

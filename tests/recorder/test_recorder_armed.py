@@ -220,7 +220,8 @@ def wild(seed: int) -> list[Datagram]:
             callee_sequence=chance.choice([1, 30_000, 65_400]),
         )
         now += chance.choice([500, 1_500, 2_700, 4_500]) * MS
-        every += captures.opening(one)
+        if chance.random() < 0.9:
+            every += captures.opening(one)
         if chance.random() < 0.8:
             every += captures.closing(one)
         for side in captures.Side.__args__:  # type: ignore[attr-defined]
@@ -359,3 +360,25 @@ def test_a_clock_that_was_set_makes_no_call_long(line: tuple[str, str]) -> None:
     every = captures.call(plan(0, talk_ms=5_000))
     late = [one._replace(time_ns=one.time_ns + 9 * 3_600 * SECOND) for one in every[360:]]
     assert compare(line, plainly(every[:360] + late)) == 2
+
+
+@pytest.mark.parametrize("line", [DESK, NOT_KEPT])
+@pytest.mark.parametrize("named", ["never", "both", "one", "another"])
+def test_a_call_without_signalling_is_the_same_too(line: tuple[str, str], named: str) -> None:
+    one = plan(0, talk_ms=18_000)
+    every = captures.speech(one, "caller") + captures.speech(one, "callee")
+    late = replace(one, start_ns=one.start_ns + 14_000 * MS, talk_ms=3_000)
+    match named:
+        case "both":
+            opening = captures.opening(late)
+            every += [opening[0], opening[3], *captures.closing(late)]
+        case "one":  # a re-INVITE, of which the answer is not heard
+            body = captures.offer(late, "caller")
+            every.append(captures.request(late, late.start_ns, "INVITE", 7, body=body))
+        case "another":
+            media = Address("10.3.0.1", 4000)
+            other = replace(late, call_id="armed-8@sim", callee_media=media, talk_ms=2_000)
+            every += captures.call(other)
+        case _:
+            pass
+    assert compare(line, plainly(every)) >= 2

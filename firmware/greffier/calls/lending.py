@@ -30,16 +30,18 @@ class Borrower(Protocol):
 
 
 def fit(flow: Flow, leg: Leg, call: Call, claims: Claims) -> bool:
-    """Whether nothing is doubtful: one call that talks claims both addresses, and one source."""
+    """Whether nothing is doubtful: one call that talks claims both addresses, or none does."""
     claim = claims.exact(*flow.pair)
+    if call.call_id is None:
+        whose = claim is None
+    else:
+        whose = claim is not None and claim.call is call and call.answered_ns is not None
     return (
         flow.hot_leg is leg
         and flow.call is call
         and not (flow.weak or flow.suspect or flow.refused)
-        and claim is not None
-        and claim.call is call
+        and whose
         and call.listed
-        and call.answered_ns is not None
         and not (call.ended or call.waiting)
         and leg.measured
         and not leg.encrypted

@@ -109,6 +109,7 @@ class Register:
 
     def adopt(self, call: Call, bare: Call) -> None:
         """*call*, not listed yet, is the call that was listed as *bare*: one call, not two."""
+        self.take_back(bare, *bare.legs)
         call.listed, call.waiting = True, False
         call.number = bare.number
         self._numbered[call.number] = call

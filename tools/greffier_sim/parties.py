@@ -136,10 +136,11 @@ def place(
 
 
 def _sipp(namespace: str, folder: Path, name: str, *words: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        Lab.inside(namespace, "sipp", "-sf", str(folder / f"{name}.xml"), *words),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / f"{name}.err").open("wb"),
-        cwd=folder,
-    )
+    with (folder / f"{name}.err").open("wb") as said:
+        return subprocess.Popen(
+            Lab.inside(namespace, "sipp", "-sf", str(folder / f"{name}.xml"), *words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            cwd=folder,
+        )

@@ -60,6 +60,7 @@ class Counting:
         self._process.terminate()
         assert self._process.stderr is not None  # noqa: S101 - asked for at the start
         said = self._process.stderr.read()
+        self._process.stderr.close()
         self._process.wait()
         return int(next(line.split()[0] for line in said.splitlines() if "dropped by" in line))
 

@@ -73,6 +73,8 @@ class Scene(Box):
         path.write_text(CONFIG + "".join(one + more for one in lines))
         self.config = load(path)
         self.sent: list[list[Samples]] = [[], []]
+        self.late_s = 0.0
+        """How far the times of periods are off: a card is believed a little less each time."""
         self.start()
 
     def start(self) -> None:
@@ -100,7 +102,8 @@ class Scene(Box):
                 frames[:, channel] = noise.integers(-level, level, PERIOD)
             for channel in (0, 1):
                 self.sent[channel].append(frames[:, channel].copy())
-            self.card.ring.put_period(self.at, self.clock.now, frames.tobytes())
+            told_ns = self.clock.now + round(self.late_s * SECOND)
+            self.card.ring.put_period(self.at, told_ns, frames.tobytes())
             self.at += PERIOD
             self.clock.now += PERIOD * SECOND // RATE
             if self.at % (PERIOD * 6) == 0:

@@ -169,6 +169,22 @@ def test_after_a_longer_outage_it_is_another_call(desk: Scene) -> None:
     assert desk.channel("a").states["off"] >= 5 * SECOND
 
 
+def test_a_card_whose_times_step_back_loses_no_sample(desk: Scene) -> None:
+    desk.late_s = 20
+    desk.hear(1)
+    desk.hear(1, 0)
+    desk.late_s = 0  # better looks at the card have corrected the line of its times
+    desk.hear(3, 0)
+    desk.hear(3)
+    desk.stop()
+    (call,) = desk.listed()
+    assert call["legs"][0]["samples"] == 6 * RATE + 160
+    sound, _ = desk.sound(call["recording"])
+    first = RATE - 160
+    assert np.array_equal(sound[:, 0], desk.sent_to("a")[first : first + 6 * RATE + 160])
+    desk.channel("a")  # and every second has one state
+
+
 def test_a_voluntary_call_keeps_nothing_of_before_its_detection(shop: Scene) -> None:
     shop.hear(1)
     shop.hear(3, 0)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import pytest
 
@@ -104,10 +104,12 @@ class Box:
         command = [PYTHON, "-c", "from greffier.cli.main import main; main()", "run"]
         command += ["--config", str(self.folder / "recorder.toml")]
         with (self.folder / "stderr").open("ab") as said:
-            self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, *command], stderr=said
-            )
+            self.process = self.launch(command, said)
         self.wait_for(lambda status: status.armed)
+
+    def launch(self, command: list[str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
+        """Start the process."""
+        return subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stderr=said)
 
     def status(self) -> Status | None:
         """What the recorder published last, or None while nobody answers."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from greffier.capture.alsa import CardReader
 from greffier.capture.alsa_device import CardSettings
 from greffier.capture.card_ring import CardRing
-from greffier_sim import faketap
+from greffier_sim import faketap, recorder_soak
 from greffier_sim.faketap import FAULTS, Tap
 from greffier_sim.heard_card import Judge
 
@@ -216,7 +216,18 @@ def main() -> int:
     )
     parser.add_argument("--absences", type=float, default=4.0, help="a card and hour (512 at most)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--through-recorder", action="store_true", help="calls, parts and log as well"
+    )
+    parser.add_argument("--codec", default="flac", help="through the recorder: of the line")
+    parser.add_argument("--call-s", type=int, default=600, help="the same: of the longest call")
+    parser.add_argument("--folder", type=Path, help="the same: where the data directory is made")
     words = parser.parse_args()
+    if words.through_recorder:
+        figures = recorder_soak.run(plan(words), words)
+        json.dump(figures, sys.stdout, indent=2)
+        print()
+        return 0 if figures["good"] else 1
     with tempfile.TemporaryDirectory() as folder:
         figures = soak(words, Path(folder))
     good = is_good(figures)

@@ -2,7 +2,8 @@
 
 Such a call has a CallStarted with its ``channel``, a CallAnswered where its beginning was heard,
 and a CallEnded, as any other; between them come these. Positions count the samples of the call:
-0 is at the time of its CallStarted (after a restart, of the one before the restart).
+0 is at the time of its CallStarted (after a restart, of the one before the restart), and within the
+call they are its only clock: what a card's clock is believed to say may step.
 """
 
 from dataclasses import dataclass, field
@@ -20,11 +21,10 @@ class LineJoined:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Sound from *position* on, up to *until_ns*; *octets* are L16 (RFC 3551 4.5.11)."""
+    """Sound from *position* on; *octets* are L16 (RFC 3551 4.5.11)."""
 
     call: int
     position: int
-    until_ns: int
     octets: bytes = field(repr=False)
 
     @property
@@ -35,7 +35,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class NotCaptured:
-    """Samples [start, end) are missing, up to *until_ns*.
+    """Samples [start, end) are missing.
 
     *cause*: "overrun" (of the card, or of the ring behind it) or "card" (it was away).
     """
@@ -43,7 +43,6 @@ class NotCaptured:
     call: int
     start: int
     end: int
-    until_ns: int
     cause: str
 
 

@@ -277,8 +277,10 @@ class CardLine:
         self._list_cut(cut.call)
 
     def _end(self, ended: Ended) -> None:
-        at_ns = self._time_of(ended.position)
+        call = self._running()
         if self._call is not None:
+            start_ns = call.start_ns if call is not None else self._time_of(self._base)
+            at_ns = start_ns + (ended.position - self._base) * SECOND // self._rate
             reason = cast("Reason", ended.reason)
             self._take(CallEnded(self._call, at_ns, reason, None, (), encrypted=False))
         self._call = None
@@ -292,14 +294,14 @@ class CardLine:
             return
         self._miss(min(position, upto), "overrun")
         octets = pcm[self._fed - position : upto - position].astype(">i2").tobytes()
-        self._take(Sampled(self._call, self._fed - self._base, self._time_of(upto), octets))
+        self._take(Sampled(self._call, self._fed - self._base, octets))
         self._fed = upto
 
     def _miss(self, upto: int, cause: str) -> None:
         """Tell the call that there are no samples up to *upto*."""
         if self._call is not None and upto > self._fed:
             start, end = self._fed - self._base, upto - self._base
-            self._take(NotCaptured(self._call, start, end, self._time_of(upto), cause))
+            self._take(NotCaptured(self._call, start, end, cause))
             self._fed = upto
 
     # --- time ---

@@ -38,21 +38,21 @@ class LineCall(Call):
     def sampled(self, event: Sampled) -> None:
         """Samples, in order: into the parts, or counted as not recorded."""
         position, count = event.position, event.samples
-        started = self.start_ns + position * _SECOND // self.codec.rate
-        self._media = [min([*self._media, started]), event.until_ns]
+        until_ns = self._time_of(position + count)
+        self._media = [min([*self._media, self._time_of(position)]), until_ns]
         if not self._plans:
             self.frames.not_recorded += count
             return
         placed = Placed(position, count, 0, self.codec, _NO_TYPE, self._sequence, event.octets)
         self._sequence += 1
-        self._hear(self._track(), [(event.until_ns, placed)])
+        self._hear(self._track(), [(until_ns, placed)])
 
     def not_captured(self, event: NotCaptured) -> None:
         """Samples are missing: a gap in every part."""
         if event.start >= event.end or not self._plans:
             return
         gap = Gap(event.start, event.end, 0, event.cause)
-        self._hear(self._track(), [(event.until_ns, gap)])
+        self._hear(self._track(), [(self._time_of(event.end), gap)])
 
     def summary(self) -> LineSummary:
         """What became of its leg."""
@@ -67,6 +67,9 @@ class LineCall(Call):
         wanted = super().kind()
         return "flac" if wanted == "original" else wanted
 
+    def _time_of(self, position: int) -> int:
+        return self.start_ns + position * _SECOND // self.codec.rate
+
     def _track(self) -> Track:
         key = (_LEG, self.codec.rate)
         if key not in self._tracks:
@@ -80,8 +83,7 @@ class LineCall(Call):
         return bool(self._tapes)
 
     def _lose(self, track: Track, gap: Gap) -> None:
-        rate = track.timeline.rate
-        low, high = (self.start_ns + at * _SECOND // rate for at in (gap.start, gap.end))
+        low, high = self._time_of(gap.start), self._time_of(gap.end)
         self._lost.append(Span(low, high, gap.end - gap.start))
 
     # --- counted in samples ---

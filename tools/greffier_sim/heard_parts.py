@@ -1,0 +1,135 @@
+"""A judge of what the recorder kept of simulated cards: every sample of every part, every gap.
+
+It opens parts with head office's key and knows what each card sent
+(:func:`greffier_sim.faketap.pattern`), so it needs no copy of it. Runs as a process of its own: a
+line of JSON on stdin for each sealed part, one on stdout for each that was judged.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greffier.encode import audio
+from greffier.seal import keys
+from greffier.seal.keys import PrivateKey, Role
+from greffier.store import playback
+from greffier.store.playback import Leg
+from greffier_sim.faketap import locate, pattern
+
+SEEN_FRAMES = 16
+FAR_S = 120
+"""How far from where it is expected sound is looked for after a card came back."""
+CUT = "longest"
+"""The end of a part whose call goes on as another one at the very next sample."""
+
+
+@dataclass(slots=True)
+class Line:
+    """What is known of one line; *frame* of its card is the next that was not heard."""
+
+    rate: int
+    speed: float
+    period: int
+    seed: int
+    channel: int
+    frame: int | None = None
+    told: int = 0  # frames said to be missing since then
+    cut: bool = False  # the last call was cut in two, not ended
+    parts: int = 0
+    samples: int = 0
+    wrong: int = 0
+    gaps: list[tuple[int, int, int]] = field(default_factory=list)  # next frame, told, true
+
+
+def judge(line: Line, leg: Leg, reason: str) -> None:
+    """Compare a part's only leg with what the card sent."""
+    line.parts += 1
+    first = True
+    at = 0
+    for low, sound in runs(leg):
+        line.told += low - at
+        found = _find(line, sound, surely=line.cut or not first)
+        expected = pattern(found, len(sound), line.channel + 1, line.seed)[:, line.channel]
+        line.wrong += int(np.count_nonzero(expected != sound))
+        line.samples += len(sound)
+        line.frame, line.told = found + len(sound), 0
+        at, first = low + len(sound), False
+    line.told += max([gap.end - at for gap in leg.gaps if gap.end > at], default=0)
+    line.cut = reason == CUT
+
+
+def runs(leg: Leg) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """The sound between the gaps, with its positions."""
+    if not leg.packets:
+        return
+    start = min(packet.position for packet in leg.packets)
+    end = max(packet.position + packet.samples for packet in leg.packets)
+    pcm = audio.decode(leg.stored, leg.packets, start=start, end=end).samples
+    at = start
+    for gap in sorted(leg.gaps, key=lambda one: one.start):
+        if min(gap.start, end) > at:
+            yield at, pcm[at - start : min(gap.start, end) - start]
+        at = max(at, gap.end)
+    if at < end:
+        yield at, pcm[at - start :]
+
+
+def _find(line: Line, sound: NDArray[np.int16], *, surely: bool) -> int:
+    """The card's frame at which *sound* begins; *surely*: what is missing before it was told."""
+    if line.frame is None:
+        near, within = 0, round(line.rate * line.speed * 60)
+    else:
+        near = line.frame + line.told
+        within = 50 * line.period if surely else FAR_S * line.rate
+    found = _locate(line, sound[:SEEN_FRAMES], near, within)
+    if found is None:
+        line.wrong += len(sound)
+        return near
+    if line.frame is not None and surely and (line.told or found != near):
+        line.gaps.append((found, line.told, found - line.frame))
+    elif line.frame is not None and not surely:
+        line.gaps.append((found, -1, found - line.frame))
+    return found
+
+
+def _locate(line: Line, sound: NDArray[np.int16], near: int, within: int) -> int | None:
+    if line.channel == 0:
+        return locate(sound[:, None], near, within, line.seed)
+    step = 1 << 18
+    for start in range(max(0, near - within), near + within + 1, step):
+        many = pattern(start, step + len(sound), line.channel + 1, line.seed)[:, line.channel]
+        for offset in np.flatnonzero(many[:step] == sound[0]):
+            if np.array_equal(many[offset : offset + len(sound)], sound):
+                return start + int(offset)
+    return None
+
+
+def work(key: PrivateKey, lines: dict[str, Line], orders: Sequence[str] | Iterator[str]) -> None:
+    """Judge the part of each order, and answer with what is known of its line."""
+    for order in orders:
+        wanted = json.loads(order)
+        block = bytes.fromhex(wanted["block"])
+        part = playback.open_part(Path(wanted["path"]), block, key)
+        for leg in part.legs.values():
+            name = str(leg.table["source"])
+            judge(lines[name], leg, part.reason)
+            print(json.dumps({"path": wanted["path"], "line": name, **asdict(lines[name])}))
+            lines[name].gaps.clear()
+        sys.stdout.flush()
+
+
+def main() -> int:
+    """The key's file, and the lines as JSON, are the arguments."""
+    key = keys.read_private(Path(sys.argv[1]), Role.OFFICE)
+    lines = {name: Line(**made) for name, made in json.loads(sys.argv[2]).items()}
+    work(key, lines, iter(sys.stdin.readline, ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,8 +24,9 @@ typedef struct greffier_voice greffier_voice;
  * many, and nothing has changed. */
 int greffier_voice_employ(greffier_spool *spool, uint32_t threads);
 
-/* A voice of `part`, whose leg `number` it is; it ends with the part, and until then nobody else may use the
- * coder, of that rate, whose packets so far must have been taken out. NULL if there is no memory. */
+/* A voice of `part`, whose leg `number` it is, with a coder of that rate; it ends with the part. NULL if there is
+ * no memory. From the attaching of a leg until the join after its detaching nobody else may use the coder, and
+ * what it has made before must have been taken out. */
 greffier_voice *greffier_voice_new(greffier_spool *spool, greffier_part *part, uint8_t number, int32_t rate,
                                    greffier_coder *coder);
 

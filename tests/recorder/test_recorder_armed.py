@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.recorder.live_scene import NOON_NS, Scene
-from tests.stories.box import PAIR, Box, command
+from tests.stories.box import PAIR, Box, coded, command
 
 from greffier.capture.datagram import Address, Datagram
 from greffier.capture.record import Record
@@ -153,6 +153,26 @@ def plainly(datagrams: list[Datagram], each: int = 20) -> Schedule:
 def test_calls_are_the_same_whoever_has_their_legs(line: tuple[str, str]) -> None:
     calls = [one for number in range(3) for one in captures.call(plan(number))]
     assert compare(line, plainly(calls)) == 6
+
+
+def opus(folder: Path) -> tuple[str, str]:
+    """The desk, its sound kept as Opus."""
+    return str(coded(folder, "opus", DESK_POLICY, "desk").resolve()), DESK[1]
+
+
+def test_calls_kept_as_opus_are_the_same_whoever_has_their_legs(tmp_path: Path) -> None:
+    calls = [one for number in range(3) for one in captures.call(plan(number))]
+    assert compare(opus(tmp_path), plainly(calls)) == 6
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 2**32), st.sampled_from([5, 40, 400]))
+def test_no_schedule_tells_them_apart_where_opus_is_kept(seed: int, most: int) -> None:
+    datagrams = wild(seed)
+    chance = random.Random(seed)
+    with TemporaryDirectory() as folder:
+        schedule = Schedule(tuple(datagrams), looks(chance, len(datagrams), most))
+        compare(opus(Path(folder)), schedule)
 
 
 def test_another_payload_type_brings_a_leg_back() -> None:

@@ -1,10 +1,10 @@
 """Established legs whose packets the C core takes, from the capture thread to the sealed frame.
 
-A leg of G.711 that is stored as it came, or of which nothing is stored, needs no Python for its
-packets (native/leg.h). It goes to the core with its stream and the state of its sample line, once
-nothing about it is doubtful (:mod:`greffier.calls.lending`), and comes back at the very packet, or
-the message, that makes it so. Whoever has it, the parts get the same frames and the call the same
-counts.
+A leg of G.711 that is stored as it came, or as Opus, or of which nothing is stored, needs no
+Python for its packets (native/leg.h). It goes to the core with its stream, the state of its sample
+line and its encoders, once nothing about it is doubtful (:mod:`greffier.calls.lending`), and comes
+back at the very packet, or the message, that makes it so. Whoever has it, the parts get the same
+frames and the call the same counts.
 
 One thread owns an Armory, with the tracker and the intake that it serves.
 """
@@ -61,15 +61,20 @@ class Lent:
 class Armory:
     """Lends legs of *tracker* to the core, and writes what the core seals of them."""
 
-    def __init__(self, flows: Flows, tracker: Tracker, intake: Intake, silent_ns: int) -> None:
-        """*silent_ns*: a leg that is silent this long waits for nothing that is missing."""
+    def __init__(
+        self, flows: Flows, tracker: Tracker, intake: Intake, silent_ns: int, encoders: int = 0
+    ) -> None:
+        """*silent_ns*: a leg that is silent this long waits for nothing that is missing.
+
+        *encoders*: threads that encode; without any, the caller's does.
+        """
         self.fed_ns = 0
         """The time of what the tracker is being fed: a leg that comes back has come so far."""
         self._flows = flows
         self._tracker = tracker
         self._intake = intake
         self._silent_ns = silent_ns
-        self._spool = Spool(SPOOL_OCTETS)
+        self._spool = Spool(SPOOL_OCTETS, threads=encoders)
         self._numbers = count()
         self._lent: dict[int, Lent] = {}
         self._parts: dict[int, tuple[Tape, set[int]]] = {}  # number -> its tape, legs attached
@@ -123,7 +128,14 @@ class Armory:
         for tape in loan.tapes:
             begin_ns = tape.plan.start_ns
             start = first_sample(begin_ns, tape.plan.origin_ns, loan.state.rate)
-            lent.core.attach(self._part(tape, number), loan.track, start, begin_ns)
+            lent.core.attach(
+                self._part(tape, number),
+                loan.track,
+                start,
+                begin_ns,
+                coder=tape.coder(loan.track),
+                law=sound.name if sound is not None else "",
+            )
         try:
             armed = self._flows.arm(leg.source, leg.destination, leg.ssrc, lent.core.handle)
         except TooManyFlows:

@@ -15,6 +15,7 @@ from greffier.clock import SECOND, day_of
 from greffier.encode import Coded
 from greffier.encode import Gap as Missing
 from greffier.encode.codecs import Codec
+from greffier.encode.core import OpusCoder
 from greffier.encode.leg import Item, LegEncoder
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
@@ -220,11 +221,18 @@ class Tape:
             track.masked = []
 
     def holds(self, leg: int, codec: Codec, payload_type: int) -> bool:
-        """Whether packets of *codec* of *leg* are stored as they come, and the part says so."""
+        """Whether the part takes packets of *codec* of *leg*, and says what they are, without
+        anything more being said: as they come, or in the stream of its :meth:`coder`."""
         track = self._tracks.get(leg)
-        if track is None or self.plan.kind != "original" or self.ended or not self.gate.open:
+        if track is None or self.ended or not self.gate.open:
             return False
+        if track.encoder.coder is not None:
+            return track.encoder.stored.rate == codec.rate
         return track.encoder.stored.codecs.get(payload_type) == codec
+
+    def coder(self, leg: int) -> OpusCoder | None:
+        """What encodes *leg*, for the C core, which goes on with it; None: it is kept as it is."""
+        return self._tracks[leg].encoder.coder
 
     @property
     def writer(self) -> CoreWriter:

@@ -1,5 +1,6 @@
 """A mirrored port of the live recorder: its tap, and everything that follows its frames."""
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -107,7 +108,8 @@ class Trunk:
         limits = limits_of(config)
         self._tracker = Tracker(limits, lambda pair: intake.expects(*pair))
         self._intake = intake
-        self.armory = Armory(port.flows, self._tracker, intake, limits.silent_ns)
+        encoders = config.limits.encoder_threads or len(os.sched_getaffinity(0)) - 1
+        self.armory = Armory(port.flows, self._tracker, intake, limits.silent_ns, encoders)
         # Legs with new packets, which the core may not have had yet.
         self._heard: dict[tuple[int, int], None] = {}
         self._account = account

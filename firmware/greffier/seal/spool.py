@@ -135,7 +135,8 @@ class Leg:
         at *begin_ns* or later.
 
         With a *coder* it is stored as *coder* encodes it, going on where it was; *law*, "PCMA" or
-        "PCMU", is then the leg's sound. Until the part is removed, nobody else may use *coder*.
+        "PCMU", is then the leg's sound. From :meth:`detach` or :meth:`close` and the spool's next
+        :meth:`Spool.seal` on others may go on with *coder*, until a leg is attached with it again.
         Raises ValueError: attached already, to too many, or a coder of another rate; KeyError for
         another law.
         """

@@ -24,13 +24,20 @@ class Failed(Exception):
 
 
 class Appliance:
-    """One recorder. *folder* is its root; *enter* is put before its command (a namespace)."""
+    """One recorder, of the configuration in *folder*, which names its control *socket*.
+
+    *enter* is put before its command (a namespace).
+    """
 
     def __init__(
-        self, folder: Path, enter: tuple[str, ...], environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        socket: Path,
+        enter: tuple[str, ...],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self.socket = folder / "control.sock"
+        self.socket = socket
         self.config = folder / "recorder.toml"
         self._enter = enter
         self._environment = {**os.environ, **(environment or {})}

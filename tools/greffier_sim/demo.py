@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -52,7 +53,7 @@ def wiring() -> Iterator[Branch]:
         yield made
 
 
-def set_up(folder: Path, made: Branch, told: Told) -> Appliance:
+def set_up(folder: Path, made: Branch, told: Told, socket: Path) -> Appliance:
     """Keys, a data directory, a policy that two people signed, a configuration. Raises Broken."""
     keys, device, work = folder / "keys", folder / "device", folder / "work"
     work.mkdir()
@@ -69,10 +70,10 @@ def set_up(folder: Path, made: Branch, told: Told) -> Appliance:
     command("greffier-office", "sign", str(policy), *signing)
     known = [(keys / f"{name}.pub").read_text("ascii") for name in people]
     (work / "signers").write_text("".join(known), "ascii")
-    scenes.write_config(work, device, made)
+    scenes.write_config(work, device, made, socket)
     for handset in HANDSETS:
         told.spoken[handset] = np.concatenate([QUIET, speech.speak_all(handset.sentences)])
-    return Appliance(work, made.recorder, cards(work).environment)
+    return Appliance(work, socket, made.recorder, cards(work).environment)
 
 
 def cards(work: Path, told: Told | None = None) -> faketap.Configuration:
@@ -135,7 +136,9 @@ def record(folder: Path, told: Told) -> None:
     try:
         with contextlib.ExitStack() as stack:
             made = stack.enter_context(wiring())
-            appliance = set_up(folder, made, told)
+            # A socket's name is short, and the folder's may be long.
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="greffier-demo-"))
+            appliance = set_up(folder, made, told, Path(place) / "control.sock")
             seen = folder / "work" / "witness.pcap"
             witness = Witness(seen, made.witness, made.network, made.recorder)
             stack.callback(witness.stop)
@@ -146,7 +149,7 @@ def record(folder: Path, told: Told) -> None:
             play(appliance, telephones, told)
             time.sleep(0.2)
             told.unseen = witness.stop()
-    except (Failed, OSError) as error:
+    except (Failed, GreffierError, OSError, subprocess.SubprocessError) as error:
         raise Broken(str(error)) from error
 
 
@@ -230,6 +233,9 @@ def main() -> int:
         except Broken as error:
             say(f"✖ {error}")
             return 1
+        except KeyboardInterrupt:
+            say(_("interrupted"))
+            return 130
         say()
         say(show(figures))
         if arguments.as_json:

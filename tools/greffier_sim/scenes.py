@@ -71,7 +71,7 @@ policy = "policy.toml"
 policy_signers = "signers"
 tick_ms = 300
 [control]
-socket = "control.sock"
+socket = "{socket}"
 [taps.trunk]
 interface = "{interface}"
 [direction]
@@ -140,12 +140,13 @@ def write_policy(folder: Path) -> Path:
     return path
 
 
-def write_config(folder: Path, data: Path, wire: Branch) -> Path:
+def write_config(folder: Path, data: Path, wire: Branch, socket: Path) -> Path:
     """The recorder's configuration, as a file."""
     path = folder / "recorder.toml"
     path.write_text(
         CONFIG.format(
             data=data,
+            socket=socket,
             interface=wire.interface,
             network=wire.network,
             reception=RECEPTION,

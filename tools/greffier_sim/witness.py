@@ -10,6 +10,7 @@ from pathlib import Path
 _FILE = struct.Struct("<IHHiIII")
 _HEAD = struct.Struct("<IIII")
 _UDP = 17
+BUFFER_KIB = "32768"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,18 @@ class Witness:
         """Begin; returns when frames are seen. Raises OSError where capturing is not allowed."""
         self.path = path
         # Immediate mode: a block that waits for its time-out would be lost when tcpdump ends.
-        options = ["-i", interface, "--immediate-mode", "-U", "-s", "0", "-w", str(path)]
+        options = [
+            "-i",
+            interface,
+            "--immediate-mode",
+            "-U",
+            "-s",
+            "0",
+            "-B",
+            BUFFER_KIB,
+            "-w",
+            str(path),
+        ]
         self._process = subprocess.Popen(
             [*enter, "tcpdump", *options, f"udp and net {network}"],
             stdout=subprocess.DEVNULL,

@@ -27,7 +27,7 @@ from greffier.recorder import epoch as epochs
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.epoch import Epoch
-from greffier.recorder.tape import Gate, Tape
+from greffier.recorder.tape import Tape, Valve
 from greffier.recorder.writer import Writer
 from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
@@ -105,7 +105,7 @@ class Archive:
             self.lock.release()
             raise
         self.epoch: Epoch | None = None
-        self.gate = Gate()
+        self.valve = Valve()
         self._committer = Committer(data, disk, self.log, self.shred, self.vault, self.index)
         self._writer: Writer | None = None
         self._epochs: list[NewEpoch] = []
@@ -199,7 +199,7 @@ class Archive:
 
     def add(self, tape: Tape) -> None:
         """Take a new part: its file begins with the next tick, after its envelopes."""
-        tape.gate = self.gate
+        tape.valve = self.valve
         self._opening.append(tape)
         self.log.append("part.opened", tape.recording.hex(), tape.opened())
 
@@ -215,7 +215,7 @@ class Archive:
             self._committer.commit()
             return
         self._writer.offer(batch)
-        self.gate.open = self._writer.has_room()
+        self.valve.open = self._writer.has_room()
 
     def _batch(self) -> Batch:
         """What was accepted since the last one; tapes that ended leave."""

@@ -81,7 +81,7 @@ class Intake:
     @property
     def writable(self) -> bool:
         """Whether more sealed audio may wait for the disk."""
-        return self._archive.gate.open
+        return self._archive.valve.open
 
     @property
     def running(self) -> Collection[Call]:

@@ -64,7 +64,7 @@ class StorageWatch:
             return
         waiting = writer.waiting_ns()
         self._stand(_wrong(writer, waiting), waiting)
-        self._alarms_of_gate()
+        self._alarms_of_valve()
         if self._standing is None:  # a disk that does not answer must not be asked
             self._space = shutil.disk_usage(self._archive.data.path)
             filling = self._space.used >= FILLING * (self._space.used + self._space.free)
@@ -91,8 +91,8 @@ class StorageWatch:
             self.outage = None
         self._standing = wrong
 
-    def _alarms_of_gate(self) -> None:
-        if not self._archive.gate.open:
+    def _alarms_of_valve(self) -> None:
+        if not self._archive.valve.open:
             self._alarms.raise_alarm("audio.dropped")
         else:
             self._alarms.clear("audio.dropped")

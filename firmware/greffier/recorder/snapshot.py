@@ -50,7 +50,7 @@ def snapshot_while_waiting(device: str, config: Config, alarms: Alarms, clock: C
         lines=tuple(LineState(line, "lost", 0) for line in config.lines),
         committed=(),
         alarms=alarms.alarms,
-        storage=Storage(0, 0, None),
+        storage=Storage(),
         clock=ClockState(bound.t_ns, bound.source),
     )
     return Snapshot(status, Levels(()), alarms, clock.monotonic_ns())
@@ -62,7 +62,7 @@ def _lines(live: "Live") -> list[LineState]:
     for source in live.sources:
         for call in source.running:
             calls.setdefault(call.rules.line, []).append(call)
-    dropped = not live.archive.gate.open
+    dropped = not live.archive.valve.open
     return [
         LineState(line, _unseen(live, line) or _state(found, dropped), len(found))
         for line, found in calls.items()

@@ -2,7 +2,7 @@
 
 A tape is made when a verdict allows it, and takes audio at once; its file begins with the next
 tick of the archive, when its envelopes and the verdict are durable. Until then its frames wait in
-memory, sealed already. While the archive's gate is closed audio is dropped before it is sealed, and
+memory, sealed already. While the archive's valve is closed audio is dropped before it is sealed, and
 the part says so.
 """
 
@@ -66,7 +66,7 @@ class PartPlan:
 
 
 @dataclass(slots=True)
-class Gate:
+class Valve:
     """Whether sealed audio may be handed on. Closed while memory is full of what no disk took.
 
     The archive's owner opens and closes it; every tape of the archive looks at it.
@@ -119,7 +119,7 @@ class Tape:
         self._frames: list[bytes] = []
         self._sealed_end = 0  # of what the core sealed
         self._quiet = False  # nothing was taken since the last flush
-        self.gate = Gate()
+        self.valve = Valve()
         self.unwritten: list[Span] = []
         """Time whose audio was dropped because no disk took what came before."""
         self.sealed: dict[str, Any] = {}  # what the log says of the part, once it ended
@@ -224,7 +224,7 @@ class Tape:
         """Whether the part takes packets of *codec* of *leg*, and says what they are, without
         anything more being said: as they come, or in the stream of its :meth:`coder`."""
         track = self._tracks.get(leg)
-        if track is None or self.ended or not self.gate.open:
+        if track is None or self.ended or not self.valve.open:
             return False
         if track.encoder.coder is not None:
             return track.encoder.stored.rate == codec.rate
@@ -280,7 +280,7 @@ class Tape:
     def _sort(self, leg: int, track: _Track, out: Sequence[Coded | Missing]) -> None:
         rate = track.encoder.stored.rate
         for item in out:
-            if isinstance(item, Missing) and not self.gate.open:
+            if isinstance(item, Missing) and not self.valve.open:
                 self._miss(track, item.start, item.end, 0)
                 continue
             if isinstance(item, Missing):
@@ -298,7 +298,7 @@ class Tape:
             return
         start = track.waiting[0].position
         end = track.waiting[-1].position + track.waiting[-1].samples  # positions only grow
-        if not self.gate.open:
+        if not self.valve.open:
             self._miss(track, start, end, len(track.waiting))
             track.waiting = []
             return

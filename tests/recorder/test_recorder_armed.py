@@ -352,9 +352,9 @@ def sound_of(data: Path, call: dict[str, Any], folder: Path) -> bytes:
 def test_legs_come_back_while_no_disk_takes_what_is_sealed(tmp_path: Path) -> None:
     run = Run(tmp_path, DESK, lends=True)
     every = captures.call(plan(0, talk_ms=9_000))
-    gate = run.scene.archive.gate
+    valve = run.scene.archive.valve
     for at in range(0, len(every), 20):
-        gate.open = not 400 <= at < 500
+        valve.open = not 400 <= at < 500
         for datagram in every[at : at + 20]:
             for time_ns, data in frames_of([datagram]):
                 run.scene.port.flows.feed(Record(time_ns, 1, data, len(data)))
@@ -362,8 +362,8 @@ def test_legs_come_back_while_no_disk_takes_what_is_sealed(tmp_path: Path) -> No
         run.scene.source.work(run.scene.clock.now)
         run.scene.tick()
         if at >= 320:
-            assert len(run.armory) == (0 if not gate.open or at >= 900 else 2), at
-    gate.open = True
+            assert len(run.armory) == (0 if not valve.open or at >= 900 else 2), at
+    valve.open = True
     run.scene.wait(70)
     run.scene.stop()
     ((_, _, _, legs),) = run.parts()

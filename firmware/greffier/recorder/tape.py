@@ -2,8 +2,8 @@
 
 A tape is made when a verdict allows it, and takes audio at once; its file begins with the next
 tick of the archive, when its envelopes and the verdict are durable. Until then its frames wait in
-memory, sealed already. While the archive's valve is closed audio is dropped before it is sealed, and
-the part says so.
+memory, sealed already. While the archive's valve is closed audio is dropped before it is sealed,
+and the part says so.
 """
 
 import secrets

@@ -29,7 +29,7 @@ def config(folder: Path, *tables: str) -> Config:
 
 def measured(**changes: object) -> Load:
     costs = (Cost("original", 100.0, 10_000), Cost("flac", 500.0, 20_000), Cost("opus", 5000.0, 1))
-    made = Load(costs, Ticks(1024, 5.0, 20.0, 40.0), Wanted(50, 4, "opus", "flac"), 500)
+    made = Load(costs, Ticks(1024, 5.0, 20.0, 40.0), Wanted(50, 4, "opus", "flac"), 500, 1)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -59,6 +59,8 @@ def test_the_sums() -> None:
         ({}, "load.cpu", "ok"),
         ({"wanted": Wanted(90, 0, "opus", "original")}, "load.cpu", "warn"),
         ({"wanted": Wanted(101, 0, "opus", "original")}, "load.cpu", "fail"),
+        ({"wanted": Wanted(140, 0, "opus", "original"), "encoders": 2}, "load.cpu", "ok"),
+        ({"wanted": Wanted(5001, 0, "original", "flac"), "encoders": 2}, "load.cpu", "fail"),
         ({}, "load.disk", "ok"),
         ({"ticks": Ticks(1024, 5.0, 20.0, 501.0)}, "load.disk", "warn"),
         ({"ticks": Ticks(1024, 5.0, 501.0, 600.0)}, "load.disk", "fail"),

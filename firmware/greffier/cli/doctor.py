@@ -62,6 +62,8 @@ def command(config: Path | None, with_load: bool, as_json: bool) -> int:
 
 def _measure(path: Path | None, findings: list[Finding]) -> Load | None:
     """Measure, and add what follows to *findings*; None where something fails that it needs."""
+    if any(one.check == "config" and one.state == "fail" for one in findings):
+        return None
     try:
         config = find_config(path)
         if config is None:

@@ -70,10 +70,17 @@ class Load:
     ticks: Ticks
     wanted: Wanted
     tick_ms: int
+    encoders: int
+    """Threads that encode Opus of calls; all else is one thread's work."""
+
+    @property
+    def cores(self) -> int:
+        """On how many cores the work on the wanted calls can be done at once."""
+        return self.encoders if self.wanted.call_kind == "opus" else 1
 
     @property
     def cpu_share(self) -> float:
-        """How much of one core the wanted legs take; the recorder works in one thread."""
+        """How much of one core the wanted legs take: more than :attr:`cores` is too much."""
         cost = {one.kind: one.cpu_us / 1e6 for one in self.costs}
         wanted = self.wanted
         return 2 * wanted.calls * cost[wanted.call_kind] + wanted.lines * cost[wanted.line_kind]
@@ -87,9 +94,9 @@ class Load:
 
     @property
     def calls_carried(self) -> int:
-        """Calls that one core carries beside the analogue lines, a quarter of it kept free."""
+        """Calls that are carried beside the analogue lines, a quarter of the cores kept free."""
         cost = {one.kind: one.cpu_us / 1e6 for one in self.costs}
-        left = ROOM - self.wanted.lines * cost[self.wanted.line_kind]
+        left = ROOM * self.cores - self.wanted.lines * cost[self.wanted.line_kind]
         return max(int(left / (2 * cost[self.wanted.call_kind])), 0)
 
     def as_json(self) -> dict[str, Any]:
@@ -116,6 +123,7 @@ class Load:
                 "codec_of_lines": self.wanted.line_kind,
             },
             "cpu_share": round(self.cpu_share, 3),
+            "cores": self.cores,
             "calls_carried": self.calls_carried,
         }
 
@@ -138,7 +146,9 @@ def measure(config: Config, policy: Policy) -> Load:
             for part in vault.open_parts:
                 vault.abandon(part)
         ticks = ticks_of(folder, wanted.legs, config.tick_ms)
-    return Load(tuple(costs), ticks, wanted, config.tick_ms)
+    encoders = config.limits.encoder_threads or len(os.sched_getaffinity(0)) - 1
+    usable = max(min(encoders, len(os.sched_getaffinity(0))), 1)
+    return Load(tuple(costs), ticks, wanted, config.tick_ms, usable)
 
 
 def findings(load: Load, config: Config) -> Iterator[Finding]:
@@ -147,11 +157,13 @@ def findings(load: Load, config: Config) -> Iterator[Finding]:
     asked = _("{calls} calls and {lines} lines").format(calls=wanted.calls, lines=wanted.lines)
     edit = f"sudoedit {config.path}"
     share = round(100 * load.cpu_share)
-    cause = _("{asked} take {share} % of a core").format(asked=asked, share=share)
-    if load.cpu_share <= ROOM:
+    cause = _("{asked} take {share} % of a core, and have {cores}").format(
+        asked=asked, share=share, cores=load.cores
+    )
+    if load.cpu_share <= ROOM * load.cores:
         yield Finding("load.cpu", "ok", cause)
     else:
-        state: State = "warn" if load.cpu_share <= 1 else "fail"
+        state: State = "warn" if load.cpu_share <= load.cores else "fail"
         advice = _("[limits] calls = {count} fits").format(count=load.calls_carried)
         yield Finding("load.cpu", state, f"{cause}; {advice}", edit)
     yield _of_disk(load, edit)

@@ -248,7 +248,7 @@ def _known(shared: Iterable[str]) -> bool:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--calls", type=int, default=170, help="in each of the three rounds")
+    parser.add_argument("--calls", type=int, default=190, help="in each of the three rounds")
     parser.add_argument("--talk", type=float, default=2.0, help="seconds of a call")
     parser.add_argument("--only", choices=[name for name, _, _ in ROUNDS], help="one round")
     parser.add_argument("--keep", type=Path, help="leave logs and data directories here")

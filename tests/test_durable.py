@@ -427,3 +427,13 @@ def test_a_created_file_that_was_interrupted_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         Disk(Interrupted()).create_file(tmp_path / "file", NEW)
     assert names(tmp_path) == []
+
+
+def test_a_cut_leaves_the_time_of_the_last_write(tmp_path: Path) -> None:
+    # A start that is killed before its log is durable must not pass for the life of the last run.
+    path = tmp_path / "part"
+    path.write_bytes(b"0123456789")
+    os.utime(path, ns=(1_000, 2_000_000_000))
+    Disk().truncate_to(path, 4)
+    assert path.read_bytes() == b"0123"
+    assert path.stat().st_mtime_ns == 2_000_000_000

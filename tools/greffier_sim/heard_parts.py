@@ -22,8 +22,9 @@ from greffier.store.playback import Leg
 from greffier_sim.faketap import locate, pattern
 
 SEEN_FRAMES = 16
-FAR_S = 120
-"""How far from where it is expected sound is looked for after a card came back."""
+FAR_S = 600
+"""How far from where it is expected the sound of another call is looked for: times are less exact
+than gaps, and a card that runs faster than time makes that many times as much of it."""
 CUT = "longest"
 """The end of a part whose call goes on as another one at the very next sample."""
 
@@ -39,6 +40,7 @@ class Line:
     channel: int
     frame: int | None = None
     told: int = 0  # frames said to be missing since then
+    end_us: int = 0  # when the last part's sound ended
     cut: bool = False  # the last call was cut in two, not ended
     parts: int = 0
     samples: int = 0
@@ -46,9 +48,11 @@ class Line:
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # next frame, told, true
 
 
-def judge(line: Line, leg: Leg, reason: str) -> None:
-    """Compare a part's only leg with what the card sent."""
+def judge(line: Line, leg: Leg, reason: str, origin_us: int) -> None:
+    """Compare a part's only leg, whose sample 0 was at *origin_us*, with what the card sent."""
     line.parts += 1
+    if not line.cut:
+        line.told = max(origin_us - line.end_us, 0) * line.rate // 1_000_000
     first = True
     at = 0
     for low, sound in runs(leg):
@@ -61,6 +65,7 @@ def judge(line: Line, leg: Leg, reason: str) -> None:
         at, first = low + len(sound), False
     line.told += max([gap.end - at for gap in leg.gaps if gap.end > at], default=0)
     line.cut = reason == CUT
+    line.end_us = origin_us + at * 1_000_000 // line.rate
 
 
 def runs(leg: Leg) -> Iterator[tuple[int, NDArray[np.int16]]]:
@@ -117,7 +122,7 @@ def work(key: PrivateKey, lines: dict[str, Line], orders: Sequence[str] | Iterat
         part = playback.open_part(Path(wanted["path"]), block, key)
         for leg in part.legs.values():
             name = str(leg.table["source"])
-            judge(lines[name], leg, part.reason)
+            judge(lines[name], leg, part.reason, int(part.about["origin_us"]))
             print(json.dumps({"path": wanted["path"], "line": name, **asdict(lines[name])}))
             lines[name].gaps.clear()
         sys.stdout.flush()

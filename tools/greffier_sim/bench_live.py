@@ -53,7 +53,7 @@ def recorder(calls: int, codec: str = "original") -> Iterator[tuple[SoakBox, Tra
         folder = Path(name)
         box = SoakBox(folder / "recorder", cable.namespace, cable.tap, codec=codec, rate=0.2)
         config = folder / "recorder/recorder.toml"
-        config.write_text(config.read_text() + "[limits]\ncalls = 10000\n")
+        config.write_text(config.read_text() + "[limits]\ncalls = 10000\nencoder_threads = 1\n")
         box.under("prlimit", "--nofile=20000:20000", "taskset", "-c", str(READER))
         traffic = Traffic(folder, cable, calls)
         box.start()
@@ -72,9 +72,12 @@ def settled(box: SoakBox, most: float = 60.0) -> None:
 
 
 @functools.cache
-def carried(calls: int, seconds: int) -> Carried:
-    """Established calls for so long: CPU from the first packet to the last commit."""
-    with recorder(calls) as (box, traffic, _cable):
+def carried(calls: int, seconds: int, *, codec: str = "original", run: int = 0) -> Carried:
+    """Established calls for so long: CPU from the first packet to the last commit.
+
+    Another *run* is measured anew.
+    """
+    with recorder(calls, codec) as (box, traffic, _cable):
         empty = box.used()[1]
         traffic.signal("opening")
         box.wait_for(lambda status: sum(one.calls for one in status.lines) == calls)

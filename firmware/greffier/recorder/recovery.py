@@ -27,6 +27,8 @@ from greffier.store.vault import StoredPart
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
+# A start that is killed may have written these: they do not show that the run before still lived.
+_OF_A_START = frozenset({"part.recovered", "log.recovered", "epoch.opened"})
 TORN = "torn"
 """The end of a part that was cut: its whole frames count, there is no FINAL."""
 
@@ -102,7 +104,8 @@ class _Told:
 
     def read(self, entry: Entry) -> None:
         data = entry.data
-        self.last_ns = max(self.last_ns, entry.t_ns)
+        if entry.ev not in _OF_A_START:
+            self.last_ns = max(self.last_ns, entry.t_ns)
         if entry.ev == "coverage":
             channel, until = data["channel"], data["to_ns"]
             if until >= self.settled.get(channel, 0):

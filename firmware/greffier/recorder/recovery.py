@@ -104,8 +104,8 @@ class _Told:
 
     def read(self, entry: Entry) -> None:
         data = entry.data
-        if entry.ev not in _OF_A_START:
-            self.last_ns = max(self.last_ns, entry.t_ns)
+        alive_ns = 0 if entry.ev in _OF_A_START else entry.t_ns
+        self.last_ns = max(self.last_ns, alive_ns)
         if entry.ev == "coverage":
             channel, until = data["channel"], data["to_ns"]
             if until >= self.settled.get(channel, 0):

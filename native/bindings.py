@@ -23,6 +23,7 @@ INNER = (
     "sorting",
     "filter",
     "recall",
+    "hold",
     "pool",
     "attach",
 )

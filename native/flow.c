@@ -101,6 +101,8 @@ size_t greffier_flow_cut(greffier_flow *f, int begin, int64_t *latest_ns)
     greffier_log *log = f->log;
     if (begins)
         f->log = log == &f->logs[0] ? &f->logs[1] : &f->logs[0]; /* which is empty */
+    if (begins)
+        greffier_flow_carry(f, log);
     pthread_mutex_unlock(&f->lock);
     if (!begins)
         return stored;

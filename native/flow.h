@@ -24,6 +24,10 @@
  * to the leg, what was logged later comes back, so a flow can be taken back at any instant of the past that
  * no `settle` has passed.
  *
+ * Where so much comes that records always wait, a flow is *held* first: from then on its packets are logged and
+ * kept. When the recorder has read all records that waited, it has seen every packet before, and can `bind`
+ * the flow to its leg.
+ *
  * "capture" above a function: the one thread that captures. "recorder": the one thread that reads the ring
  * and owns spool and legs. One lock is held for a block of packets, and to swap the logs. */
 typedef struct greffier_flow greffier_flow;
@@ -33,6 +37,7 @@ enum greffier_flow_answer {
     GREFFIER_FLOW_FULL = -1,    /* as many flows as there may be */
     GREFFIER_FLOW_KNOWN = -2,   /* it is armed already */
     GREFFIER_FLOW_RECORDS = -3, /* records wait: take them first */
+    GREFFIER_FLOW_STRANGE = -4, /* the leg does not take what was held for it */
 };
 
 typedef struct greffier_flow_counters {
@@ -53,6 +58,16 @@ void greffier_flow_free(greffier_flow *flow);
 
 /* recorder. From now on `leg` gets what goes this way with this SSRC: enum greffier_flow_answer. */
 int greffier_flow_arm(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc, greffier_leg *leg);
+
+/* recorder. From now on what goes this way with this SSRC is kept until `bind` or `release`: DONE, FULL, KNOWN. */
+int greffier_flow_hold(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc);
+
+/* recorder. From now on the held flow is armed, and `leg` gets what was kept: DONE; STRANGE, and it is still
+ * held; KNOWN: it is not held. */
+int greffier_flow_bind(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc, greffier_leg *leg);
+
+/* recorder. The flow is held no more; what was kept is for greffier_flow_later. 1, or 0: it is not held. */
+int greffier_flow_release(greffier_flow *flow, const greffier_udp_pair *pair, uint32_t ssrc);
 
 /* recorder. From now on it gets no more; it has got everything that came until `until_ns`. What was logged
  * later is for greffier_flow_later. The leg, or NULL if the flow is not armed. */

@@ -20,6 +20,7 @@ struct greffier_flow {
     uint32_t *unused, unused_count; /* recorder's: slots, a stack */
     greffier_log *reading;      /* recorder's */
     uint32_t *busy;             /* recorder's: slots with packets in it */
+    uint32_t held;              /* flows */
     size_t busy_count, busy_at; /* recorder's: how many, and how many were given to their legs */
     struct {
         greffier_log *log;
@@ -31,5 +32,8 @@ struct greffier_flow {
     uint64_t broken;  /* recorder's */
     uint8_t *scratch; /* capture's: a frame with its tag put back */
 };
+
+/* With the lock, the logs just swapped: what is held goes on waiting in the new one. */
+void greffier_flow_carry(greffier_flow *flow, greffier_log *before);
 
 #endif

@@ -33,6 +33,32 @@ static greffier_log *other_log(greffier_flow *f)
     return f->log == &f->logs[0] ? &f->logs[1] : &f->logs[0];
 }
 
+/* With the lock: the flow has no slot any more, what was logged of it is in `later`. */
+static void part_with(greffier_flow *f, greffier_entry *entry)
+{
+    uint32_t slot = entry->slot;
+    f->held -= entry->held;
+    greffier_table_remove(&f->table, entry);
+    take_out(f, 0, other_log(f), slot); /* what a tick has begun with is older */
+    take_out(f, 1, f->log, slot);
+    f->unused[f->unused_count++] = slot;
+    f->shown = NULL;
+}
+
+int greffier_flow_release(greffier_flow *f, const greffier_udp_pair *pair, uint32_t ssrc)
+{
+    uint8_t key[4];
+    greffier_table_key(key, ssrc);
+    uint64_t hash = greffier_table_hash(&f->table, pair, key);
+    pthread_mutex_lock(&f->lock);
+    greffier_entry *entry = greffier_table_find(&f->table, hash, pair, key);
+    int held = entry->leg != NULL && entry->held;
+    if (held)
+        part_with(f, entry);
+    pthread_mutex_unlock(&f->lock);
+    return held;
+}
+
 greffier_leg *greffier_flow_disarm(greffier_flow *f, const greffier_udp_pair *pair, uint32_t ssrc,
                                    int64_t until_ns)
 {
@@ -41,24 +67,19 @@ greffier_leg *greffier_flow_disarm(greffier_flow *f, const greffier_udp_pair *pa
     uint64_t hash = greffier_table_hash(&f->table, pair, key);
     pthread_mutex_lock(&f->lock);
     greffier_entry *entry = greffier_table_find(&f->table, hash, pair, key);
-    greffier_leg *leg = entry->leg;
+    greffier_leg *leg = entry->held ? NULL : entry->leg;
     uint32_t slot = entry->slot;
     f->later[0].count = f->later[0].at = f->later[1].count = f->later[1].at = 0;
-    if (leg != NULL) {
-        greffier_table_remove(&f->table, entry);
-        take_out(f, 0, other_log(f), slot); /* what a tick has begun with is older */
-        take_out(f, 1, f->log, slot);
-    }
+    if (leg != NULL)
+        part_with(f, entry);
     pthread_mutex_unlock(&f->lock);
     if (leg == NULL)
         return NULL;
     f->legs[slot] = NULL;
-    f->unused[f->unused_count++] = slot;
     for (greffier_logged *one; (one = oldest(f)) != NULL && one->time_ns <= until_ns; pass(f)) {
         f->broken += greffier_leg_receive(leg, one->octets, one->length, one->time_ns) < 0;
         explicit_bzero(one->octets, one->length);
     }
-    f->shown = NULL;
     return leg;
 }
 
@@ -92,7 +113,7 @@ int64_t greffier_flow_latest(greffier_flow *f, const greffier_udp_pair *pair, ui
     int64_t found = 0;
     pthread_mutex_lock(&f->lock);
     const greffier_entry *entry = greffier_table_find(&f->table, hash, pair, key);
-    greffier_leg *leg = entry->leg;
+    greffier_leg *leg = entry->held ? NULL : entry->leg;
     if (leg != NULL) {
         found = latest_in(f->log, entry->slot, until_ns);
         found = found != 0 ? found : latest_in(other_log(f), entry->slot, until_ns);

@@ -72,7 +72,7 @@ static void deliver(greffier_flow *f, const found *one)
         return;
     }
     uint8_t type = one->packet[1] & 0x7f;
-    if (!entry->left && type != entry->usual && !greffier_leg_takes(entry->leg, type))
+    if (!entry->held && !entry->left && type != entry->usual && !greffier_leg_takes(entry->leg, type))
         entry->left = 1;
     if (entry->left)
         hand_over(f, one->frame, 1);

@@ -16,7 +16,8 @@ typedef struct greffier_entry {
     uint32_t slot;
     uint8_t usual; /* the payload type that needs no second look */
     uint8_t left;  /* its leg gets no more */
-    uint8_t fill[2];
+    uint8_t held;  /* it has no leg yet, `leg` is only not NULL */
+    uint8_t fill[1];
 } greffier_entry;
 
 typedef struct greffier_table {

@@ -80,6 +80,76 @@ static uint64_t heard(const greffier_stream *stream)
     return counters.packets;
 }
 
+static uint64_t kept(site s)
+{
+    uint64_t count = 0;
+    for (greffier_frame packet; greffier_flow_later(s.flow, &packet); count++)
+        CHECK_IS(packet.time_ns, MADE_ORIGIN + (int64_t)(4 + count) * MADE_STEP);
+    return count;
+}
+
+static void a_flow_is_held_while_records_wait_and_loses_nothing(void)
+{
+    site s = open_site(FLOWS);
+    greffier_stream *stream = greffier_stream_new(4096);
+    greffier_leg *leg = make_leg(s.spool, stream);
+    greffier_udp_pair pair = pair_of(4000);
+    take(s, 4000, 3, 8, 1, 0);
+    CHECK_IS(greffier_flow_bind(s.flow, &pair, 1, leg), GREFFIER_FLOW_KNOWN);
+    CHECK_IS(greffier_flow_release(s.flow, &pair, 1), 0);
+    CHECK_IS(greffier_flow_hold(s.flow, &pair, 1), GREFFIER_FLOW_DONE);
+    CHECK_IS(greffier_flow_hold(s.flow, &pair, 1), GREFFIER_FLOW_KNOWN);
+    CHECK_IS(greffier_flow_arm(s.flow, &pair, 1, leg), GREFFIER_FLOW_RECORDS);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == NULL);
+    CHECK_IS(greffier_flow_latest(s.flow, &pair, 1, ALWAYS), 0);
+    for (unsigned number = 4; number < 8; number++) {
+        take(s, 4000, number, 8, 1, 0);
+        CHECK_IS(greffier_flow_begin(s.flow), 0); /* it is nobody's, and goes on waiting */
+        CHECK_IS(greffier_flow_settle(s.flow, 9), 0);
+    }
+    CHECK_IS(read_all(s), 1);
+    CHECK_IS(greffier_flow_bind(s.flow, &pair, 1, leg), GREFFIER_FLOW_DONE);
+    CHECK_IS(greffier_flow_bind(s.flow, &pair, 1, leg), GREFFIER_FLOW_KNOWN);
+    take(s, 4000, 8, 8, 1, 0);
+    CHECK_IS(greffier_flow_begin(s.flow), 1);
+    CHECK_IS(greffier_flow_settle(s.flow, 9), 1);
+    CHECK_IS(heard(stream), 5);
+    CHECK(greffier_flow_disarm(s.flow, &pair, 1, ALWAYS) == leg);
+    greffier_leg_free(leg);
+    greffier_stream_free(stream);
+    close_site(s);
+}
+
+static void what_was_held_comes_back_in_order(void)
+{
+    site s = open_site(2);
+    greffier_stream *stream = greffier_stream_new(4096);
+    greffier_leg *leg = make_leg(s.spool, stream);
+    greffier_udp_pair pair = pair_of(4000), other = pair_of(4001), third = pair_of(4002);
+    CHECK_IS(greffier_flow_hold(s.flow, &pair, 1), GREFFIER_FLOW_DONE);
+    CHECK_IS(greffier_flow_arm(s.flow, &other, 1, leg), GREFFIER_FLOW_DONE);
+    CHECK_IS(greffier_flow_hold(s.flow, &third, 1), GREFFIER_FLOW_FULL);
+    for (unsigned number = 4; number < 7; number++)
+        take(s, 4000, number, 8, 1, 0);
+    CHECK_IS(greffier_flow_begin(s.flow), 0);
+    take(s, 4000, 7, 18, 1, 0); /* no leg of ours takes it */
+    take(s, 4001, 7, 8, 1, 0);
+    CHECK_IS(greffier_flow_bind(s.flow, &pair, 1, leg), GREFFIER_FLOW_STRANGE);
+    CHECK_IS(greffier_flow_release(s.flow, &pair, 1), 1);
+    CHECK_IS(kept(s), 4);
+    CHECK_IS(greffier_flow_release(s.flow, &pair, 1), 0);
+    CHECK_IS(greffier_flow_hold(s.flow, &third, 1), GREFFIER_FLOW_DONE);
+    take(s, 4000, 8, 8, 1, 0);
+    CHECK_IS(read_all(s), 1);
+    CHECK_IS(greffier_flow_begin(s.flow), 1); /* the other one's */
+    CHECK_IS(greffier_flow_settle(s.flow, 9), 1);
+    CHECK(greffier_flow_disarm(s.flow, &other, 1, ALWAYS) == leg);
+    CHECK_IS(counted(s).armed, 1);
+    greffier_leg_free(leg);
+    greffier_stream_free(stream);
+    close_site(s);
+}
+
 static void flows_change_hands_only_when_no_record_waits(void)
 {
     site s = open_site(FLOWS);
@@ -286,6 +356,8 @@ static void what_finds_no_room_in_the_log_is_counted(void)
 int main(void)
 {
     RUN(flows_change_hands_only_when_no_record_waits);
+    RUN(a_flow_is_held_while_records_wait_and_loses_nothing);
+    RUN(what_was_held_comes_back_in_order);
     RUN(a_leg_that_leaves_gets_no_more_and_its_packets_are_handed_over);
     RUN(a_flow_is_taken_back_at_any_instant);
     RUN(a_tag_that_the_card_took_off_is_put_back);

@@ -86,6 +86,7 @@ SHARED = {
         "log",
         "flow",
         "recall",
+        "hold",
         "sorting",
     ],
     "pool_threads": ["pool"],
@@ -120,6 +121,6 @@ def test_a_ring_without_release_is_noticed(tmp_path: Path) -> None:
 def test_every_room_has_a_test_program() -> None:
     # Seen through stream, seal, leg, flow, tap, and two programs with threads.
     inner = {"sequence", "window", "expect", "tree", "hkdf", "track", "table", "log", "sorting"}
-    inner |= {"filter", "recall", "attach", "pool", "voice"}
+    inner |= {"filter", "recall", "hold", "attach", "pool", "voice"}
     rooms = {path.stem for path in NATIVE.glob("*.c")} - inner
     assert rooms - set(PROGRAMS) == set()

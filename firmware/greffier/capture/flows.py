@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _UNIT = lib.GREFFIER_RECORD_UNIT
 _ALWAYS = (1 << 63) - 1
+_UNBOUNDED = 1 << 62
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -85,6 +86,7 @@ class Flows:
         self._thread: Thread | None = None
         self._tap: Tap | None = None
         self._status = 0
+        self._consumed = 0  # units of the ring that were read
         self.missed = 0
         """Records that found no room in the ring, as told by those that came after them."""
 
@@ -127,15 +129,17 @@ class Flows:
         """Give at most *most* legs what came for them until :meth:`begin`; 0: that is all."""
         return lib.greffier_flow_settle(self._flow, most)
 
-    def take(self, *, begin: bool = False) -> Taken:
-        """The records that wait.
+    def take(self, *, begin: bool = False, most: int = _UNBOUNDED) -> Taken:
+        """The records that wait, at most *most* of them.
 
         *begin*: as :meth:`begin`, at the same instant. Then nothing that is given to legs is later
         than a record that was not taken yet.
         """
         stored = lib.greffier_flow_cut(self._flow, begin, self._latest)
         until_ns = self._latest[0]
-        return Taken(tuple(self._read(stored)), until_ns)
+        records = tuple(self._read(stored, most))
+        # What is left came after the last one that was taken.
+        return Taken(records, records[-1].time_ns if len(records) == most else until_ns)
 
     def arm(self, source: Address, destination: Address, ssrc: int, leg: "CData") -> bool:
         """Give this flow to *leg* (a greffier_leg). False: records wait, take them first.
@@ -150,6 +154,39 @@ class Flows:
             raise TooManyFlows
         return answer == lib.GREFFIER_FLOW_DONE
 
+    def hold(self, source: Address, destination: Address, ssrc: int) -> int:
+        """Keep what comes from now on of a flow that may be armed soon.
+
+        Returns a mark: when :meth:`passed` says so of it, every packet before was taken, and
+        :meth:`bind` may follow. Raises ValueError if it is armed or held, TooManyFlows.
+        """
+        pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
+        answer = lib.greffier_flow_hold(self._flow, pair, ssrc)
+        if answer == lib.GREFFIER_FLOW_KNOWN:
+            raise ValueError("the flow is armed already")
+        if answer == lib.GREFFIER_FLOW_FULL:
+            raise TooManyFlows
+        return self._consumed + lib.greffier_ring_stored(self._ring)
+
+    def passed(self, mark: int) -> bool:
+        """Whether the records that waited at a :meth:`hold` were taken."""
+        return self._consumed >= mark
+
+    def bind(self, source: Address, destination: Address, ssrc: int, leg: "CData") -> bool:
+        """Give a held flow to *leg*, with what was kept; False: the leg does not take all of it."""
+        pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
+        answer = lib.greffier_flow_bind(self._flow, pair, ssrc, leg)
+        if answer == lib.GREFFIER_FLOW_KNOWN:
+            raise ValueError("the flow is not held")
+        return bool(answer == lib.GREFFIER_FLOW_DONE)
+
+    def release(self, source: Address, destination: Address, ssrc: int) -> list[Late]:
+        """Hold the flow no more; returns what was kept, oldest first."""
+        pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
+        if not lib.greffier_flow_release(self._flow, pair, ssrc):
+            raise ValueError("the flow is not held")
+        return self._rest()
+
     def disarm(
         self, source: Address, destination: Address, ssrc: int, until_ns: int = _ALWAYS
     ) -> list[Late] | None:
@@ -161,6 +198,9 @@ class Flows:
         pair = ffi.from_buffer("greffier_udp_pair[]", pair_of(source, destination))
         if lib.greffier_flow_disarm(self._flow, pair, ssrc, until_ns) == ffi.NULL:
             return None
+        return self._rest()
+
+    def _rest(self) -> list[Late]:
         late, found = self._later, []
         while lib.greffier_flow_later(self._flow, late):
             found.append(Late(late.time_ns, ffi.buffer(late.octets, late.length)[:]))
@@ -209,17 +249,19 @@ class Flows:
                 )
         self._status = lib.greffier_flow_run(self._flow, tap.handle)
 
-    def _read(self, stored: int) -> list[Record]:
-        found = []
+    def _read(self, stored: int, most: int) -> list[Record]:
+        found: list[Record] = []
         record, ring = self._record, self._ring
-        while stored > 0 and lib.greffier_record_peek(ring, record):
+        while stored > 0 and len(found) < most and lib.greffier_record_peek(ring, record):
             head = record.head
             octets = ffi.buffer(record.first, record.first_length)[:]
             if record.second_length:
                 octets += ffi.buffer(record.second, record.second_length)[:]
             self.missed += head.dropped
             found.append(Record(head.time_ns, ETHERNET, octets, len(octets)))
-            stored -= 1 + -(-head.length // _UNIT)
+            units = 1 + -(-head.length // _UNIT)
+            stored -= units
+            self._consumed += units
             lib.greffier_record_skip(ring, record)
         return found
 

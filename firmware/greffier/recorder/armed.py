@@ -17,7 +17,7 @@ from typing import Final
 from greffier.calls.leg import Leg
 from greffier.calls.tracker import Tracker
 from greffier.capture.datagram import Datagram
-from greffier.capture.flows import Flows, TooManyFlows
+from greffier.capture.flows import Flows, Late, TooManyFlows
 from greffier.encode.codecs import Codec
 from greffier.encode.timeline import Timeline
 from greffier.recorder.call import Call
@@ -79,11 +79,17 @@ class Armory:
         self._lent: dict[int, Lent] = {}
         self._parts: dict[int, tuple[Tape, set[int]]] = {}  # number -> its tape, legs attached
         self._named: dict[Tape, int] = {}
+        self._held: dict[tuple[int, int], tuple[Leg, int]] = {}  # with the mark of its hold
         self._late: list[tuple[int, int, Datagram]] = []  # a heap: time, order
 
     def __len__(self) -> int:
         """Legs that the core has."""
         return len(self._lent)
+
+    @property
+    def held(self) -> int:
+        """Legs whose packets are kept until it may have them."""
+        return len(self._held)
 
     @property
     def overrun(self) -> int:
@@ -103,24 +109,52 @@ class Armory:
 
         False: something of it may still be on its way to the tracker; take that first.
         """
+        name = (call, leg)
         found = self._tracker.lendable(call, leg)
         kinds = kinds_of(found) if found is not None else {}
         if found is None or not kinds:
-            return True
-        if self._late or self._flows.waiting:
+            return self._keep(name)
+        if name not in self._held and self._flows.waiting:
+            owner = self._intake.find(call)
+            return not ((owner is None or owner.may_lend(leg)) and self._hold(name, found))
+        if self._late or not self._all_taken(name):
             return False
         self._intake.take(self._tracker.hand_on(found))
         if not found.stream.held_types <= kinds.keys():
-            return True
-        return self._arm(found, self._intake.find(call), kinds)
+            return self._keep(name)
+        return self._arm(name, found, self._intake.find(call), kinds)
 
-    def _arm(self, leg: Leg, call: Call | None, kinds: Mapping[int, Kind]) -> bool:
+    def _hold(self, name: tuple[int, int], leg: Leg) -> bool:
+        """So much comes that records always wait: keep what comes later of the leg."""
+        try:
+            mark = self._flows.hold(leg.source, leg.destination, leg.ssrc)
+        except TooManyFlows:
+            return False
+        self._held[name] = (leg, mark)
+        return True
+
+    def _all_taken(self, name: tuple[int, int]) -> bool:
+        """Whether the tracker has all of a leg that came before it was held."""
+        if name in self._held:
+            return self._flows.passed(self._held[name][1])
+        return not self._flows.waiting
+
+    def _keep(self, name: tuple[int, int]) -> bool:
+        """The core does not get it (True); what was kept for it is still to be fed."""
+        if name in self._held:
+            leg, _mark = self._held.pop(name)
+            self._put_off(leg, self._flows.release(leg.source, leg.destination, leg.ssrc))
+        return True
+
+    def _arm(
+        self, name: tuple[int, int], leg: Leg, call: Call | None, kinds: Mapping[int, Kind]
+    ) -> bool:
         sound = sound_of(leg)
         loan: Loan | None = Loan(Timeline(0, 8000).state, 0, ())  # of which nothing is kept
         if call is not None and sound is not None:
             loan = call.lend(leg.number, sound, leg.last_type, leg.last_ns)
         if loan is None:
-            return True
+            return self._keep(name)
         number = next(self._numbers)
         lent = Lent(
             self, number, leg, self._spool.leg(leg.stream, loan.state, kinds, number), call, loan
@@ -136,14 +170,17 @@ class Armory:
                 coder=tape.coder(loan.track),
                 law=sound.name if sound is not None else "",
             )
+        flow = (leg.source, leg.destination, leg.ssrc, lent.core.handle)
+        held = name in self._held
         try:
-            armed = self._flows.arm(leg.source, leg.destination, leg.ssrc, lent.core.handle)
+            armed = self._flows.bind(*flow) if held else self._flows.arm(*flow)
         except TooManyFlows:
             self._let_go(lent)
             return True
         if not armed:
             self._let_go(lent)
-            return False
+            return self._keep(name) if held else False
+        self._held.pop(name, None)
         self._lent[number] = lent
         self._tracker.lend(leg, lent)
         return True
@@ -168,16 +205,18 @@ class Armory:
     def give_back(self, lent: Lent) -> None:
         """The tracker has the leg again, with everything until now; the rest is :meth:`late`."""
         leg = lent.leg
-        for time_ns, payload in (
-            self._flows.disarm(leg.source, leg.destination, leg.ssrc, self.fed_ns) or ()
-        ):
-            datagram = Datagram(time_ns, leg.source, leg.destination, payload)
-            heapq.heappush(self._late, (time_ns, next(self._numbers), datagram))
+        later = self._flows.disarm(leg.source, leg.destination, leg.ssrc, self.fed_ns)
+        self._put_off(leg, later or ())
         state, counters = lent.core.state, lent.core.counters
         self._let_go(lent)
         if lent.call is not None:
             lent.call.take_over(leg.number, lent.loan, state, counters)
         del self._lent[lent.number]
+
+    def _put_off(self, leg: Leg, packets: Iterable[Late]) -> None:
+        for time_ns, payload in packets:
+            datagram = Datagram(time_ns, leg.source, leg.destination, payload)
+            heapq.heappush(self._late, (time_ns, next(self._numbers), datagram))
 
     def _let_go(self, lent: Lent) -> None:
         """Seal what the core has of a leg, and forget it."""
@@ -192,6 +231,8 @@ class Armory:
 
     def take_all_back(self) -> None:
         """Every leg comes back, with all that was captured of it."""
+        for name in tuple(self._held):
+            self._keep(name)
         self.fed_ns = _FOREVER
         self.recall()
 

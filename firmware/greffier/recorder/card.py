@@ -29,6 +29,7 @@ class CardSource:
     """A :class:`greffier.recorder.trunk.Source` over one card. The recorder's thread owns it."""
 
     unseen = "lost"
+    behind = False
 
     def __init__(
         self,

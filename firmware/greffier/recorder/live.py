@@ -258,7 +258,8 @@ class Live:
         self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
         self._notifier.ready("recording")
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
-        while not self._stop.wait(self.config.tick_ms / 1000 / 4):
+        pause_s = self.config.tick_ms / 1000 / 4
+        while not self._stop.wait(0 if any(one.behind for one in self.sources) else pause_s):
             now = self.clock.wall_ns()
             for source in self.sources:
                 source.work(now)

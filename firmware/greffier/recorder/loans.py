@@ -54,20 +54,29 @@ class Lender:
             return None  # its times are not believed (greffier.recorder.times)
         if not self._plans:
             return Loan(Timeline(self.start_ns, codec.rate).state, 0, ())
-        if self.waits_ns:
+        if not self.may_lend(leg):
             return None
-        tracks = [track for key, track in self._tracks.items() if key[0] == leg]
-        if len(tracks) != 1 or self._legs[leg].encrypted or self._muted(tracks[0]):
-            return None
-        (track,) = tracks
-        ready = len(self._tapes) == len(self._plans) <= MOST_PARTS
-        if not ready or track.timeline.rate != codec.rate:
+        (track,) = (track for key, track in self._tracks.items() if key[0] == leg)
+        if track.timeline.rate != codec.rate:
             return None
         if not all(tape.holds(track.number, codec, payload_type) for tape in self._tapes):
             return None
         for tape in self._tapes:
             tape.flush()
         return Loan(track.timeline.state, track.number, tuple(self._tapes))
+
+    def may_lend(self, leg: int) -> bool:
+        """Whether it is worth asking: nothing forbids it that stays as it is for a while."""
+        if not self._plans:
+            return True
+        tracks = [track for key, track in self._tracks.items() if key[0] == leg]
+        return (
+            not self.waits_ns
+            and len(self._tapes) == len(self._plans) <= MOST_PARTS
+            and len(tracks) == 1
+            and not self._legs[leg].encrypted
+            and not self._muted(tracks[0])
+        )
 
     def note(self, leg: int, gap: Gap) -> None:
         """The core found a gap on the line of *leg*."""

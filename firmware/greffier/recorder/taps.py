@@ -14,8 +14,8 @@ from greffier.capture.tap import Tap, Watch
 from greffier.clock import SECOND, Clock
 from greffier.errors import DeviceNotFound
 
-WAITING_OCTETS: Final = 128 << 20
-"""The ring: about 30 s of a hundred calls, as long as a disk may stall."""
+WAITING_OCTETS: Final = 64 << 20
+"""The ring, of locked memory: about three seconds of a thousand calls that begin at once."""
 PRIORITY: Final = 10
 """Of the capture thread under SCHED_FIFO, where the system allows it."""
 LASTING_NS: Final = SECOND

@@ -24,6 +24,9 @@ from greffier.recorder.troubles import Troubles
 
 HELD_PACKETS_S: Final = 100  # of 10 ms, a second
 _ROUNDS: Final = 4  # of taking what came meanwhile, so that legs can be lent
+AT_ONCE: Final = 2048
+"""Records that are followed before the loop looks whether its tick is due."""
+_PASSED_OVER: Final = 8  # ticks, at most, in which lent legs wait because records are behind
 BATCH_NS: Final = 200_000_000  # with a tick it must stay below the second that a power cut may take
 
 
@@ -48,6 +51,9 @@ class Source(Protocol):
     @property
     def running(self) -> Collection[Call]:
         """The calls that are not over."""
+
+    behind: bool
+    """Whether more has come than it followed: it is to be worked again at once."""
 
     def start(self) -> None:
         """Begin to listen."""
@@ -115,6 +121,9 @@ class Trunk:
         self._account = account
         self._troubles = troubles
         self._until_ns = 0  # what was captured until then was taken
+        self.at_once = AT_ONCE
+        self.behind = False
+        self._passed_over = 0
         self._dropped = 0
         self._blind = False
 
@@ -138,19 +147,30 @@ class Trunk:
         self._port.start()
 
     def work(self, now_ns: int) -> None:
-        self._follow(self._port.flows.take())
-        self._let_pass(now_ns)
+        self._take()
+        # While records wait, the time is that of the last one that was followed.
+        self._let_pass(min(now_ns, self._until_ns) if self.behind else now_ns)
         for _ in range(_ROUNDS):
-            if self._lend():
+            if self._lend() or self.behind:
                 break
-            self._follow(self._port.flows.take())
+            self._take()
 
     def collect(self, now_ns: int) -> None:
-        self._follow(self._port.flows.take(begin=True))
-        self._let_pass(now_ns)
-        self.armory.collect(now_ns)
+        if self.behind and self._passed_over < _PASSED_OVER:
+            # What was lent comes later than what waits; holding flows makes that less.
+            self._passed_over += 1
+        else:
+            self._passed_over = 0
+            self._follow(self._port.flows.take(begin=True))
+            self._let_pass(now_ns)
+            self.armory.collect(now_ns)
         if not self._intake.writable:
             self.armory.recall()  # what was sealed cannot be dropped any more
+
+    def _take(self) -> None:
+        taken = self._port.flows.take(most=self.at_once)
+        self.behind = len(taken.records) == self.at_once
+        self._follow(taken)
 
     def _let_pass(self, now_ns: int) -> None:
         """Bring about what time does, and what was heard of dialogs of before a restart."""
@@ -189,12 +209,10 @@ class Trunk:
 
     def _lend(self) -> bool:
         """Give the core the legs of which something was heard; False: frames wait, take them."""
-        while self._heard:
-            name = next(iter(self._heard))
-            if not self.armory.lend(*name):
-                return False
-            del self._heard[name]
-        return True
+        for name in tuple(self._heard):
+            if self.armory.lend(*name):
+                del self._heard[name]
+        return not self._heard
 
     def watch(self) -> None:
         """Frames lost, nothing seen, no interface."""

@@ -110,6 +110,8 @@ def warm(port: Port, source: Source, archive: Archive, calls: range) -> None:
     for time_ns, octets in packets.frames_of(captures.in_order(every)):
         port.flows.feed(Record(time_ns, 1, octets, len(octets)))
     source.work(time.time_ns())
+    while source.behind:
+        source.work(time.time_ns())
     source.collect(time.time_ns())
     archive.tick()
 

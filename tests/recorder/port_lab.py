@@ -42,10 +42,12 @@ def heard(port: Port, wire: Wire) -> bool:
 
 
 def main() -> dict[str, Any]:
-    wire = Wire()
     port = Port("trunk", functools.partial(Tap, IN, retire_ms=5), SystemClock(), 300)
     port.start()
-    told: dict[str, Any] = {"heard": [heard(port, wire)], "blind": [port.blind]}
+    told: dict[str, Any] = {"absent": port.gone and port.missing is not None}
+    wire = Wire()
+    told["plugged"] = until(port, gone=False)
+    told |= {"heard": [heard(port, wire)], "blind": [port.blind]}
     ip_tool("link", "set", IN, "down")
     told["down"] = until(port, gone=True)
     told["blind"].append(port.blind)

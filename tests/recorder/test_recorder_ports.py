@@ -28,6 +28,8 @@ def test_an_interface_that_went_down_or_away_is_listened_to_again() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
+        "absent": True,
+        "plugged": True,
         "heard": [True, True, True],
         "blind": [False, True, False],
         "down": True,

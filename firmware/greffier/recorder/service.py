@@ -135,6 +135,7 @@ class Service:
         )
         try:
             inputs = self._open_inputs()
+            self._must_hear(inputs)
             live.begin(inputs.taps, inputs.cards, self._outage)
             self._begun(live)
             live.run()
@@ -154,6 +155,15 @@ class Service:
                 tap.stop()
                 tap.close()
         return True
+
+    def _must_hear(self, inputs: Inputs) -> None:
+        """A beginning at which nothing at all can be heard is a wrong configuration, or cable.
+
+        Later, and where something can be heard, what is not there is an alarm, and looked for.
+        """
+        missing = [tap.missing for tap in inputs.taps]
+        if not self._ran and not inputs.cards and missing and missing[0] and all(missing):
+            raise missing[0]
 
     def _begun(self, live: Live) -> None:
         self._ran, self._outage, self._live, self._said = True, None, live, ""

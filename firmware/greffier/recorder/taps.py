@@ -25,8 +25,7 @@ LASTING_NS: Final = SECOND
 class Port:
     """One interface that is listened to. One thread owns it, the recorder's.
 
-    *open_tap* opens the interface, again and again while it is gone. Raises DeviceNotFound when it
-    is not there at first.
+    *open_tap* opens the interface, again and again while it is gone, or was not there at first.
     """
 
     def __init__(
@@ -34,26 +33,31 @@ class Port:
     ) -> None:
         self.name = name
         self._open_tap = open_tap
-        self._tap = open_tap()
+        self._tap: Tap | None = None
+        self._dropped_before = 0  # by the kernel, of taps that are gone
+        self.missing: DeviceNotFound | None = None
+        """Why the interface could not be opened when it was tried last."""
+        self._open()
         self.since_ns = clock.wall_ns()
         """Since when frames are kept for us: the tap was open by then."""
         self.flows = Flows(waiting=WAITING_OCTETS)
-        self.gone = False
-        """Whether the interface went away, and is looked for."""
+        self.gone = self._tap is None
+        """Whether the interface is not there, and is looked for."""
         self._clock = clock
         self._watch = Watch(blind_after_s * SECOND, clock.monotonic_ns())
-        self._dropped_before = 0  # by the kernel, of taps that are gone
         self._opened_ns = clock.monotonic_ns()
 
     def start(self) -> None:
         """Begin to listen."""
-        self.flows.start(self._tap, priority=PRIORITY)
+        if self._tap is not None:
+            self.flows.start(self._tap, priority=PRIORITY)
 
     @property
     def dropped(self) -> int:
         """Frames lost in all: by the kernel, and where they found no room in memory."""
         counted = self.flows.counters
-        return self._dropped_before + self._tap.counters.dropped + counted.dropped + counted.overrun
+        by_kernel = self._dropped_before + (self._tap.counters.dropped if self._tap else 0)
+        return by_kernel + counted.dropped + counted.overrun
 
     @property
     def blind(self) -> bool:
@@ -81,15 +85,22 @@ class Port:
     def close(self) -> None:
         """Let interface and memory go."""
         self.flows.close()
-        self._tap.close()
+        if self._tap is not None:
+            self._tap.close()
+
+    def _open(self) -> None:
+        try:
+            tap = self._open_tap()
+        except DeviceNotFound as error:
+            self.missing = error
+            return
+        if self._tap is not None:
+            self._dropped_before += self._tap.counters.dropped
+            self._tap.close()
+        self._tap, self.missing = tap, None
 
     def _reopen(self) -> None:
         self.stop()
-        try:
-            tap = self._open_tap()
-        except DeviceNotFound:
-            return
-        self._dropped_before += self._tap.counters.dropped
-        self._tap.close()
-        self._tap = tap
-        self.start()
+        self._open()
+        if self.missing is None:
+            self.start()

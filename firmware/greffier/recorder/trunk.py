@@ -222,10 +222,8 @@ class Trunk:
         if dropped > self._dropped:
             self._troubles.happened("tap.lost", self.name)
         self._dropped = dropped
-        blind = self._port.blind
-        if blind != self._blind:
-            self._blind = blind
-            self._troubles.set(self._blind, "tap.blind", self.name)
+        self._blind = self._port.blind
+        self._troubles.set(self._blind and not self._port.gone, "tap.blind", self.name)
 
     def levels(self) -> Sequence[Level]:
         return ()

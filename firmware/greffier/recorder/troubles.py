@@ -18,6 +18,7 @@ class Troubles:
     def __init__(self, alarms: AlarmRoom, clock: Clock) -> None:
         self._alarms = alarms
         self._clock = clock
+        self._standing: set[tuple[str, str]] = set()
         self._passing: dict[tuple[str, str], int] = {}  # -> when it clears, monotonic
 
     def happened(self, name: str, subject: str = "") -> None:
@@ -26,8 +27,10 @@ class Troubles:
         self._passing[name, subject] = self._clock.monotonic_ns() + QUIET_NS
 
     def set(self, wrong: bool, name: str, subject: str = "") -> None:
-        """Something is *wrong*, or right again."""
-        self._alarms.set(wrong, name, subject)
+        """Something is *wrong*, or right; may be said again and again."""
+        if wrong != ((name, subject) in self._standing):
+            self._standing ^= {(name, subject)}
+            self._alarms.set(wrong, name, subject)
 
     def calm(self) -> None:
         """Clear what has not happened for long enough."""

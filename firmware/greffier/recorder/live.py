@@ -343,3 +343,4 @@ class Live:
         """End at once, after a failure of the disk: nothing is ended, nothing is suspended."""
         for source in self.sources:
             source.drop()
+        self._troubles.leave()

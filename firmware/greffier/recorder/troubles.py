@@ -18,7 +18,7 @@ class Troubles:
     def __init__(self, alarms: AlarmRoom, clock: Clock) -> None:
         self._alarms = alarms
         self._clock = clock
-        self._standing: set[tuple[str, str]] = set()
+        self._said: dict[tuple[str, str], bool] = {}
         self._passing: dict[tuple[str, str], int] = {}  # -> when it clears, monotonic
 
     def happened(self, name: str, subject: str = "") -> None:
@@ -28,8 +28,8 @@ class Troubles:
 
     def set(self, wrong: bool, name: str, subject: str = "") -> None:
         """Something is *wrong*, or right; may be said again and again."""
-        if wrong != ((name, subject) in self._standing):
-            self._standing ^= {(name, subject)}
+        if self._said.get((name, subject)) != wrong:
+            self._said[name, subject] = wrong
             self._alarms.set(wrong, name, subject)
 
     def calm(self) -> None:
@@ -38,3 +38,10 @@ class Troubles:
         for name, subject in [key for key, until in self._passing.items() if until <= now]:
             del self._passing[name, subject]
             self._alarms.clear(name, subject)
+
+    def leave(self) -> None:
+        """Whoever complained is gone: nothing of it stands any more."""
+        for name, subject in {*self._passing, *self._said}:
+            self._alarms.clear(name, subject)
+        self._passing.clear()
+        self._said.clear()

@@ -1,4 +1,4 @@
-"""Alarms of the loop: raised once while something is wrong, cleared when it is right or forgotten."""
+"""Alarms of the loop: raised once while something is wrong, and cleared when it is right."""
 
 from greffier.clock import SECOND, SystemClock
 from greffier.recorder.alarm import AlarmRoom
@@ -8,9 +8,7 @@ from greffier.recorder.troubles import QUIET_NS, Troubles
 class Hands(SystemClock):
     """A clock that is set by hand."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 100 * SECOND
+    now = 100 * SECOND
 
     def monotonic_ns(self) -> int:
         return self.now

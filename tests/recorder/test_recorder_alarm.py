@@ -1,7 +1,9 @@
 """The room of alarms: each told once, and nothing personal in any."""
 
+import inspect
 import re
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -207,3 +209,12 @@ def test_a_sentence_has_cause_and_step_in_either_language() -> None:
     assert sentence(alarm, "fr") != sentence(alarm, "en")
     newer = Alarm(1, "newer.thing", "", "critical", False, 1, 1, 1)
     assert sentence(newer, "fr") == "newer.thing"
+
+
+def test_every_kind_is_raised_somewhere() -> None:
+    module = Path(inspect.getfile(AlarmRoom))
+    folder = module.parents[1]
+    sources = [path for path in folder.rglob("*.py") if path != module]
+    said = "\n".join(path.read_text("utf-8") for path in sources)
+    never = {name for name in KINDS if f'"{name}"' not in said} - {OVERFLOW}
+    assert never == set()

@@ -49,7 +49,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "storage.filling": Kind("warning", "the disk is filling up", "see `greffier status`"),
     "storage.full": Kind("critical", "the disk is full", "free space or sync to head office"),
     "audio.dropped": Kind("critical", "audio was dropped because memory was full", _DISK),
-    "audit.failed": Kind("critical", "the audit log cannot be written", _DISK),
     "shred.damaged": Kind("critical", "the shred store has lost entries, in both copies", _DISK),
     "tap.blind": Kind("critical", "tap {subject} sees nothing", _PORT),
     "tap.gone": Kind("critical", "the interface of tap {subject} is gone", _PORT),
@@ -70,21 +69,19 @@ KINDS: Final[Mapping[str, Kind]] = {
     "line.unknown": Kind(
         "warning", "calls come that no rule gives a line", "add a rule to the configuration"
     ),
-    "line.output": Kind(
-        "warning", "line {subject} could not carry out what the policy asked", "check its output"
-    ),
     "calls.limit": Kind(
         "critical",
         "more calls at once than may be recorded",
         "raise limits.calls, or split the tap",
     ),
-    "encoder.late": Kind(
-        "warning", "the encoders cannot keep up", "use the codec original or fewer lines"
+    "recorder.late": Kind(
+        "warning",
+        "the recorder cannot keep up: sound becomes durable later than promised",
+        "run `greffier doctor --load`; use the codec original, or fewer lines",
     ),
     "pause.overrun": Kind(
         "warning", "a pause on {subject} lasts too long", "resume it: `greffier status`"
     ),
-    "policy.unusable": Kind("critical", "the policy cannot be used", "run `greffier policy check`"),
     "clock.wrong": Kind("warning", "the clock is wrong", "run `greffier doctor`"),
     "memory.unlocked": Kind(
         "warning", "memory could be swapped to disk", "give the service LimitMEMLOCK"

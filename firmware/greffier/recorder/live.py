@@ -48,6 +48,8 @@ UNCONFIGURED = "unconfigured"
 CALL_OCTETS = 20_000
 """A second of a call, both directions of G.711 as they came, sealed."""
 HEARTBEAT_NS = 60_000_000_000
+LATE_NS = 1_000_000_000
+"""Between two ticks: more than what a power cut may take."""
 _MS = 1_000_000
 
 
@@ -80,6 +82,7 @@ class Live:
         self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
         self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
         self._due_ns = 0  # of the next tick, monotonic
+        self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
 
     def stop(self) -> None:
@@ -276,7 +279,11 @@ class Live:
                 call.release(now)
             source.collect(now)
         self.archive.tick()
-        self._due_ns = self.clock.monotonic_ns() + self.config.tick_ms * _MS
+        done_ns = self.clock.monotonic_ns()
+        if self._ticked_ns and done_ns - self._ticked_ns > LATE_NS:
+            self._troubles.happened("recorder.late")
+        self._ticked_ns = done_ns
+        self._due_ns = done_ns + self.config.tick_ms * _MS
         if len(self._resumable) and self.clock.monotonic_ns() >= self._until_ns:
             recovery.list_cut(self.archive, self._resumable.rest())
         for source in self.sources:

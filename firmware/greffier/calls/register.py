@@ -214,6 +214,15 @@ class Register:
                 if reason:
                     self.give_up(call, reason)
 
+    def hand_on_all(self, time_ns: int) -> None:
+        """Hand on what the legs of every call have ready, those that are lent left out."""
+        for call in (*self.by_id.values(), *self._bare.values()):
+            if time_ns < call.look_ns:
+                continue  # every leg of it is lent
+            for leg in call.legs:
+                if leg.borrower is None and not leg.flushed:
+                    leg.hand_on(self.out)
+
     def joined(self) -> list[Call]:
         """Calls that were joined late and are not listed yet."""
         return [call for call in self.by_id.values() if call.joined_late and not call.listed]

@@ -126,6 +126,11 @@ class Tracker:
         leg.hand_on(self._register.out)
         return self._take()
 
+    def hand_on_all(self, time_ns: int) -> list[Event]:
+        """The packets of every leg whose turn has come, though their time is not up."""
+        self._register.hand_on_all(time_ns)
+        return self._take()
+
     def lend(self, leg: Leg, borrower: Borrower) -> None:
         """From now on *borrower* takes the packets of *leg*, which is lendable."""
         flow = self._flow_of(leg)

@@ -14,7 +14,7 @@ from functools import partial
 from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
-from greffier.clock import BUILT_NS, Clock, day_of
+from greffier.clock import BUILT_NS, SECOND, Clock, day_of
 from greffier.config.lines import CallFacts, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board, OrderKind
@@ -261,8 +261,7 @@ class Live:
         self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
         self._notifier.ready("recording")
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
-        pause_s = self.config.tick_ms / 1000 / 4
-        while not self._stop.wait(0 if any(one.behind for one in self.sources) else pause_s):
+        while not self._stop.wait(self._pause_s()):
             now = self.clock.wall_ns()
             for source in self.sources:
                 source.work(now)
@@ -272,6 +271,13 @@ class Live:
                 heartbeat += HEARTBEAT_NS
                 self._beat(now)
             self._obey()
+
+    def _pause_s(self) -> float:
+        """How long nothing is to be done: no longer than until the next tick."""
+        if any(one.behind for one in self.sources):
+            return 0.0
+        left_ns = self._due_ns - self.clock.monotonic_ns()
+        return max(0.0, min(self.config.tick_ms * _MS // 4, left_ns) / SECOND)
 
     def _tick(self, now: int) -> None:
         for source in self.sources:

@@ -27,7 +27,7 @@ _ROUNDS: Final = 4  # of taking what came meanwhile, so that legs can be lent
 AT_ONCE: Final = 2048
 """Records that are followed before the loop looks whether its tick is due."""
 _PASSED_OVER: Final = 8  # ticks, at most, in which lent legs wait because records are behind
-BATCH_NS: Final = 200_000_000  # with a tick it must stay below the second that a power cut may take
+BATCH_NS: Final = 200_000_000  # a tick takes what has come since, so no more than it is lost
 
 
 class Source(Protocol):
@@ -163,6 +163,7 @@ class Trunk:
             self._passed_over = 0
             self._follow(self._port.flows.take(begin=True))
             self._let_pass(now_ns)
+            self._heed(self._tracker.hand_on_all(now_ns))
             self.armory.collect(now_ns)
         if not self._intake.writable:
             self.armory.recall()  # what was sealed cannot be dropped any more

@@ -1,12 +1,17 @@
 """From sealed parts back to the legs of a recording, with a key that opens them.
 
-A part is verified whole before one packet of it is used. Parts of one recording share its sample
-line, so what two of them hold of the same instant is the same sound; the order of parts decides.
+A part is verified whole before one packet of it is used. Parts that one run of the recorder wrote
+of a recording share its sample line: what two of them hold of the same instant is the same sound.
+Another run finds its own place on that line, by when it heard the first packet; what it holds comes
+behind what the run before it held of the same source (docs/part-format.md, several runs).
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import groupby
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +45,11 @@ class Leg:
     packets: list[Coded] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     masks: list[Mask] = field(default_factory=list)
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of its positions."""
+        return self.stored.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +170,7 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
     sent at several rates is one leg at the highest of them. Raises IntegrityError for packets that
     cannot be, NotDecodable, GreffierError for more sound than a file can hold.
     """
+    parts = _in_turn(parts)
     starts = [
         packet.position / leg.stored.rate
         for part in parts
@@ -170,9 +181,8 @@ def sound(parts: Sequence[OpenedPart]) -> tuple[list[LegSound], float]:
     _check_length(parts, first)
     # By what was sent from where: after a restart the same source may have another number.
     sources: dict[object, list[Leg]] = {}
-    for part in parts:
-        for number, leg in sorted(part.legs.items()):
-            sources.setdefault(_source_of(leg, number), []).append(leg)
+    for source, leg in _sources(parts):
+        sources.setdefault(source, []).append(leg)
     return [_joined(legs, first) for legs in sources.values()], first
 
 
@@ -186,6 +196,59 @@ def _check_length(parts: Sequence[OpenedPart], first: float) -> None:
     tracks = len({(_source_of(leg, number), leg.stored.rate) for number, leg in legs})
     if (max(ends, default=first) - first) * rate * tracks * 2 > _MOST_BYTES:
         raise GreffierError(reason="more sound than a file can hold")
+
+
+def _in_turn(parts: Sequence[OpenedPart]) -> list[OpenedPart]:
+    """*parts* with the legs of each run behind what the runs before it held of the same source.
+
+    A packet that came late when a run began puts all that the run heard of its source later than
+    it was said; the next run may then begin on samples that are taken.
+    """
+    taken: dict[object, Fraction] = {}  # seconds from sample 0 on, of each source
+    turned: list[OpenedPart] = []
+    for _, run in groupby(parts, lambda part: part.header.meta.get("epoch")):
+        held = list(run)
+        spans: dict[object, list[Fraction]] = {}  # where a source begins and ends
+        for source, leg in _sources(held):
+            lows = [packet.position for packet in leg.packets]
+            highs = [packet.position + packet.samples for packet in leg.packets]
+            if lows:
+                low, high = Fraction(min(lows), leg.rate), Fraction(max(highs), leg.rate)
+                known = spans.get(source, [low, high])
+                spans[source] = [min(low, known[0]), max(high, known[1])]
+        late = {
+            name: max(taken.get(name, low) - low, Fraction()) for name, (low, _) in spans.items()
+        }
+        turned += [_later(part, late) for part in held]
+        taken |= {name: high + late[name] for name, (_, high) in spans.items()}
+    return turned
+
+
+def _sources(parts: Sequence[OpenedPart]) -> Iterator[tuple[object, Leg]]:
+    """Every leg with its source."""
+    for part in parts:
+        for number, leg in sorted(part.legs.items()):
+            yield _source_of(leg, number), leg
+
+
+def _later(part: OpenedPart, seconds: Mapping[object, Fraction]) -> OpenedPart:
+    """*part* with the legs of each source that much later."""
+    legs = {
+        number: _moved(leg, ceil(seconds.get(_source_of(leg, number), 0) * leg.rate))
+        for number, leg in part.legs.items()
+    }
+    return replace(part, legs=legs)
+
+
+def _moved(leg: Leg, samples: int) -> Leg:
+    if not samples:
+        return leg
+    return replace(
+        leg,
+        packets=[one._replace(position=one.position + samples) for one in leg.packets],
+        gaps=[replace(one, start=one.start + samples, end=one.end + samples) for one in leg.gaps],
+        masks=[replace(one, start=one.start + samples, end=one.end + samples) for one in leg.masks],
+    )
 
 
 def _source_of(leg: Leg, number: int) -> object:

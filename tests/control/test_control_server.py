@@ -1,5 +1,6 @@
 """The server over a real socket: who may, who hangs, who floods; the recorder never notices."""
 
+import fcntl
 import os
 import socket
 import threading
@@ -14,8 +15,8 @@ from greffier.config.recorder import parse
 from greffier.control import access as control_access
 from greffier.control import messages as m
 from greffier.control.access import Access
-from greffier.control.board import MOST_ORDERS, Board, Order, Snapshot
-from greffier.control.client import ask
+from greffier.control.board import MOST_ORDERS, Board, Handed, Order, Snapshot
+from greffier.control.client import ask, replay
 from greffier.control.server import MOST_OF_ONE_USER, Server
 from greffier.control.wire import read_answer, write_request
 from greffier.errors import (
@@ -96,13 +97,92 @@ def test_an_order_reaches_the_recorder_with_the_user_who_gave_it(tmp_path: Path)
 
 
 def test_an_order_that_is_refused_says_why(tmp_path: Path) -> None:
-    failure = m.Failure("refused", "replay_not_available")
+    failure = m.Failure("refused", "not_pausable")
     with (
         serving(tmp_path) as (path, board),
         recorder(board, lambda _: failure),
-        pytest.raises(Refused, match="réécoute"),
+        pytest.raises(Refused, match="politique"),
     ):
-        ask(path, m.Replay("urgence", 30))
+        ask(path, m.Pause(line="urgence"))
+
+
+def memory(content: bytes, seals: int = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW) -> int:
+    fd = os.memfd_create("replay", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(fd, content)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals | fcntl.F_SEAL_WRITE)
+    return fd
+
+
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_replay_is_answered_with_its_descriptor_and_nobody_s_help(tmp_path: Path) -> None:
+    handed: list[int] = []
+    asked: list[tuple[m.Replay, int]] = []
+
+    def player(request: m.Replay, user: int) -> Handed:
+        asked.append((request, user))
+        handed.append(memory(b"sound"))
+        return Handed(m.Done(), handed[-1])
+
+    with serving(tmp_path) as (path, board):
+        with pytest.raises(Refused, match="réécoute"), replay(path, m.Replay("urgence", 30)):
+            pass
+        board.player = player
+        with replay(path, m.Replay("urgence", 30)) as fd:
+            assert os.pread(fd, 100, 0) == b"sound"
+        # One that does not expect a descriptor, in the middle of others that bear none.
+        with connected(path) as client:
+            status, wanted = write_request(m.AskStatus()), write_request(m.Replay("urgence", 1))
+            client.sendall(status + wanted + status + wanted)
+            client.shutdown(socket.SHUT_WR)
+            data, fds = b"", []
+            while True:
+                piece, came, _, _ = socket.recv_fds(client, 65536, 4)
+                data += piece
+                fds += came
+                if not piece:
+                    break
+        assert data.count(b'"is":"done"') == 2
+        assert [os.pread(fd, 100, 0) for fd in fds] == [b"sound"] * 2
+        for fd in fds:
+            os.close(fd)
+    assert asked == [(m.Replay("urgence", 30), ME), *[(m.Replay("urgence", 1), ME)] * 2]
+    assert not any(map(is_open, handed))
+
+
+def test_what_a_client_that_went_was_to_get_is_closed(tmp_path: Path) -> None:
+    handed: list[int] = []
+    going = threading.Event()
+
+    def player(request: m.Replay, user: int) -> Handed:
+        going.wait(20)
+        handed.append(memory(b"sound"))
+        return Handed(m.Done(), handed[-1])
+
+    with serving(tmp_path) as (path, board):
+        board.player = player
+        with connected(path) as client:
+            client.sendall(write_request(m.Replay("urgence", 30)))
+        going.set()
+        assert isinstance(ask(path, m.AskStatus()), m.Status)
+    assert len(handed) == 1
+    assert not is_open(handed[0])
+
+
+def test_memory_that_could_still_change_is_not_believed(tmp_path: Path) -> None:
+    with serving(tmp_path) as (path, board):
+        board.player = lambda request, user: Handed(m.Done(), memory(b"x", fcntl.F_SEAL_GROW))
+        with pytest.raises(IntegrityError), replay(path, m.Replay("urgence", 30)):
+            pass
+        board.player = lambda request, user: Handed(m.Done())
+        with pytest.raises(IntegrityError), replay(path, m.Replay("urgence", 30)):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -127,6 +207,7 @@ def test_each_kind_of_request_needs_its_right(
         m.REQUESTS.values()
     )
     with serving(tmp_path, access) as (path, board), recorder(board, lambda _: m.Done()) as users:
+        board.player = lambda _, user: users.append(user) or Handed(m.Done())
         for group, many in requests.items():
             for request in many:
                 if group in allowed:

@@ -81,8 +81,9 @@ class Scene(Box):
         """Start the recorder, the first time or after :meth:`break_off`."""
         self.archive = Archive.open(self.config.data, self.clock)
         self.alarms = AlarmRoom(self.clock, "0" * 32)
+        self.board = Board()
         self.live = Live(
-            self.config, self._policy, PACKS, self.clock, self.archive, Board(), self.alarms
+            self.config, self._policy, PACKS, self.clock, self.archive, self.board, self.alarms
         )
         self.card = SoundCard(self.config.analogue, self.clock, 30)
         self.reader = Reader(self.clock)
@@ -143,6 +144,7 @@ class Scene(Box):
     def work(self) -> None:
         self.source.work(self.clock.now)
         self.source.watch()
+        self.live.recall.age()
         self.archive.tick()
 
     # --- the end ---

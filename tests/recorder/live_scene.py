@@ -98,8 +98,9 @@ class Scene:
         """Start the recorder, the first time or after :meth:`break_off`."""
         self.archive = Archive.open(self.config.data, self.clock)
         self.alarms = AlarmRoom(self.clock, "0" * 32)
+        self.board = Board()
         self.live = Live(
-            self.config, self._policy, PACKS, self.clock, self.archive, Board(), self.alarms
+            self.config, self._policy, PACKS, self.clock, self.archive, self.board, self.alarms
         )
         self.port = Shown(self.clock)
         self.live.begin([self.port])
@@ -118,6 +119,7 @@ class Scene:
     def tick(self) -> None:
         """Commit what was heard."""
         self.source.collect(self.clock.now)
+        self.live.recall.age()
         self.archive.tick()
 
     def wait(self, seconds: float) -> None:

@@ -93,6 +93,7 @@ RECORD = _choice("record", RECORDS)
 RESULT = _choice("result", RESULTS)
 CLASS = _choice("class", CLASSES)
 IDS, CODES, NAMES, EPOCHS = _several(ID), _several(CODE), _several(NAME), _several(EPOCH)
+UIDS = _several(UID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,10 @@ KINDS: Mapping[str, Kind] = {
             "by": PSEUDONYM,
             "outcome": REASON,
         },
+    ),
+    "replay": _kind(
+        {"line": NAME, "user": COUNT, "at_ns": TIME, "from_ns": TIME, "to_ns": TIME},
+        {"calls": UIDS},
     ),
     "recorder.started": _kind({"version": VERSION}, {"config_sha256": HASH, "last_ns": TIME}),
     "recorder.stopped": _kind({"reason": WORD}),

@@ -25,6 +25,7 @@ COMMANDS = {
     "alarms": "greffier.cli.alarms",
     "pause": "greffier.cli.pause",
     "resume": "greffier.cli.resume",
+    "replay": "greffier.cli.replay",
     "doctor": "greffier.cli.doctor",
 }
 

@@ -26,8 +26,17 @@ from greffier.control.messages import (
 )
 
 MOST_ORDERS = 32
+_NO_REPLAY = Failure("refused", "replay_not_available")
 
-OrderKind = Acknowledge | Pause | Resume | Replay | Stop
+OrderKind = Acknowledge | Pause | Resume | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """An answer, and the descriptor that goes with it; whoever gets it closes it."""
+
+    answer: Answer
+    fd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,9 @@ class Board:
         self._snapshot: Snapshot | None = None
         # Appended by the server's thread, popped by the recorder's: both ends of a deque are safe.
         self._orders: deque[Order] = deque()
+        self.player: Callable[[Replay, int], Handed] | None = None
+        """Who plays what was said last for a user, in the server's thread: a replay waits neither
+        for the recorder's loop nor for its disk. Set by the recorder, as a whole."""
 
     def publish(self, snapshot: Snapshot) -> None:
         """Show *snapshot* from now on."""
@@ -91,6 +103,11 @@ class Board:
         """The answer to a question, from the latest snapshot."""
         snapshot = self._snapshot
         return snapshot.answer(request, now_ns) if snapshot else Failure("busy", "starting")
+
+    def play(self, request: Replay, user: int) -> Handed:
+        """What was said last, for the user *user*."""
+        player = self.player
+        return player(request, user) if player else Handed(_NO_REPLAY)
 
     def offer(self, order: Order) -> bool:
         """Put *order* where the recorder takes it; False where too many wait already."""

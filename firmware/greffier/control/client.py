@@ -1,12 +1,16 @@
 """Ask the recorder one thing, and wait a bounded time for the answer."""
 
+import fcntl
+import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from greffier.clock import SECOND, SystemClock
 from greffier.control.forms import BadMessage
-from greffier.control.messages import Answer, Failure, Request
+from greffier.control.messages import Answer, Failure, Replay, Request
 from greffier.control.wire import LENGTH, MOST_ANSWER, frame_length, read_answer, write_request
 from greffier.errors import IntegrityError, NoAnswer, NotAllowed, NotRunning, Refused
 from greffier.language import translate
@@ -14,6 +18,7 @@ from greffier.language import translate
 PATIENCE_S = 8.0
 _CHUNK = 65536
 _TIMEVAL = struct.Struct("ll")
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 def ask(path: Path, request: Request, patience_s: float = PATIENCE_S) -> Answer:
@@ -21,9 +26,52 @@ def ask(path: Path, request: Request, patience_s: float = PATIENCE_S) -> Answer:
 
     Raises NotRunning, NoAnswer, NotAllowed, Refused, IntegrityError (the answer is no message).
     """
+    answer, descriptors = _asked(path, request, patience_s)
+    for fd in descriptors:  # none was asked for
+        os.close(fd)
+    return answer
+
+
+@contextmanager
+def replay(path: Path, request: Replay, patience_s: float = PATIENCE_S) -> Iterator[int]:
+    """What was said last on a line, as a descriptor of sealed memory: it ends and never changes.
+
+    Raises as :func:`ask`; IntegrityError also where no such descriptor came.
+    """
+    _, descriptors = _asked(path, request, patience_s)
+    try:
+        if len(descriptors) != 1 or not _is_sealed(descriptors[0]):
+            what = translate("the recorder's answer")
+            raise IntegrityError(what=what, reason="no sealed memory")
+        yield descriptors[0]
+    finally:
+        for fd in descriptors:
+            os.close(fd)
+
+
+def _is_sealed(fd: int) -> bool:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS == _SEALS
+    except OSError:
+        return False
+
+
+def _asked(path: Path, request: Request, patience_s: float) -> tuple[Answer, list[int]]:
+    """The answer, and the descriptors that came with it; there are none where this raises."""
+    descriptors: list[int] = []
+    try:
+        return _answer_of(path, request, patience_s, descriptors), descriptors
+    except BaseException:
+        for fd in descriptors:
+            os.close(fd)
+        raise
+
+
+def _answer_of(path: Path, request: Request, patience_s: float, descriptors: list[int]) -> Answer:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            payload = _exchange(connection, path, write_request(request), patience_s)
+            frame = write_request(request)
+            payload = _exchange(connection, path, frame, patience_s, descriptors)
     except TimeoutError:
         raise NoAnswer(path=path, seconds=f"{patience_s:g}") from None
     except PermissionError:
@@ -40,8 +88,17 @@ def ask(path: Path, request: Request, patience_s: float = PATIENCE_S) -> Answer:
     return answer
 
 
-def _exchange(connection: socket.socket, path: Path, frame: bytes, patience_s: float) -> bytes:
-    """Send *frame*; the payload of the frame that comes back. Raises OSError."""
+def _exchange(
+    connection: socket.socket,
+    path: Path,
+    frame: bytes,
+    patience_s: float,
+    descriptors: list[int],
+) -> bytes:
+    """Send *frame*; the payload of the frame that comes back. Raises OSError.
+
+    What comes with it is put into *descriptors*.
+    """
     clock = SystemClock()
     deadline_ns = clock.monotonic_ns() + int(patience_s * SECOND)
 
@@ -64,7 +121,8 @@ def _exchange(connection: socket.socket, path: Path, frame: bytes, patience_s: f
     end: int | None = None
     while end is None or len(received) < end:
         hurry()
-        data = connection.recv(_CHUNK)
+        data, came, _, _ = socket.recv_fds(connection, _CHUNK, 1, socket.MSG_CMSG_CLOEXEC)
+        descriptors += came
         if not data:
             raise ConnectionResetError
         received += data
@@ -87,6 +145,11 @@ def _error(failure: Failure, request: Request) -> Exception:
         "no_such_call": translate("no such call runs"),
         "not_supported": translate("this recorder cannot do that"),
         "replay_not_available": translate("there is no replay on this recorder"),
+        "no_emergency_line": translate("only emergency lines can be replayed"),
+        "nothing_kept": translate("nothing was said on this line in that time"),
+        "replay_too_large": translate("that is too much sound for one answer; ask for less time"),
+        "no_memory": translate("it has not enough memory for that now"),
+        "no_disk": translate("it waits for its disk"),
         "pause_not_available": translate("there is no pause on this recorder"),
         "not_pausable": translate("the policy lets nobody pause this line from here"),
         "pause_disabled_emergency": translate("an emergency line is never paused"),

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from greffier.control.forms import Text, Time, Whole
 
 VERSION: Final = 1
+MOST_REPLAY_S: Final = 600
 _FEW_DIGITS = r"(?!(?:\D*\d){7})"
 # The names of the configuration; with at most six digits, so that no number is one.
 NAME_PATTERN = rf"{_FEW_DIGITS}[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}}"
@@ -87,10 +88,10 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Play the last *seconds* of a line again. Reserved: a recorder without replay refuses it."""
+    """Play the last *seconds* of a line again: what was heard comes with the answer."""
 
     line: Name
-    seconds: Annotated[int, Whole(1, 600)]
+    seconds: Annotated[int, Whole(1, MOST_REPLAY_S)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from greffier.control.messages import (
     AskLevels,
     AskStatus,
     Failure,
+    Replay,
     Request,
 )
 from greffier.control.session import Session
@@ -47,6 +48,23 @@ class _Client:
         self.session = Session(now_ns)
         # The number of the order that waits; answers to older ones come too late.
         self.order = 0
+        # What goes out with the first byte of the answer, and is closed then.
+        self.fd: int | None = None
+
+    def send(self) -> int:
+        """Send what can be sent at once of the answer; how much. Raises OSError."""
+        output = self.session.output
+        if self.fd is None:
+            return self.connection.send(output)
+        count = socket.send_fds(self.connection, [output], [self.fd])
+        self.let_go()
+        return count
+
+    def let_go(self) -> None:
+        """Close the descriptor that was to be sent."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
 
 
 class Server:
@@ -105,7 +123,7 @@ class Server:
             for client in self._clients.values():
                 # A last answer (to "stop") goes out where it can go at once.
                 with contextlib.suppress(OSError):
-                    client.connection.send(client.session.output)
+                    client.send()
         finally:
             self._close()
 
@@ -143,7 +161,7 @@ class Server:
         request = None
         try:
             if events & selectors.EVENT_WRITE and client.session.output:
-                request = client.session.sent(client.connection.send(client.session.output), now)
+                request = client.session.sent(client.send(), now)
             elif events & selectors.EVENT_READ and client.session.wants_input:
                 request = client.session.receive(client.connection.recv(_CHUNK), now)
         except (BlockingIOError, InterruptedError):
@@ -160,6 +178,10 @@ class Server:
             client.session.answer(Failure("not_allowed", "not_allowed"), now)
         elif isinstance(request, AskStatus | AskLevels | AskAlarms):
             self._reply(client, self._board.ask(request, now), now)
+        elif isinstance(request, Replay):
+            handed = self._board.play(request, client.uid)
+            client.fd = handed.fd
+            self._reply(client, handed.answer, now)
         else:
             self._orders += 1
             client.order = self._orders
@@ -224,6 +246,7 @@ class Server:
         if fd in self._selector.get_map():
             self._selector.unregister(client.connection)
         client.connection.close()
+        client.let_go()
 
     def _close(self) -> None:
         for client in list(self._clients.values()):

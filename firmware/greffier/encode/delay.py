@@ -5,7 +5,10 @@ in the C core's memory: locked if the system allows, never in a core dump or a f
 is taken out is handed to the encoder at once; Python frees such octets, it cannot zero them.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from greffier._native import ffi, lib
 from greffier.encode import Gap
@@ -26,6 +29,13 @@ FAR_AHEAD_NS = 1_000_000_000
 _ITEMS = 512
 _ROOM = lib.GREFFIER_DELAY_LARGEST
 _NEVER = 2**63 - 1
+_HEAD: Final = np.dtype(
+    [
+        *((name, np.int64) for name in ("arrival_ns", "start", "end", "number")),
+        *((name, np.uint32) for name in ("skip", "note", "type", "length")),
+    ]
+)
+"""greffier_waiting; its unsigned positions are far below 2**63."""
 
 
 class Scrubbed(NamedTuple):
@@ -46,6 +56,23 @@ class Counts(NamedTuple):
     locked: int
     most: int
     refused: int
+
+
+class Copied(NamedTuple):
+    """A copy of items, apart from the delay line: a row of *heads* for each, and all *octets*.
+
+    ``arrival_ns``, ``start``, ``end``, ``skip`` and ``length`` of a head are as in
+    native/delay.h; ``note`` is the place of its codec in *codecs*, and ``type`` twice its payload
+    type, or :data:`GAP`.
+    """
+
+    heads: NDArray[Any]
+    octets: NDArray[np.uint8]
+    codecs: tuple[Codec, ...]
+
+    def wipe(self) -> None:
+        """Zero the sound."""
+        self.octets.fill(0)
 
 
 class DelayLine:
@@ -111,6 +138,26 @@ class DelayLine:
         ):
             found += self._read(items, count, out)
         return found
+
+    def copied(self, from_ns: int) -> Copied:
+        """The same, at once and for other threads to read; the caller wipes it.
+
+        Raises MemoryError.
+        """
+        counts = self.counts()
+        heads = np.empty(counts.items, _HEAD)
+        octets = np.empty(counts.octets, np.uint8)
+        found = lib.greffier_delay_copy(
+            self._delay,
+            from_ns,
+            0,
+            cast("Waiting", ffi.from_buffer("greffier_waiting[]", heads, True)),
+            counts.items,
+            ffi.from_buffer("uint8_t[]", octets, True),
+            counts.octets,
+        )
+        heads = heads[:found]
+        return Copied(heads, octets[: int(heads["length"].sum())], tuple(self._codecs))
 
     def counts(self) -> Counts:
         """How much waits, and in how much memory."""

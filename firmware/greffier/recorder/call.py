@@ -29,6 +29,7 @@ from greffier.recorder.outcome import LOSSES, OVER_CAPACITY, Heard, Span
 from greffier.recorder.pausable import Pausable
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import Plan
+from greffier.recorder.recall import CallRecall
 from greffier.recorder.recovery import CutCall
 from greffier.recorder.rules import Rules, instants
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample, unwritten_of
@@ -42,9 +43,18 @@ class Call(Pausable, Lender):
     """Mutable; owned by the intake's thread."""
 
     def __init__(
-        self, archive: Archive, rules: Rules, started: CallStarted, uid: str, waits_ns: int = 0
+        self,
+        archive: Archive,
+        rules: Rules,
+        started: CallStarted,
+        uid: str,
+        waits_ns: int = 0,
+        recall: CallRecall | None = None,
     ) -> None:
-        """*waits_ns*: how long sound waits before it is stored, so that a pause reaches back."""
+        """*waits_ns*: how long sound waits before it is stored, so that a pause reaches back.
+
+        *recall* keeps what may be asked for again at once.
+        """
         assert archive.epoch is not None  # noqa: S101 - an epoch is open while calls run
         self._archive = archive
         self._epoch = archive.epoch.name
@@ -61,6 +71,7 @@ class Call(Pausable, Lender):
         self.recording: bytes | None = None
         self.frames = Frames()
         self.waits_ns = waits_ns
+        self.recall = recall
         self.pauses = Pauses()
         self.left_out = False
         """It should be recorded, and there was no room for it."""

@@ -40,6 +40,7 @@ from greffier.recorder.numbers import (
 )
 from greffier.recorder.offered import offered
 from greffier.recorder.outcome import Heard, coverage, result_of
+from greffier.recorder.recall import Recall
 from greffier.recorder.recovery import RUNNING, CutCall
 from greffier.recorder.report import Report, leg_json, line_json, unkept, warnings_of
 from greffier.recorder.resume import Resumable
@@ -52,7 +53,8 @@ class Intake:
     *rules_of* says under which rules a call stands, *numbers* is one for all that write into
     *archive*. *report* is told of each call that ended. *resumable* are calls that a restart cut;
     with it the intake is live: legs are logged so that they can be known again. A call for which
-    *has_room* says no is counted and reported, not recorded.
+    *has_room* says no is counted and reported, not recorded. *recall* keeps the last seconds of
+    lines that may be replayed.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class Intake:
         report: Callable[[Report], None],
         resumable: Resumable | None = None,
         has_room: Callable[[], bool] = lambda: True,
+        recall: Recall | None = None,
     ) -> None:
         self._archive = archive
         self._rules_of = rules_of
         self._resumable = resumable
         self._has_room = has_room
+        self._recall = recall
         self._resumed: dict[str, int] = {}  # pseudonyms of resumed calls -> the tracker's number
         self._log_key = trust.load_log_key(archive.data.log_key)
         self._numbers = numbers
@@ -204,11 +208,12 @@ class Intake:
             self._archive.log.append("call.linked", None, data)
 
     def _made(self, rules: Rules, event: CallStarted, uid: str) -> Call:
+        recall = self._recall.of(rules.line, uid) if self._recall is not None else None
         if event.channel:  # its ledger is told at once what is kept: nothing waits there
-            return LineCall(self._archive, rules, event, uid)
+            return LineCall(self._archive, rules, event, uid, recall=recall)
         # Nobody can pause an import.
         waits_ns = rules.waits_ns if self._resumable is not None else 0
-        return Call(self._archive, rules, event, uid, waits_ns)
+        return Call(self._archive, rules, event, uid, waits_ns, recall)
 
     def _announce(self, call: Call) -> None:
         """Say in the journal that the call runs, and who calls whom, should the process end."""

@@ -34,6 +34,7 @@ from greffier.recorder.numbers import Numbers
 from greffier.recorder.outage import Outage, StorageWatch
 from greffier.recorder.outcome import STORAGE
 from greffier.recorder.pausing import Pausing
+from greffier.recorder.recall import Recall
 from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
@@ -65,7 +66,11 @@ class Live:
         archive: Archive,
         board: Board,
         alarms: AlarmRoom,
+        recall: Recall | None = None,
     ) -> None:
+        """*recall* is given where it is older than this run, and lives longer."""
+        self.recall = Recall(policy, config.lines, clock) if recall is None else recall
+        board.player = self.recall.play
         self.config = config
         self.policy = policy
         self.clock = clock
@@ -125,6 +130,7 @@ class Live:
                 "last_ns": last_ns or None,
             },
         )
+        self.recall.attach(self.archive.log)
         if outage is not None:
             self.archive.log.append("storage.outage", None, outage.entry(now))
         self._adopt_policy()
@@ -150,6 +156,7 @@ class Live:
                 self._ended,
                 self._resumable,
                 self._has_room,
+                self.recall,
             )
             account = Account(tap.name, tap.name, now)
             self.sources.append(Trunk(self.config, tap, intake, account, self._troubles))
@@ -173,7 +180,9 @@ class Live:
         last_ns, now = outage
         rules = partial(channels.rules_of, self.config, self.policy, self._packs)
         room = self._has_room
-        intake = Intake(self.archive, rules, numbers, self._ended, self._resumable, room)
+        intake = Intake(
+            self.archive, rules, numbers, self._ended, self._resumable, room, self.recall
+        )
         ledgers = {}
         for line in card.lines:
             never = self.policy.never_records(line.line)
@@ -284,6 +293,7 @@ class Live:
             for call in source.running:
                 call.release(now)
             source.collect(now)
+        self.recall.age()
         self.archive.tick()
         done_ns = self.clock.monotonic_ns()
         if self._ticked_ns and done_ns - self._ticked_ns > LATE_NS:
@@ -332,7 +342,7 @@ class Live:
                 return Done(self._alarms.acknowledge(request.alarm))
             except KeyError:
                 return Failure("refused", "no_such_alarm")
-        return Failure("refused", "replay_not_available")
+        return Failure("refused", "not_supported")
 
     # --- the end ---
 
@@ -342,6 +352,7 @@ class Live:
         Raises StorageFailed.
         """
         self._notifier.stopping()
+        self.recall.close()
         now = self.clock.wall_ns()
         for source in self.sources:
             source.stop(now)
@@ -353,7 +364,11 @@ class Live:
         self.archive.tick()
 
     def drop(self) -> None:
-        """End at once, after a failure of the disk: nothing is ended, nothing is suspended."""
+        """End at once, after a failure of the disk: nothing is ended, nothing is suspended.
+
+        What can be replayed stays, and so do entries of replays that are not durable.
+        """
+        self.recall.detach()
         for source in self.sources:
             source.drop()
         self._troubles.leave()

@@ -9,6 +9,7 @@ from greffier.encode.codecs import Codec
 from greffier.encode.timeline import State, Timeline
 from greffier.recorder.outcome import LOSSES
 from greffier.recorder.plans import Plan
+from greffier.recorder.recall import CallRecall
 from greffier.recorder.tape import Tape
 from greffier.recorder.times import LONGEST_SILENCE_NS
 from greffier.recorder.track import Frames, Track
@@ -29,6 +30,7 @@ class Lender:
 
     start_ns: int
     waits_ns: int
+    recall: CallRecall | None
     frames: Frames
     _plans: list[Plan]
     _tapes: list[Tape]
@@ -48,7 +50,7 @@ class Lender:
 
         Only if all of them go the same way, whatever happens: into every part that the call will
         have, or into none because it has none. *heard_ns* is when its latest packet came.
-        Sound that has to wait goes no such way.
+        Sound that has to wait, or is kept for a replay, goes no such way.
         """
         if not self._media or heard_ns - self._media[1] > LONGEST_SILENCE_NS:
             return None  # its times are not believed (greffier.recorder.times)
@@ -72,6 +74,7 @@ class Lender:
         tracks = [track for key, track in self._tracks.items() if key[0] == leg]
         return (
             not self.waits_ns
+            and self.recall is None
             and len(self._tapes) == len(self._plans) <= MOST_PARTS
             and len(tracks) == 1
             and not self._legs[leg].encrypted

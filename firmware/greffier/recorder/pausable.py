@@ -10,6 +10,7 @@ from greffier.policy.facts import Facts
 from greffier.policy.verdict import Verdict
 from greffier.recorder.outcome import Span
 from greffier.recorder.pauses import Pauses
+from greffier.recorder.recall import CallRecall
 from greffier.recorder.tape import Tape
 from greffier.recorder.track import Frames, Track
 
@@ -24,7 +25,9 @@ class Pausable:
     verdict: Verdict
     frames: Frames
     pauses: Pauses
+    start_ns: int
     waits_ns: int
+    recall: CallRecall | None
     _tapes: list[Tape]
     _tracks: dict[tuple[int, int], Track]
     _unusable: set[int]
@@ -103,7 +106,11 @@ class Pausable:
         for hidden, run in runs:
             if hidden:
                 self._hide(track, run)
-            elif track.waiting is not None:
+                continue
+            if self.recall is not None:
+                side = str(track.table.get("side", "unknown"))
+                self.recall.keep(track.number, side, self.start_ns, track.timeline.rate, run)
+            if track.waiting is not None:
                 track.wait(track.waiting, run)
             else:
                 self._store(track, run)

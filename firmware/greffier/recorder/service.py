@@ -30,6 +30,7 @@ from greffier.recorder.cards import SoundCard
 from greffier.recorder.live import Live
 from greffier.recorder.notify import Notifier
 from greffier.recorder.outage import Outage, alarm_of, word_of
+from greffier.recorder.recall import Recall
 from greffier.recorder.snapshot import snapshot_while_waiting
 from greffier.recorder.taps import Port
 
@@ -80,6 +81,8 @@ class Service:
         self._standing: str | None = None  # the alarm of the disk that is waited for
         self._said = ""
         self._outage: Outage | None = None
+        self._recall = Recall(policy, config.lines, clock)
+        board.player = self._recall.play
         self._ran = False  # whether an archive of this process was ever in use
 
     def stop(self) -> None:
@@ -95,10 +98,13 @@ class Service:
         Raises StorageFailed: at the end not everything could be made durable. Raises
         NotADataDirectory, Busy, BadKeyFile, DeviceNotFound (at the beginning only), IntegrityError.
         """
-        while not self._stop.is_set():
-            archive = self._opened()
-            if archive is not None and self._used(archive):
-                return
+        try:
+            while not self._stop.is_set():
+                archive = self._opened()
+                if archive is not None and self._used(archive):
+                    return
+        finally:
+            self._recall.close()
 
     def _opened(self) -> Archive | None:
         """The archive; None after a look in vain."""
@@ -132,6 +138,7 @@ class Service:
             archive,
             self._board,
             self._alarms,
+            self._recall,
         )
         try:
             inputs = self._open_inputs()
@@ -214,6 +221,7 @@ class Service:
     def _look(self) -> None:
         """Show how it stands, hear orders, and let a moment go by."""
         self._notifier.busy()
+        self._recall.age()
         snapshot = snapshot_while_waiting(
             self._device, self._config, self._alarms.view(), self._clock
         )

@@ -27,6 +27,7 @@ ANSWERS: list[m.Answer] = [
     m.Levels((m.Level("accueil", "accueil/1", -3210, -1204, 0),)),
     m.Alarms(RUN, 9, (ALARM,), (NOTICE,), 0),
     m.Done(), m.Done(False), m.Failure("refused", "replay_not_available"),
+    m.Failure("refused", "nothing_kept"),
 ]  # fmt: skip
 
 

@@ -53,6 +53,35 @@ def lines(scene: Scene) -> list[object]:
     return [one["line"] for one in scene.told("call.decided")]
 
 
+AGENTS = """[direction]
+inside_numbers = ["4?"]
+[[agents.entry]]
+extension = "41"
+agent = "a-lea"
+[[agents.entry]]
+extension = "42"
+agent = "a-max"
+"""
+
+
+@pytest.mark.parametrize(
+    ("caller", "called", "agent"),
+    [
+        ("+33140506070", "41", "a-lea"),
+        ("42", "+33140506070", "a-max"),
+        ("42", "41", "a-lea"),
+        ("+33140506070", "43", ""),
+    ],
+)
+def test_the_agent_is_who_works_at_our_extension(
+    scene: Make, caller: str, called: str, agent: str
+) -> None:
+    box = scene(ALL + AGENTS)
+    box.hear(captures.opening(plan(from_number=caller, to_number=called)))
+    (call,) = box.source.running
+    assert call.facts.agent == agent
+
+
 @pytest.mark.parametrize("tags", [(), (7,), (8,), (9, 7)])
 def test_a_vlan_tag_names_the_line(scene: Make, tags: tuple[int, ...]) -> None:
     box = scene('[[match]]\nline = "desk"\nvlans = [7]\n[[match]]\nline = "accueil"\n')

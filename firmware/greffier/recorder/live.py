@@ -15,7 +15,7 @@ from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
 from greffier.clock import BUILT_NS, SECOND, Clock, day_of
-from greffier.config.lines import CallFacts, direction_of, line_of
+from greffier.config.lines import CallFacts, agent_of, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board, OrderKind
 from greffier.control.messages import Acknowledge, Answer, Done, Failure, Pause, Resume, Stop
@@ -251,7 +251,12 @@ class Live:
         line = line_of(self.config, facts)
         if line is None:
             self._troubles.happened("line.unknown")
-        given = {"dir": direction_of(self.config, facts)}
+        direction = direction_of(self.config, facts)
+        given: dict[str, object] = {"dir": direction}
+        # Of a call that stays inside it is who answers.
+        ours = facts.caller if direction == "out" else facts.called
+        agent = agent_of(self.config.assignments, ours, call.time_ns)
+        given |= {"agent": agent} if agent is not None else {}
         return Rules(self.policy, self._packs, line or UNCONFIGURED, given)
 
     def _ended(self, call: Report) -> None:

@@ -319,7 +319,7 @@ def test_a_client_that_expects_no_descriptor_leaks_none(scene: Scene) -> None:
     scene.hear(until(captures.call(one), one.end_ns))
     with serving(scene) as path:
         assert client.ask(path, Replay("l18", 2)) == Done()
-        assert open_files() == []
+    assert open_files() == []
 
 
 def test_refusals_have_no_descriptor_and_no_entry(scene: Scene) -> None:

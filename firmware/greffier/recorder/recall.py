@@ -238,12 +238,21 @@ class Recall:
             if len(self._owed) >= MOST_OWED:
                 return Handed(Failure("busy", "too_many_orders"))
             self._age()
+            legs = [
+                (name, leg)
+                for name, several in self._legs.items()
+                if name[0] == request.line
+                for leg in several
+            ]
             now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
-            strips = self._copied(request.line, now - span_ns - _MARGIN_NS)
+        strips: list[Strip] = []
         try:
-            # The sound of a packet that has just come lasts a moment longer.
-            ends = [extent[1] for one in strips if (extent := one.extent()) is not None]
-            to_ns = max([now, *(end for end in ends if end <= now + _MARGIN_NS)])
+            to_ns = now
+            for name, leg in legs:
+                strips.append(self._copied(name, leg, now - span_ns - _MARGIN_NS))
+                # The sound of a packet that has just come lasts a moment longer.
+                _, end = strips[-1].extent() or (0, 0)
+                to_ns = max(to_ns, end if end <= now + _MARGIN_NS else 0)
             sound = replayed(strips, to_ns - span_ns, to_ns)
         finally:
             for one in strips:
@@ -258,13 +267,11 @@ class Recall:
             raise
         return Handed(Done(), fd)
 
-    def _copied(self, line: str, from_ns: int) -> list[Strip]:
-        return [
-            Strip(name[1], name[2], leg.side, leg.base_ns, leg.rate, leg.line.copied(from_ns))
-            for name, legs in self._legs.items()
-            if name[0] == line
-            for leg in legs
-        ]
+    def _copied(self, name: tuple[str, str, int], leg: _Leg, from_ns: int) -> Strip:
+        """One leg at a time: the loop waits no longer than that takes."""
+        with self._door:
+            copied = leg.line.copied(from_ns)
+        return Strip(name[1], name[2], leg.side, leg.base_ns, leg.rate, copied)
 
     def _tell(self, line: str, user: int, sound: Replayed, to_wall_ns: int) -> None:
         """Accept the entry: it is in memory before anybody hears the sound."""

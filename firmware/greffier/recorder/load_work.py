@@ -6,7 +6,6 @@ What the kernel needs to receive frames, and what signalling costs, are not in i
 import resource
 import secrets
 import struct
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from greffier.capture.rtp import Stream
-from greffier.clock import SECOND, day_of
+from greffier.clock import SECOND, day_of, steady_ns, thread_cpu_ns
 from greffier.durable import Disk, commit
 from greffier.encode.codecs import by_payload_type
 from greffier.encode.stored import Kind
@@ -117,10 +116,10 @@ def cost_of(
 
     tick()
     memory = max(_resident() - before, 0) // LEGS
-    begun, first = time.thread_time(), number
-    while time.thread_time() - begun < WORK_S:
+    begun, first = thread_cpu_ns(), number
+    while thread_cpu_ns() - begun < WORK_S * SECOND:
         tick()
-    used = time.thread_time() - begun
+    used = (thread_cpu_ns() - begun) / SECOND
     sound_s = (number - first) * _PTIME / _RATE * LEGS
     return Cost(kind, used * 1e6 / sound_s, memory)
 
@@ -218,11 +217,11 @@ def ticks_of(folder: Path, legs: int, tick_ms: int) -> Ticks:
     try:
         files = [disk.create(name) for name in names]
         for _ in range(TICKS):
-            begun = time.monotonic()
+            begun = steady_ns()
             for file in files:
                 file.append(data)
             commit(files)
-            took.append((time.monotonic() - begun) * 1000)
+            took.append((steady_ns() - begun) / 1e6)
     finally:
         for file in files:
             file.close()

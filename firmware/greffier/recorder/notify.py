@@ -2,9 +2,10 @@
 
 import os
 import socket
-import time
 from collections.abc import Mapping
 from typing import Final
+
+from greffier.clock import SECOND, steady_ns
 
 _LONGER_US: Final = 30_000_000
 
@@ -21,7 +22,7 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         whole = environment.get("WATCHDOG_USEC", "")
         ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self._told_busy = -1.0
+        self._told_busy = -SECOND
         self._watchdog_us = int(whole) if ours and whole.isascii() and whole.isdecimal() else 0
 
     @property
@@ -43,8 +44,8 @@ class Notifier:
 
     def busy(self) -> None:
         """Start or recovery goes on: wait for us half a minute more. Told at most once a second."""
-        now = time.monotonic()
-        if now - self._told_busy >= 1:
+        now = steady_ns()
+        if now - self._told_busy >= SECOND:
             self._told_busy = now
             self._send(f"EXTEND_TIMEOUT_USEC={_LONGER_US}\nWATCHDOG=1")
 

@@ -166,7 +166,7 @@ def test_a_card_that_is_pulled_out_is_lost_once_and_opened_again(ending: list[St
     assert_whole(events)
     kinds = [type(event) for event in others(events)]
     assert kinds == [Lost, Returned]
-    pauses = [*BACK_OFF_S, 1.0, 1.0, 1.0]
+    pauses = [*BACK_OFF_S, *[BACK_OFF_S[-1]] * 3]
     assert bench.pauses == pauses
     returned = next(event for event in events if isinstance(event, Returned))
     assert returned.frames == round(sum(pauses) * SETTINGS.rate)

@@ -181,3 +181,44 @@ def test_a_disk_that_is_ill_for_a_while_costs_nothing_durable(
     box.tick()
     box.close()
     check(folder, tapes)
+
+
+class Hiding(FaultySystem):
+    """A file system on which the first part that is closed cannot be read for a while."""
+
+    hidden: Path | None = None
+
+    def close(self, fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        super().close(fd)
+        if path.suffix == ".gpart" and self.hidden is None:
+            self.hidden = path
+            path.rename(path.with_suffix(".away"))
+
+    def show(self) -> None:
+        assert self.hidden is not None
+        self.hidden.with_suffix(".away").rename(self.hidden)
+
+
+def test_a_part_that_cannot_be_read_back_is_closed_once_and_put_on_record_later(
+    tmp_path: Path, fresh: Path
+) -> None:
+    folder = tmp_path / "box"
+    system = Hiding()
+    box = opened(fresh, folder, system)
+    tapes = [tape(box, number) for number in range(PARTS)]
+    for one in tapes:
+        box.add(one)
+    for at in range(TICKS):
+        call(box, at)
+    box.tick()
+    for one in tapes:
+        one.finish("ended")
+    for _ in range(3):
+        with pytest.raises(StorageFailed):
+            box.tick()
+    system.show()
+    box.tick()
+    box.tick()
+    box.close()
+    check(folder, tapes)

@@ -151,11 +151,20 @@ def pattern(first: int, frames: int, channels: int = 1, seed: int = 0) -> NDArra
 
     The same as ``pattern`` in faketap/card.c; a change of one is a change of both.
     """
+    return _pattern(first, frames, np.arange(channels, dtype=np.uint32), seed)
+
+
+def channel_pattern(first: int, frames: int, channel: int, seed: int = 0) -> NDArray[np.int16]:
+    """One channel of :func:`pattern`, shape (frames,)."""
+    return _pattern(first, frames, np.array([channel], np.uint32), seed)[:, 0]
+
+
+def _pattern(first: int, frames: int, of: NDArray[np.uint32], seed: int) -> NDArray[np.int16]:
     index = np.arange(first, first + frames, dtype=np.uint64)
     with np.errstate(over="ignore"):
         x = index.astype(np.uint32) * np.uint32(2654435761)
         x += (index >> np.uint64(32)).astype(np.uint32) * np.uint32(2246822519)
-        of = np.arange(channels, dtype=np.uint32) * np.uint32(3266489917)
+        of = of * np.uint32(3266489917)
         x = x[:, None] + (of + np.uint32(seed * 668265263 & 0xFFFFFFFF))[None, :]
         x ^= x >> np.uint32(15)
         x *= np.uint32(2246822507)

@@ -19,12 +19,17 @@ from greffier.seal import keys
 from greffier.seal.keys import PrivateKey, Role
 from greffier.store import playback
 from greffier.store.playback import Leg
-from greffier_sim.faketap import locate, pattern
+from greffier_sim.faketap import channel_pattern
 
 SEEN_FRAMES = 16
+STEP = 1 << 17
+"""Frames that are looked through at once."""
 FAR_S = 600
 """How far from where it is expected the sound of another call is looked for: times are less exact
 than gaps, and a card that runs faster than time makes that many times as much of it."""
+EVERYWHERE_S = 48 * 3600
+"""How far it is looked for once it was not found there: a judge that lost its place finds it again.
+"""
 CUT = "longest"
 """The end of a part whose call goes on as another one at the very next sample."""
 
@@ -45,6 +50,7 @@ class Line:
     parts: int = 0
     samples: int = 0
     wrong: int = 0
+    lost: int = 0  # times that its sound was found far from where it was expected
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # next frame, told, true
 
 
@@ -58,10 +64,14 @@ def judge(line: Line, leg: Leg, reason: str, origin_us: int) -> None:
     for low, sound in runs(leg):
         line.told += low - at
         found = _find(line, sound, surely=line.cut or not first)
-        expected = pattern(found, len(sound), line.channel + 1, line.seed)[:, line.channel]
-        line.wrong += int(np.count_nonzero(expected != sound))
         line.samples += len(sound)
-        line.frame, line.told = found + len(sound), 0
+        if found is None:
+            line.wrong += len(sound)
+            line.told += len(sound)
+        else:
+            expected = channel_pattern(found, len(sound), line.channel, line.seed)
+            line.wrong += int(np.count_nonzero(expected != sound))
+            line.frame, line.told = found + len(sound), 0
         at, first = low + len(sound), False
     line.told += max([gap.end - at for gap in leg.gaps if gap.end > at], default=0)
     line.cut = reason == CUT
@@ -84,8 +94,11 @@ def runs(leg: Leg) -> Iterator[tuple[int, NDArray[np.int16]]]:
         yield at, pcm[at - start :]
 
 
-def _find(line: Line, sound: NDArray[np.int16], *, surely: bool) -> int:
-    """The card's frame at which *sound* begins; *surely*: what is missing before it was told."""
+def _find(line: Line, sound: NDArray[np.int16], *, surely: bool) -> int | None:
+    """The card's frame at which *sound* begins; *surely*: what is missing before it was told.
+
+    None: the card never sent it.
+    """
     if line.frame is None:
         near, within = 0, round(line.rate * line.speed * 60)
     else:
@@ -93,24 +106,39 @@ def _find(line: Line, sound: NDArray[np.int16], *, surely: bool) -> int:
         within = 50 * line.period if surely else FAR_S * line.rate
     found = _locate(line, sound[:SEEN_FRAMES], near, within)
     if found is None:
-        line.wrong += len(sound)
-        return near
-    if line.frame is not None and surely and (line.told or found != near):
-        line.gaps.append((found, line.told, found - line.frame))
-    elif line.frame is not None and not surely:
-        line.gaps.append((found, -1, found - line.frame))
+        line.lost += 1
+        found = _locate(line, sound[:SEEN_FRAMES], near, EVERYWHERE_S * line.rate)
+    if found is None or line.frame is None:
+        return found
+    if not surely or line.told or found != near:
+        line.gaps.append((found, line.told if surely else -1, found - line.frame))
     return found
 
 
 def _locate(line: Line, sound: NDArray[np.int16], near: int, within: int) -> int | None:
-    if line.channel == 0:
-        return locate(sound[:, None], near, within, line.seed)
-    step = 1 << 18
-    for start in range(max(0, near - within), near + within + 1, step):
-        many = pattern(start, step + len(sound), line.channel + 1, line.seed)[:, line.channel]
-        for offset in np.flatnonzero(many[:step] == sound[0]):
-            if np.array_equal(many[offset : offset + len(sound)], sound):
-                return start + int(offset)
+    """Where the card sent *sound*: looked for from *near* on, alternately after and before it."""
+    least, most = max(0, near - within), near + within
+    after = before = near
+    while after <= most or before > least:
+        for start, stop in (
+            (after, min(after + STEP, most + 1)),
+            (max(before - STEP, least), before),
+        ):
+            found = _seen(line, sound, start, stop)
+            if found is not None:
+                return found
+        after, before = after + STEP, max(before - STEP, least)
+    return None
+
+
+def _seen(line: Line, sound: NDArray[np.int16], start: int, stop: int) -> int | None:
+    """The frame in [start, stop) from which on the card sent *sound*."""
+    if start >= stop:
+        return None
+    many = channel_pattern(start, stop - start + len(sound), line.channel, line.seed)
+    for offset in np.flatnonzero(many[: stop - start] == sound[0]):
+        if np.array_equal(many[offset : offset + len(sound)], sound):
+            return start + int(offset)
     return None
 
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,15 @@ STALL_S = 30
 """Real seconds that the disk may need."""
 HANG_OVER_S = 15
 RETURN_S = 2.0
-_NOTHING = ["wrong_samples", "gaps_wrong_by_more_than_a_period", "unjudged_parts", "log_problems"]
+_NOTHING = [
+    "wrong_samples",
+    "gaps_wrong_by_more_than_a_period",
+    "gaps_that_nobody_injected",
+    "dropped_periods",
+    "slips",
+    "unjudged_parts",
+    "log_problems",
+]
 _CONFIG = """schema = "recorder/1"
 data = "data"
 policy = "policy.toml"
@@ -94,20 +103,27 @@ class Watched(Archive):
         super().__init__(data, clock, disk)
         self.begun: deque[Tape] = deque()
         """In order; the judge takes out what it has judged."""
+        self._reading: sqlite3.Connection | None = None
 
     def add(self, tape: Tape) -> None:
         super().add(tape)
         self.begun.append(tape)
 
     def sealed(self) -> list[Tape]:
-        """Those whose files are whole: nothing of them is to come."""
-        ended = [tape for tape in self.begun if tape.ended]
-        writing = self.committed
-        return [
-            tape
-            for tape in ended
-            if tape.part not in writing and self.vault.path_of(tape.part.hex()).exists()
-        ]
+        """Those that are on record as whole: nothing of them is to come, nobody reads them.
+
+        For one thread that is not the owner's.
+        """
+        if self._reading is None:
+            path = f"{self.data.index.absolute().as_uri()}?mode=ro"
+            self._reading = sqlite3.connect(path, uri=True, check_same_thread=False)
+        known = {part for (part,) in self._reading.execute("SELECT id FROM parts")}
+        return [tape for tape in list(self.begun) if tape.part.hex() in known]
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+        super().close()
 
 
 class Judge:
@@ -285,6 +301,7 @@ def _figures(
     lines = list(judge.lines.values())
     told = [(gap[1], gap[2]) for gaps in judge.gaps.values() for gap in gaps if gap[1] >= 0]
     errors = [abs(said - true) for said, true in told]
+    returns = _returns(taps, judge)
     entries = list(verify.entries(config.data))
     summary = coverage.seconds(coverage.intervals_of(entries))
     decided = [int(e.data["uid"][-10:]) for e in entries if e.ev == "call.decided"]
@@ -307,15 +324,36 @@ def _figures(
         "gaps_wrong_by_more_than_a_period": sum(one > _period(words) for one in errors),
         "worst_gap_error_frames": max(errors, default=0),
         "mean_gap_error_frames": round(sum(errors) / max(1, len(errors)), 2),
-        "worst_return_s": round(max(_returns(taps, judge), default=0.0), 3),
+        "gaps_that_nobody_injected": _strange(taps, words, judge),
+        "times_lost": sum(one["lost"] for one in lines),
+        "returns": len(returns),
+        "worst_return_s": round(max(returns, default=0.0), 3),
+        "worst_return_of_real_time_s": round(max(returns, default=0.0) / words.speed, 4),
         "coverage_accounted": summary.accounted,
         "coverage_hours": {name: round(ns / 3.6e12, 3) for name, ns in seconds.items() if ns},
         **ran,
     }
 
 
+def _strange(taps: list[Tap], words: argparse.Namespace, judge: Judge) -> int:
+    """Gaps at which the card lost nothing by the schedule: the recorder lost it, or nobody."""
+    found = 0
+    for tap in taps:
+        faults = [(at, at + frames) for at, frames in tap.overruns]
+        faults += [(at, at + round(seconds * tap.rate)) for at, seconds in tap.absences]
+        for channel in range(tap.channels):
+            for frame, _, true in judge.gaps[f"{tap.name}-{channel}"]:
+                low, high = frame - true - _period(words), frame + _period(words)
+                found += not any(at < high and until > low for at, until in faults)
+    return found
+
+
 def _returns(taps: list[Tap], judge: Judge) -> list[float]:
-    """Seconds of the card's time from each return of a card to the first sample that was kept."""
+    """Seconds of the card's time from each return of a card to the first sample that was kept.
+
+    The pauses between attempts to open it are of that time as well. What this machine itself takes
+    is not, and weighs ``speed`` times as much: a millisecond counts as a tenth of a second at x100.
+    """
     found = []
     for tap in taps:
         backs = [at + round(seconds * tap.rate) for at, seconds in tap.absences]

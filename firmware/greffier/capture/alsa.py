@@ -18,9 +18,9 @@ from greffier.errors import DeviceNotFound
 
 OVERRUNS_IN_A_ROW = 5
 """After so many without one frame the card is taken for lost: preparing it does not help."""
-BACK_OFF_S = (0.1, 0.2, 0.4, 0.8, 1.0)
-"""Pauses between attempts to open a card; the last one repeats. None reaches 2 s, so a card that
-is back is open within that time."""
+BACK_OFF_S = (0.1, 0.2, 0.4, 0.5)
+"""Pauses between attempts to open a card; the last one repeats. A card that is back must be open
+within 2 s: what is left of them is for a busy machine and for a card that opens slowly."""
 LOOKS = 4
 """How often the card's counter is read at most, to get one reading that was not interrupted."""
 ENOUGH_NS = 500_000

@@ -26,7 +26,7 @@ from greffier.store.layout import DataDirectory
 from greffier.store.rebuild import part_row
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import METADATA, PART, Entry, Name
-from greffier.store.vault import SUFFIX, OpenPart, StoredPart, Vault
+from greffier.store.vault import SUFFIX, Closed, OpenPart, StoredPart, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class _Part:
     last_sample: int = 0  # with all that waits
     durable_sample: int = 0
     ending: Ending | None = None
+    closed: Closed | None = None  # its file is whole and closed, but not on record yet
 
     @property
     def name(self) -> str:
@@ -141,13 +142,14 @@ class Committer:
 
     def _write_parts(self) -> None:
         failure: StorageFailed | None = None
-        for part in self._parts.values():
+        writing = [part for part in self._parts.values() if part.closed is None]
+        for part in writing:
             try:
                 self._write(part)
             except StorageFailed as error:  # the others may have a better file
                 failure = error
         dead = self._vault.commit()
-        for part in self._parts.values():
+        for part in writing:
             if part.file is not None and part.file.dead:
                 part.file = None
             elif part.file is not None:
@@ -246,16 +248,22 @@ class Committer:
 
     def _finish(self, part: _Part) -> None:
         """Everything of *part* is durable: its file is closed, and the log says so."""
-        assert part.file is not None and part.ending is not None  # noqa: S101 - it was written
-        try:
-            closed = self._vault.close(part.file)
-        except StorageFailed:
-            part.file = None
-            raise
+        closed = part.closed or self._close(part)
+        assert part.ending is not None  # noqa: S101 - the caller chose it by that
         opening, sealed = part.opening, part.ending.sealed
         stored = StoredPart(closed.part_id, opening.day, self._path(opening), closed.size)
         self._part_rows.append(part_row(stored, self._shred))
         self._log.append("part.sealed", str(sealed["recording"]), sealed)
+
+    def _close(self, part: _Part) -> Closed:
+        """Close the file of *part*, once: what follows may fail and be tried again."""
+        assert part.file is not None  # noqa: S101 - it was written
+        try:
+            part.closed = self._vault.close(part.file)
+        except StorageFailed:
+            part.file = None
+            raise
+        return part.closed
 
     def _put_rows(self) -> None:
         if self._rows or self._part_rows:

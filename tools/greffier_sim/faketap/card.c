@@ -111,6 +111,7 @@ int card_configure(card *it, snd_config_t *definition)
         }
     }
     it->frames_per_ns = it->rate * speed * (1 + drift / 1e6) / 1e9;
+    it->step = 1 + (uint64_t)(it->frames_per_ns * FAKETAP_STEP_NS);
     return source != NULL ? map_sound(it, source) : 0;
 }
 
@@ -125,12 +126,14 @@ uint64_t card_frames_now(const card *it)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     int64_t elapsed = now.tv_sec * INT64_C(1000000000) + now.tv_nsec - it->epoch_ns;
-    return elapsed <= 0 ? 0 : (uint64_t)((double)elapsed * it->frames_per_ns);
+    uint64_t frames = elapsed <= 0 ? 0 : (uint64_t)((double)elapsed * it->frames_per_ns);
+    return frames - frames % it->step;
 }
 
 int64_t card_time_of(const card *it, uint64_t frames)
 {
-    return it->epoch_ns + (int64_t)ceil((double)frames / it->frames_per_ns);
+    uint64_t shown = (frames + it->step - 1) / it->step * it->step;
+    return it->epoch_ns + (int64_t)ceil((double)shown / it->frames_per_ns);
 }
 
 const card_fault *card_next(const card_fault *faults, unsigned count, uint64_t frame)

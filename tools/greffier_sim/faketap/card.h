@@ -11,6 +11,11 @@
  * of the card. */
 enum { FAKETAP_FAULTS = 512 };
 
+/* A card moves its counter in steps, this one in steps of so much real time (1 frame at least). Without
+ * them a program that reads whole periods of a card at x100 would never find it empty, so it would not
+ * wait: libasound hands it every single frame. */
+enum { FAKETAP_STEP_NS = 20000 };
+
 typedef struct card_fault {
     uint64_t at;    /* frame */
     uint64_t until; /* frame: the first one after the fault */
@@ -20,6 +25,7 @@ typedef struct card {
     unsigned rate; /* Hz, what it says it has */
     unsigned channels;
     double frames_per_ns; /* of real time, what it has */
+    uint64_t step;        /* frames */
     int64_t epoch_ns;
     uint32_t seed;        /* of the generated pattern */
     int gone_as_overruns; /* how an absent card shows: 0 ENODEV, 1 overruns without end */
@@ -34,7 +40,7 @@ typedef struct card {
 int card_configure(card *it, snd_config_t *definition);
 void card_release(card *it);
 
-/* How many frames the card has captured at this moment; when it will have captured `frames`. */
+/* How many frames the card says that it has captured; when it will say that it has `frames`. */
 uint64_t card_frames_now(const card *it);
 int64_t card_time_of(const card *it, uint64_t frames);
 

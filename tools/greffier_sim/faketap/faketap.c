@@ -130,13 +130,14 @@ static int tap_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *polled, unsigne
     uint64_t fired, now = card_frames_now(&it->card);
     (void)count;
     *revents = 0;
-    if ((polled->revents & POLLIN) == 0 || read(io->poll_fd, &fired, sizeof fired) < 0)
+    if ((polled->revents & POLLIN) == 0)
         return 0;
     if (is_gone(it, now))
         *revents = POLLIN | POLLERR;
     else if (now >= it->next + io->period_size)
         *revents = POLLIN;
-    arm(it);
+    else if (read(io->poll_fd, &fired, sizeof fired) > 0) /* else it stays so until it is read from */
+        arm(it);
     return 0;
 }
 

@@ -166,7 +166,7 @@ def test_a_card_that_is_pulled_out_is_lost_once_and_opened_again(ending: list[St
     assert_whole(events)
     kinds = [type(event) for event in others(events)]
     assert kinds == [Lost, Returned]
-    pauses = [*BACK_OFF_S, *[BACK_OFF_S[-1]] * 3]
+    pauses = [*BACK_OFF_S, *[BACK_OFF_S[-1]] * 4]
     assert bench.pauses == pauses
     returned = next(event for event in events if isinstance(event, Returned))
     assert returned.frames == round(sum(pauses) * SETTINGS.rate)
@@ -186,7 +186,7 @@ def test_a_card_that_opens_and_gives_nothing_stays_lost_and_is_not_hammered() ->
     bench, events = play("period", *nothing, *nothing, "gone", "gone", *nothing, "period")
     assert_whole(events)
     assert [type(event) for event in others(events)] == [Lost, Returned]
-    assert bench.pauses == list(BACK_OFF_S)
+    assert bench.pauses == [*BACK_OFF_S, BACK_OFF_S[-1]]
     assert bench.reader.counters.losses == 1
 
 

@@ -26,6 +26,7 @@ from greffier.encode.codecs import by_name
 from greffier.encode.decoders import TABLES
 from greffier.encode.timeline import Placed
 from greffier.errors import NotAllowed, Refused
+from greffier.policy import rules
 from greffier.recorder import recall as recall_module
 from greffier.recorder.recall import Recall
 from greffier_sim import captures
@@ -228,14 +229,14 @@ def test_too_much_shortens_the_time_that_it_is_kept(
     scene.hear(captures.call(two))
     monkeypatch.setattr(recall_module, "MOST_HELD", before[1])
     scene.tick()
+    assert scene.live.recall.shortened == 1
     assert scene.live.recall.held()[0] == 400
     assert sound(scene, 600).shape == (4 * 8000, 2)
 
 
-def test_a_clock_that_is_set_costs_no_sound_and_keeps_none_too_long(scene: Scene) -> None:
-    recall = Recall(scene.live.policy, ["l18"], scene.clock)
+def test_a_clock_that_is_set_costs_no_sound_and_keeps_none_too_long() -> None:
     clock = Moved()
-    recall = Recall(scene.live.policy, ["l18"], clock)
+    recall = Recall(rules.load(SDIS), ["l18"], clock)
     keeper = recall.of("l18", "box-1/l18/0000000001")
     assert keeper is not None
     codec = by_name("PCMA")
@@ -261,6 +262,27 @@ def test_a_clock_that_is_set_costs_no_sound_and_keeps_none_too_long(scene: Scene
     clock.pass_time(602 * SECOND)
     recall.age()
     assert recall.held() == (0, 0)
+
+
+def test_a_flood_of_tiny_packets_keeps_to_its_room_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recall_module, "_OCTETS_OF_SAMPLE", 1)
+    clock = Moved()
+    recall = Recall(rules.load(SDIS), ["l18"], clock)
+    keeper = recall.of("l18", "box-1/l18/0000000001")
+    assert keeper is not None
+    codec = by_name("PCMA")
+    origin = clock.wall
+    for first in range(0, 96_000, 8_000):  # a packet a sample
+        placed = [Placed(first + at, 1, 0, codec, 8, at, b"x") for at in range(8_000)]
+        keeper.keep(0, "caller", origin, 8000, [(clock.wall, one) for one in placed])
+        clock.pass_time(SECOND)
+        recall.age()
+    assert recall.shortened >= 1
+    items, octets = recall.held()
+    assert 8_000 <= items < 96_000
+    assert octets <= 2 * 601 * 8000
 
 
 class Moved(SystemClock):

@@ -82,6 +82,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "pause.overrun": Kind(
         "warning", "a pause on {subject} lasts too long", "resume it: `greffier status`"
     ),
+    "replay.short": Kind(
+        "warning",
+        "less of the emergency lines can be heard again than the policy says: memory is short",
+        "lower instant_replay_s, or split the lines among recorders",
+    ),
     "clock.wrong": Kind("warning", "the clock is wrong", "run `greffier doctor`"),
     "memory.unlocked": Kind(
         "warning", "memory could be swapped to disk", "give the service LimitMEMLOCK"

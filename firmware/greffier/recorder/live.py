@@ -70,6 +70,7 @@ class Live:
     ) -> None:
         """*recall* is given where it is older than this run, and lives longer."""
         self.recall = Recall(policy, config.lines, clock) if recall is None else recall
+        self._shortened = self.recall.shortened  # what is known of that
         board.player = self.recall.play
         self.config = config
         self.policy = policy
@@ -299,6 +300,9 @@ class Live:
                 call.release(now)
             source.collect(now)
         self.recall.age()
+        if self.recall.shortened > self._shortened:
+            self._troubles.happened("replay.short")
+        self._shortened = self.recall.shortened
         self.archive.tick()
         done_ns = self.clock.monotonic_ns()
         if self._ticked_ns and done_ns - self._ticked_ns > LATE_NS:

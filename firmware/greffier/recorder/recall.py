@@ -33,6 +33,8 @@ MOST_OWED: Final = 1024
 _MARGIN_NS: Final = SECOND  # what is kept longer, so that the last second asked for is whole
 _OCTETS_OF_SAMPLE: Final = 16  # as much as the widest codec makes, with a head for each packet
 _SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+_WHOLE: Final = 8  # of the time that sound is kept, where memory is short by eighths
+_HALVINGS: Final = 12
 _MOST_CALLS: Final = 1024  # that an entry names
 
 
@@ -52,12 +54,16 @@ class _Leg:
         end = start + first.samples * SECOND // self.rate
         return start - _MARGIN_NS <= at_ns <= end + _MARGIN_NS
 
-    def keep(self, at_ns: int, item: Placed, reach_ns: int) -> None:
-        """Keep *item*; a flood of tiny packets costs what is oldest."""
+    def keep(self, at_ns: int, item: Placed, reach_ns: int) -> bool:
+        """Keep *item*; False: there was no room, and what is oldest went for it."""
         self.last_ns = max(self.last_ns, at_ns)
-        if not self.line.append(self.last_ns, item):
-            self.line.drop(self.last_ns - reach_ns // 2)
-            self.line.append(self.last_ns, item)
+        if self.line.append(self.last_ns, item):
+            return True
+        for halved in range(1, _HALVINGS):
+            self.line.drop(self.last_ns - (reach_ns >> halved))
+            if self.line.append(self.last_ns, item):
+                break
+        return False
 
 
 class CallRecall:
@@ -98,6 +104,8 @@ class Recall:
         self._log: Log | None = None
         self._owed: list[_Owed] = []
         self._closed = False
+        self.shortened = 0
+        """How often sound went before its time, for want of memory; counted under the lock."""
 
     def reach_ns(self, line: str) -> int:
         """How long sound of *line* is kept: no longer than can be asked for; 0: not at all."""
@@ -129,7 +137,7 @@ class Recall:
                 if isinstance(item, Placed):
                     stamp = min(now, at + shift)
                     leg = self._leg(name, side, origin_ns + shift, rate, item, stamp)
-                    leg.keep(stamp, item, reach_ns)
+                    self.shortened += not leg.keep(stamp, item, reach_ns)
 
     def _leg(
         self,
@@ -153,18 +161,19 @@ class Recall:
     def age(self) -> None:
         """Wipe what is too old, and what is too much; forget which entries are durable."""
         with self._door:
-            self._age()
+            self.shortened += self._age()
             if self._log is not None:
                 durable = self._log.checkpoint.size
                 self._owed = [one for one in self._owed if one.seq is None or one.seq >= durable]
 
-    def _age(self) -> None:
+    def _age(self) -> bool:
+        """Whether anything went before its time."""
         now = self._clock.monotonic_ns()
-        part = 8  # eighths of the time that they are kept
+        part = _WHOLE
         while True:
             held = 0
             for name, legs in list(self._legs.items()):
-                until_ns = now - (self.reach_ns(name[0]) + _MARGIN_NS) * part // 8
+                until_ns = now - (self.reach_ns(name[0]) + _MARGIN_NS) * part // _WHOLE
                 for leg in legs:
                     leg.line.drop(until_ns)
                     held += leg.line.counts().held
@@ -172,7 +181,7 @@ class Recall:
                 if not legs:
                     del self._legs[name]
             if held <= MOST_HELD or not part:
-                return
+                return part < _WHOLE
             part -= 1
 
     def attach(self, log: Log) -> None:
@@ -237,7 +246,7 @@ class Recall:
                 return Handed(Failure("busy", "stopping"))
             if len(self._owed) >= MOST_OWED:
                 return Handed(Failure("busy", "too_many_orders"))
-            self._age()
+            self.shortened += self._age()
             legs = [
                 (name, leg)
                 for name, several in self._legs.items()

@@ -18,7 +18,9 @@ from greffier.audit import verify
 from greffier.clock import SystemClock
 from greffier.config.recorder import load
 from greffier.control.board import Board
-from greffier.control.messages import AskStatus, Status
+from greffier.control.messages import AskStatus, Done, Replay, Status
+from greffier.encode.codecs import by_name
+from greffier.encode.timeline import Placed
 from greffier.errors import NotADataDirectory
 from greffier.policy import rules
 from greffier.recorder import archive
@@ -57,17 +59,24 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 class Running:
     """A service in a thread of its own."""
 
-    def __init__(self, folder: Path, *, made: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        made: bool = True,
+        policy: str = "paris-desk.toml",
+        line: str = "desk",
+    ) -> None:
         self.clock = SystemClock()
         if made:
             archive.create(folder / "disk/box", self.clock, PAIR.public.format().encode())
-        (folder / "recorder.toml").write_text(CONFIG)
+        (folder / "recorder.toml").write_text(CONFIG.replace('"desk"', f'"{line}"'))
         self.config = load(folder / "recorder.toml")
         self.board = Board()
         self.said: list[str] = []
         self.service = Service(
             self.config,
-            rules.load(rules.builtin("paris-desk.toml")),
+            rules.load(rules.builtin(policy)),
             PACKS,
             self.clock,
             self.board,
@@ -120,6 +129,31 @@ def test_a_start_waits_for_its_disk(
         status = box.wait_for(lambda status: status.armed)
         assert status.alarms == () and status.storage.total_bytes > 0
     assert len(box.said) == 1, "one line, however often it was tried"
+    assert verify.verify(disk / "box").problems == ()
+
+
+def test_a_replay_is_heard_while_the_disk_is_away_and_on_record_when_it_is_back(
+    tmp_path: Path, disk: Path
+) -> None:
+    box = Running(tmp_path, policy="sdis18.toml", line="l18")
+    uid = "box-1/l18/0000000001"
+    kept = box.service.recall.of("l18", uid)
+    assert kept is not None
+    mounted("-o", "remount,ro", str(disk))
+    with box:
+        box.wait_for(lambda status: bool(status.alarms))
+        now = box.clock.wall_ns()
+        placed = Placed(0, 8000, 0, by_name("PCMA"), 8, 1, b"x" * 8000)
+        kept.keep(0, "caller", now, 8000, [(now, placed)])
+        handed = box.board.play(Replay("l18", 30), 1000)
+        assert handed.answer == Done() and handed.fd is not None
+        assert os.fstat(handed.fd).st_size == 44 + 2 * 8000
+        os.close(handed.fd)
+        mounted("-o", "remount,rw", str(disk))
+        box.wait_for(lambda status: status.armed)
+    (entry,) = [one for one in verify.entries(disk / "box") if one.ev == "replay"]
+    assert (entry.data["user"], entry.data["calls"]) == (1000, [uid])
+    assert entry.data["at_ns"] >= now
     assert verify.verify(disk / "box").problems == ()
 
 

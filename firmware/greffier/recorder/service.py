@@ -81,8 +81,8 @@ class Service:
         self._standing: str | None = None  # the alarm of the disk that is waited for
         self._said = ""
         self._outage: Outage | None = None
-        self._recall = Recall(policy, config.lines, clock)
-        board.player = self._recall.play
+        self.recall = Recall(policy, config.lines, clock)
+        board.player = self.recall.play
         self._ran = False  # whether an archive of this process was ever in use
 
     def stop(self) -> None:
@@ -104,7 +104,7 @@ class Service:
                 if archive is not None and self._used(archive):
                     return
         finally:
-            self._recall.close()
+            self.recall.close()
 
     def _opened(self) -> Archive | None:
         """The archive; None after a look in vain."""
@@ -138,7 +138,7 @@ class Service:
             archive,
             self._board,
             self._alarms,
-            self._recall,
+            self.recall,
         )
         try:
             inputs = self._open_inputs()
@@ -221,7 +221,7 @@ class Service:
     def _look(self) -> None:
         """Show how it stands, hear orders, and let a moment go by."""
         self._notifier.busy()
-        self._recall.age()
+        self.recall.age()
         snapshot = snapshot_while_waiting(
             self._device, self._config, self._alarms.view(), self._clock
         )

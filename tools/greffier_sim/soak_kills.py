@@ -26,11 +26,28 @@ from typing import Any
 from greffier.audit import verify
 from greffier_sim import lab, soak_said
 from greffier_sim.soak_box import SoakBox, Unwell
+from greffier_sim.soak_waits import Waits
 
 PROMISED_NS = 1_000_000_000
-"""At most this much audio before a kill may be lost..."""
-BEYOND_NS = 1_500_000_000
-"""...and this much where the machine is shared with others; how often is counted."""
+"""At most this much audio before a kill may be lost, and as much more as the process was measured
+to wait for a processor, or to be late with its tick."""
+_TICK_NS = 500_000_000
+_BARE_STARTS = ("starting", "early")
+"""Kills of a run that may have committed nothing of its own yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """When it came, what it hit, and how long the process had waited for a processor just then."""
+
+    at_ns: int
+    kind: str
+    waited_ns: int
+
+    @property
+    def allowed_ns(self) -> int:
+        """How much audio before it may be lost."""
+        return PROMISED_NS + self.waited_ns
 
 
 @dataclass(slots=True)
@@ -38,12 +55,15 @@ class Kills:
     """What happened so far."""
 
     kinds: Counter[str] = field(default_factory=Counter)
-    killed: list[int] = field(default_factory=list)
+    killed: list[Kill] = field(default_factory=list)
     dead: list[int] = field(default_factory=list)
     """When the process was gone: between the two it may still have run."""
     spawned: list[int] = field(default_factory=list)
     armed_s: list[float] = field(default_factory=list)
+    armed_ns: int = 0
+    """When it was seen to be armed last."""
     faults: list[str] = field(default_factory=list)
+    waits: Waits = field(default_factory=Waits)
 
 
 class Party:
@@ -119,7 +139,12 @@ def strike(box: SoakBox, draw: random.Random, told: Kills) -> None:
 def _kill(box: SoakBox, kind: str, told: Kills) -> None:
     if box.process is not None and box.process.poll() is not None:
         raise Unwell(f"the recorder ended by itself: {box.said()[-500:]}")
-    told.killed.append(time.time_ns())
+    status = None if kind == "starting" else box.status()
+    late_ns = max(0, status.age_ms * 1_000_000 - _TICK_NS) if status is not None else 0
+    now = time.time_ns()
+    if kind != "starting" and now - told.armed_ns < PROMISED_NS:
+        kind = "early"
+    told.killed.append(Kill(now, kind, told.waits.since(now - PROMISED_NS) + late_ns))
     box.kill()
     told.dead.append(time.time_ns())
     told.kinds[kind] += 1
@@ -130,7 +155,7 @@ def again(box: SoakBox, draw: random.Random, told: Kills, left: int) -> None:
     while True:
         told.spawned.append(time.time_ns())
         begun = time.monotonic()
-        box.spawn()
+        told.waits.follow(box.spawn())
         if left <= 0 or draw.random() > 0.3:
             break
         time.sleep(draw.uniform(0.0, max([1.2, *told.armed_s[-1:]])))
@@ -138,11 +163,14 @@ def again(box: SoakBox, draw: random.Random, told: Kills, left: int) -> None:
         left -= 1
     box.wait_for(lambda status: status.armed)
     told.armed_s.append(time.monotonic() - begun)
+    told.armed_ns = time.time_ns()
 
 
 def kill_all(box: SoakBox, outside: Outside, words: argparse.Namespace, say: Any) -> Kills:
     """Every kill, with what the checker says of each."""
     told, draw = Kills(), random.Random(words.seed)
+    told.waits.follow(box.process.pid if box.process else 0)
+    told.waits.start()
     until = time.monotonic() + words.minutes * 60
     while len(told.killed) < words.kills and time.monotonic() < until:
         strike(box, draw, told)
@@ -155,17 +183,28 @@ def kill_all(box: SoakBox, outside: Outside, words: argparse.Namespace, say: Any
 
 
 def windows_of(told: Kills, offs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """When audio may be missing: from somewhat before each kill until the next tap was open."""
+    """When audio may be missing: from somewhat before each kill until the next tap was open.
+
+    A run that is killed while it starts, or within a second of being armed, has promised nothing
+    of its own yet: all that came to it may be missing.
+    """
     found: list[tuple[int, int]] = []
     ends = sorted(to for _, to in offs)
-    for killed in told.killed:
-        end = next((to for to in ends if to > killed), killed)
-        low = killed - BEYOND_NS
-        if found and low <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((low, end))
+    for kill in told.killed:
+        end = next((to for to in ends if to > kill.at_ns), kill.at_ns)
+        low = kill.at_ns - kill.allowed_ns
+        if kill.kind in _BARE_STARTS:
+            low = min(low, opened_before(kill.at_ns, ends))
+        while found and low <= found[-1][1]:
+            before = found.pop()
+            low, end = min(low, before[0]), max(end, before[1])
+        found.append((low, end))
     return found
+
+
+def opened_before(time_ns: int, ends: list[int]) -> int:
+    """When the tap was opened last before *time_ns*; *ends* are the ends of its times off."""
+    return max((end for end in ends if end <= time_ns), default=time_ns)
 
 
 def listed(
@@ -209,7 +248,8 @@ class Sound:
 
     recordings: int = 0
     packets: int = 0
-    before_kill_ms: list[float] = field(default_factory=list)
+    before_kill: dict[int, float] = field(default_factory=dict)
+    """By the instant of each kill, that hit no start: the most that a call lost before it, ms."""
     drift_ms: float = 0.0
     joined_late: int = 0
 
@@ -220,6 +260,7 @@ def play(
     calls: dict[str, Any],
     windows: list[tuple[int, int]],
     told: Kills,
+    offs: list[tuple[int, int]],
 ) -> Sound:
     """Export every recording, and compare it with what was said."""
     sound = Sound()
@@ -252,10 +293,21 @@ def play(
         missing = [at for at in played.missing if not soak_said.inside(windows, at)]
         if missing and not late:
             told.faults.append(f"{len(missing)} packets of {name} are missing outside the outages")
-        for killed in told.killed:
-            before = [killed - at for at in played.missing if 0 < killed - at <= BEYOND_NS]
-            sound.before_kill_ms += [max(before) / 1e6] if before and not late else []
+        if not late:
+            _measure(sound, played.missing, told, sorted(to for _, to in offs))
     return sound
+
+
+def _measure(sound: Sound, missing: list[int], told: Kills, ends: list[int]) -> None:
+    """Note what is missing just before each kill of a run that was armed."""
+    for kill in told.killed:
+        if kill.kind in _BARE_STARTS:
+            continue
+        opened = opened_before(kill.at_ns, ends)
+        low = max(opened, kill.at_ns - 3 * PROMISED_NS)
+        lost = [(kill.at_ns - at) / 1e6 for at in missing if low < at <= kill.at_ns]
+        known = sound.before_kill.get(kill.at_ns, 0.0)
+        sound.before_kill[kill.at_ns] = max([known, *lost])
 
 
 def offs_of(box: SoakBox) -> list[tuple[int, int]]:
@@ -284,9 +336,11 @@ def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> di
         end = outside.ask("end " + json.dumps({"outages": outages}))
     told.faults += end.pop("faults")
     say(f"{len(said)} calls: what do the recordings play?")
-    windows = windows_of(told, offs_of(box))
+    offs = offs_of(box)
+    windows = windows_of(told, offs)
     calls = listed(box, said, windows, told.faults)
-    sound = play(box, said, calls, windows, told)
+    sound = play(box, said, calls, windows, told, offs)
+    lost = list(sound.before_kill.values())
     audit, coverage = box.ask("audit", "verify"), box.ask("coverage")
     told.faults += [] if audit["ok"] else [f"the log: {audit['problems'][:3]}"]
     return {
@@ -300,9 +354,19 @@ def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> di
         "recordings_played": sound.recordings,
         "packets_found": sound.packets,
         "lost_before_kill_ms": {
-            "median": round(statistics.median(sound.before_kill_ms or [0])),
-            "most": round(max(sound.before_kill_ms, default=0)),
-            "over_a_second": sum(one * 1e6 > PROMISED_NS for one in sound.before_kill_ms),
+            "kills": len(lost),
+            "median": round(statistics.median(lost or [0])),
+            "most": round(max(lost, default=0)),
+            "over_a_second": sum(one * 1e6 > PROMISED_NS for one in lost),
+        },
+        "worst_before_kill": sorted(
+            (round(sound.before_kill[one.at_ns]), round(one.waited_ns / 1e6), one.kind)
+            for one in told.killed
+            if one.at_ns in sound.before_kill
+        )[-5:],
+        "waited_before_kill_ms": {
+            "median": round(statistics.median(one.waited_ns for one in told.killed) / 1e6),
+            "most": round(max(one.waited_ns for one in told.killed) / 1e6),
         },
         "drift_ms": round(sound.drift_ms),
         "start_to_armed_s": {

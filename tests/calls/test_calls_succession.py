@@ -73,6 +73,15 @@ def test_a_call_whose_bye_was_missed_keeps_nothing_of_the_next_ones(pause_ms: in
     assert ended.reason == "superseded"
 
 
+def test_a_short_call_between_a_missed_bye_and_another_call_keeps_its_media() -> None:
+    begun = opening(FIRST) + media(FIRST)
+    short = replace(NEXT, start_ns=FIRST.end_ns + 400 * MS, ring_ms=80, talk_ms=280)
+    third = replace(FIRST, call_id="third@sim", start_ns=short.end_ns + 800 * MS, ring_ms=180)
+    third = replace(third, caller_ssrc=5, callee_ssrc=6)
+    heard, _ = hear(in_order([*begun, *call(short), *call(third)]))
+    assert packets(heard) == {"first@sim": 300, "next@sim": 28, "third@sim": 300}
+
+
 @pytest.mark.parametrize("pause_ms", [400, 900])
 @pytest.mark.parametrize("next_ms", [400, 3_000])
 def test_a_sender_that_always_begins_with_the_same_source_and_number_is_told_apart(

@@ -61,6 +61,8 @@ class MediaPath:
                 self._register.end(owner, owner.active_ns, "superseded")
             self._flows.loosen(flow, time_ns)
             track = self._track(flow, key, time_ns)
+            if (claim := self._claims.exact(*flow.pair)) and claim.call is not owner:
+                self._link_exactly(flow)
         if track.leg is not None:
             if not flow.suspect and not (flow.call is not None and flow.call.ended):
                 flow.hot_key, flow.hot_leg = key, track.leg

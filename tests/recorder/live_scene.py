@@ -57,6 +57,7 @@ class Shown(Port):
 
     dropped = 0
     blind = False
+    gone = False
 
     def __init__(self, clock: Hands) -> None:
         self.name = "trunk"
@@ -120,6 +121,11 @@ class Scene:
         """Commit what was heard."""
         self.source.collect(self.clock.now)
         self.live.recall.age()
+        self.archive.tick()
+
+    def beat(self) -> None:
+        """A tick of the recorder's own loop."""
+        self.live._tick(self.clock.now)
         self.archive.tick()
 
     def wait(self, seconds: float) -> None:

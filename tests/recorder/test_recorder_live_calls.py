@@ -312,3 +312,24 @@ def test_what_was_heard_late_before_a_restart_is_played_before_what_came_after_i
             for index in range(60 + len(rest) // 2)
         )
         assert sum(said in track for track in played) == 1, side
+
+
+def test_frames_that_found_no_room_during_a_start_are_in_alarm_and_ledger(scene: Make) -> None:
+    box = scene()
+    box.wait(1)
+    box.break_off()
+    box.start()
+    since = box.clock.now
+    box.clock.now += 20_000 * MS  # so long recovery takes, and the kernel's ring is full
+    box.port.dropped = 700
+    box.beat()
+    assert ("tap.lost", "trunk") in [(alarm.name, alarm.subject) for alarm in box.standing]
+    lost = [one for one in box.told("coverage") if one["state"] == "lost"]
+    assert [(one["channel"], one["reason"], one["packets"]) for one in lost] == [
+        ("trunk", "TAP_OVERRUN", 700)
+    ]
+    assert (lost[0]["from_ns"], lost[0]["to_ns"]) == (since, box.clock.now)
+    box.wait(1)
+    box.break_off()
+    box.start()
+    assert coverage.seconds(coverage.intervals_of(box.entries)).accounted == 1.0

@@ -94,6 +94,10 @@ class CardSource:
     def collect(self, now_ns: int) -> None:
         self.work(now_ns)
 
+    @property
+    def owes(self) -> bool:
+        return False
+
     def watch(self) -> None:
         """Raise and clear alarms. Raises RuntimeError: the card's thread ended."""
         reader, troubles = self._card.reader, self._troubles

@@ -313,6 +313,8 @@ class Live:
             recovery.list_cut(self.archive, self._resumable.rest())
         for source in self.sources:
             source.watch()
+            if source.owes:
+                self._settle(source, now)
         self._pausing.watch(now)
         self._troubles.calm()
         self.storage.look()
@@ -326,11 +328,14 @@ class Live:
         earliest = max(BUILT_NS, self.clock.lower_bound().t_ns)
         self._troubles.set(now < earliest, "clock.wrong")
         for source in self.sources:
-            for interval in source.settle(now):
-                self.archive.log.append("coverage", None, interval.data)
+            self._settle(source, now)
         epoch = self.archive.epoch
         if epoch is not None and day_of(now) != day_of(epoch.opened_ns):
             self.archive.renew_epoch()
+
+    def _settle(self, source: Source, now: int) -> None:
+        for interval in source.settle(now):
+            self.archive.log.append("coverage", None, interval.data)
 
     def _obey(self) -> None:
         for order in self._board.take():

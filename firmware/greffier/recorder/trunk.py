@@ -27,6 +27,9 @@ _ROUNDS: Final = 4  # of taking what came meanwhile, so that legs can be lent
 AT_ONCE: Final = 2048
 """Records that are followed before the loop looks whether its tick is due."""
 _PASSED_OVER: Final = 8  # ticks, at most, in which lent legs wait because records are behind
+LOST: Final = "TAP_OVERRUN"
+"""Why sound is lost that a tap showed: there was no room for its frames."""
+_TOLD_NS: Final = 5 * SECOND  # a loss is told of at most this often, and that much later
 BATCH_NS: Final = 200_000_000  # a tick takes what has come since, so no more than it is lost
 
 
@@ -54,6 +57,10 @@ class Source(Protocol):
 
     behind: bool
     """Whether more has come than it followed: it is to be worked again at once."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether the log must hear of its time now, and not with the next heartbeat."""
 
     def start(self) -> None:
         """Begin to listen."""
@@ -125,6 +132,9 @@ class Trunk:
         self.behind = False
         self._passed_over = 0
         self._dropped = 0
+        self._lost = False  # frames, since the last interval
+        self._now_ns = account.settled_ns  # of the last tick
+        self._watched_ns = account.settled_ns  # of the one before
         self._blind = False
 
     @property
@@ -155,7 +165,12 @@ class Trunk:
                 break
             self._take()
 
+    @property
+    def owes(self) -> bool:
+        return self._lost and self._now_ns - self._account.settled_ns >= _TOLD_NS
+
     def collect(self, now_ns: int) -> None:
+        self._now_ns = now_ns
         if self.behind and self._passed_over < _PASSED_OVER:
             # What was lent comes later than what waits; holding flows makes that less.
             self._passed_over += 1
@@ -222,9 +237,17 @@ class Trunk:
         dropped = self._port.dropped + self.armory.overrun
         if dropped > self._dropped:
             self._troubles.happened("tap.lost", self.name)
-        self._dropped = dropped
+            self._lose(dropped - self._dropped)
+        self._dropped, self._watched_ns = dropped, self._now_ns
         self._blind = self._port.blind
         self._troubles.set(self._blind and not self._port.gone, "tap.blind", self.name)
+
+    def _lose(self, frames: int) -> None:
+        """Account for frames for which there was no room, some time since the last look."""
+        start = max(self._watched_ns, self._account.settled_ns)
+        if start < self._now_ns:
+            self._account.mark("lost", start, self._now_ns, LOST, packets=frames)
+            self._lost = True
 
     def levels(self) -> Sequence[Level]:
         return ()
@@ -235,6 +258,7 @@ class Trunk:
         if now_ns <= account.settled_ns:
             return []
         account.mark(state, account.settled_ns, now_ns)
+        self._lost = False
         return list(account.settle(now_ns))
 
     def stop(self, now_ns: int) -> None:

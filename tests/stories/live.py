@@ -2,10 +2,7 @@
 
 import contextlib
 import itertools
-import os
 import re
-import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +18,8 @@ from greffier.control.messages import AskStatus, Status, Stop
 from greffier.errors import GreffierError
 from greffier.policy import rules
 from greffier_office.main import COMMANDS as OFFICE
+from greffier_sim import lab
+from greffier_sim.soak_missing import Missing
 
 PYTHON = sys.executable
 CONFIG = """schema = "recorder/1"
@@ -40,26 +39,12 @@ line = "{line}"
 @contextlib.contextmanager
 def wire() -> Iterator[str]:
     """A namespace that holds a veth pair, `port` and `tap`; its name. Skips where not allowed."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("making a network namespace needs root and iproute2")
-    name = f"greffier-{secrets.token_hex(4)}"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
-        pytest.skip("network namespaces are not allowed here")
-    try:
-        for words in (
-            "link add port type veth peer name tap",
-            "link set lo up",
-            "link set port up",
-            "link set tap up",
-        ):
-            made = subprocess.run(
-                ["ip", "-n", name, *words.split()], capture_output=True, check=False
-            )
-            if made.returncode:
-                pytest.skip("no wire can be made in a network namespace here")
-        yield name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(lab.wire())
+        except Missing as error:
+            pytest.skip(str(error))
+        yield made.namespace
 
 
 class Box:

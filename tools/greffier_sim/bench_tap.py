@@ -127,6 +127,7 @@ def record(folder: Path, calls: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (calls + 200, calls + 200))
     os.sched_setaffinity(0, {READER_CPU})
     memory.keep_what_is_freed()
+    memory.look_rarely_for_cycles()
     clock = SystemClock()
     office = keys.generate(Role.OFFICE).public.format().encode()
     archives.create(folder / "data", clock, office)

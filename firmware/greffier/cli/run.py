@@ -30,6 +30,7 @@ def command(path: Path) -> int:
     """Run it."""
     memory.forbid_core_files()
     memory.keep_what_is_freed()
+    memory.look_rarely_for_cycles()
     locked = memory.lock_all()
     config = configuration.load(path)
     packs = law.load(config.packs)

@@ -6,7 +6,7 @@ refused at once.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from greffier.control.messages import (
@@ -16,6 +16,7 @@ from greffier.control.messages import (
     AskAlarms,
     AskLevels,
     AskStatus,
+    Committed,
     Failure,
     Levels,
     Pause,
@@ -41,17 +42,23 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the recorder shows. ``alarms`` holds every notice that is kept; time is monotonic."""
+    """What the recorder shows. ``alarms`` holds every notice that is kept; time is monotonic.
+
+    ``durable``, where it is given, is what ``status.committed`` becomes when somebody asks: of each
+    part (by its id) the bytes and the last sample that survive a power cut. Nobody changes it.
+    """
 
     status: Status
     levels: Levels
     alarms: Alarms
     published_ns: int
+    durable: Mapping[bytes, tuple[int, int]] | None = None
 
     def answer(self, request: AskStatus | AskLevels | AskAlarms, now_ns: int) -> Answer:
         """The answer to a question."""
         if isinstance(request, AskStatus):
-            return replace(self.status, age_ms=max(0, now_ns - self.published_ns) // 1_000_000)
+            age_ms = max(0, now_ns - self.published_ns) // 1_000_000
+            return replace(self.status, age_ms=age_ms, committed=self._committed())
         if isinstance(request, AskLevels):
             return self.levels
         kept = self.alarms
@@ -59,6 +66,11 @@ class Snapshot:
         first = kept.serial - len(kept.notices) + 1
         missed = max(0, min(first, kept.serial + 1) - request.after - 1)
         return replace(kept, notices=later, missed=missed)
+
+    def _committed(self) -> tuple[Committed, ...]:
+        if self.durable is None:
+            return self.status.committed
+        return tuple(Committed(part.hex(), *one) for part, one in self.durable.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ class Appender:
         view = memoryview(data)
         done = 0
         while done < len(view):
-            written = self._system.write(self._fd, view[done:], start + done)
+            rest = view[done:] if done else view
+            written = self._system.write(self._fd, rest, start + done)
             if written <= 0:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             done += written
@@ -138,7 +139,7 @@ def commit(appenders: Iterable[Appender]) -> list[Appender]:
     its own fdatasync, whose error state is its own, so one bad file never takes the others.
     A dead or clean appender is left as it is.
     """
-    dirty = [one for one in appenders if one.dirty and not one.dead]
+    dirty = [one for one in appenders if one.committed != one.size and not one.dead]
     if len(dirty) >= SYNCFS_FROM:
         try:
             dirty[0].syncfs()

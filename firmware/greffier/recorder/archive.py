@@ -110,7 +110,7 @@ class Archive:
         self._writer: Writer | None = None
         self._epochs: list[NewEpoch] = []
         self._opening: list[Tape] = []
-        self._running: list[Tape] = []
+        self._stirred: dict[Tape, None] = {}
         self._calls: list[EndedCall] = []  # that ended since the last tick
 
     @classmethod
@@ -199,7 +199,8 @@ class Archive:
 
     def add(self, tape: Tape) -> None:
         """Take a new part: its file begins with the next tick, after its envelopes."""
-        tape.valve = self.valve
+        tape.valve, tape.stirred = self.valve, self._stirred
+        self._stirred[tape] = None
         self._opening.append(tape)
         self.log.append("part.opened", tape.recording.hex(), tape.opened())
 
@@ -218,13 +219,13 @@ class Archive:
         self.valve.open = self._writer.has_room()
 
     def _batch(self) -> Batch:
-        """What was accepted since the last one; tapes that ended leave."""
+        """What was accepted since the last one."""
         openings = tuple(tape.opening() for tape in self._opening)
-        self._running += self._opening
         self._opening = []
-        pieces = tuple(piece for tape in self._running if (piece := tape.take_sealed()))
-        ended = tuple(Ending(tape.part, tape.sealed) for tape in self._running if tape.ended)
-        self._running = [tape for tape in self._running if not tape.ended]
+        stirred = tuple(self._stirred)
+        pieces = tuple([piece for tape in stirred if (piece := tape.take_sealed())])
+        ended = tuple([Ending(tape.part, tape.sealed) for tape in stirred if tape.ended])
+        self._stirred.clear()
         calls, self._calls = tuple(self._calls), []
         begun, self._epochs = tuple(self._epochs), []
         return Batch(self.clock.monotonic_ns(), begun, openings, pieces, ended, calls)

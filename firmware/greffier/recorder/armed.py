@@ -250,8 +250,9 @@ class Armory:
         self._write(self._spool.seal())
 
     def _write(self, batches: Iterable[Batch]) -> None:
-        for batch in batches:
-            self._parts[batch.part][0].add(bytes(batch.data), batch.end)
+        parts = self._parts
+        for part, _frames, data, end in batches:
+            parts[part][0].add(bytes(data), end)
         for number, gap in self._spool.gaps():
             lent = self._lent.get(number)
             if lent is not None and lent.call is not None:

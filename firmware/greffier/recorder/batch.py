@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ class Opening:
     digest: Callable[[], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Sealed bytes of a part, which follow those handed over before.
 
     *last_sample* is the position behind the last sample that the file holds with them.

@@ -11,7 +11,7 @@ One thread at a time owns a Committer: that of an import, or the writer of the l
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from greffier.audit.log import Log
 from greffier.durable import Disk
@@ -29,8 +29,7 @@ from greffier.store.shred_format import METADATA, PART, Entry, Name
 from greffier.store.vault import SUFFIX, Closed, OpenPart, StoredPart, Vault
 
 
-@dataclass(frozen=True, slots=True)
-class Durable:
+class Durable(NamedTuple):
     """How much of a part survives a power cut: *size* bytes, up to the sample *last_sample*."""
 
     size: int
@@ -80,6 +79,10 @@ class Committer:
         self._tried = ""  # of which epoch a journal was to be created last
         self._unsealed: list[Opening] = []  # whose envelopes are not durable
         self._parts: dict[bytes, _Part] = {}
+        # Of those: not all that they took is durable; the end came; they changed what is told.
+        self._dirty: dict[bytes, _Part] = {}
+        self._ended: dict[bytes, _Part] = {}
+        self._untold: dict[bytes, _Part] = {}
         self._calls: list[EndedCall] = []
         self._rows: list[CallRow] = []
         self._part_rows: list[PartRow] = []
@@ -91,13 +94,15 @@ class Committer:
         self._epochs += batch.epochs
         self._unsealed += batch.openings
         for opening in batch.openings:
-            self._parts[opening.part] = _Part(opening)
-        for piece in batch.pieces:
-            part = self._parts[piece.part]
-            part.waiting.append(piece.data)
-            part.last_sample = piece.last_sample
+            part = self._parts[opening.part] = _Part(opening)
+            self._dirty[opening.part] = self._untold[opening.part] = part
+        for name, data, last_sample in batch.pieces:
+            part = self._dirty[name] = self._parts[name]
+            part.waiting.append(data)
+            part.last_sample = last_sample
         for ending in batch.endings:
-            self._parts[ending.part].ending = ending
+            part = self._ended[ending.part] = self._parts[ending.part]
+            part.ending = ending
         self._calls += batch.calls
 
     def commit(self) -> None:
@@ -142,28 +147,29 @@ class Committer:
 
     def _write_parts(self) -> None:
         failure: StorageFailed | None = None
-        writing = [part for part in self._parts.values() if part.closed is None]
-        for part in writing:
+        for part in self._dirty.values():
             try:
                 self._write(part)
             except StorageFailed as error:  # the others may have a better file
                 failure = error
         dead = self._vault.commit()
-        for part in writing:
+        for name, part in tuple(self._dirty.items()):
             if part.file is not None and part.file.dead:
                 part.file = None
-            elif part.file is not None:
-                self._committed(part)
+            elif part.file is not None and self._committed(part):
+                del self._dirty[name]
+                self._untold[name] = part
         if failure is not None:
             raise failure
         if dead:
             raise StorageFailed(path=self._data.parts, reason="a sync failed")
 
     def _write(self, part: _Part) -> None:
-        if not part.begun:
-            self._begin(part)
-        elif part.file is None:
-            self._begin_again(part)
+        if part.file is None:
+            if part.begun:
+                self._begin_again(part)
+            else:
+                self._begin(part)
         if part.file is None:
             return
         for data in part.waiting[part.written :]:
@@ -195,21 +201,27 @@ class Committer:
         part.file = self._vault.rewrite(part.name, opening.day, part.size, rest, opening.digest)
         part.written = len(part.waiting)
 
-    def _committed(self, part: _Part) -> None:
-        """Forget what of *part* is durable now."""
+    def _committed(self, part: _Part) -> bool:
+        """Forget what of *part* is durable now; whether that is all of it."""
         if part.file is None or part.file.committed < part.file.size:
-            return
+            return False
         part.size = part.file.committed
         del part.waiting[: part.written]
         part.written = 0
-        if not part.waiting:
-            part.durable_sample = part.last_sample
+        if part.waiting:
+            self._untold[part.opening.part] = part
+            return False
+        part.durable_sample = part.last_sample
+        return True
 
     def _tell(self) -> None:
-        self.durable = {
-            part.opening.part: Durable(part.size, part.durable_sample)
-            for part in self._parts.values()
-        }
+        durable = dict(self.durable)
+        for name, part in self._untold.items():
+            durable[name] = Durable(part.size, part.durable_sample)
+        for name in durable.keys() - self._parts.keys():
+            del durable[name]
+        self._untold = {}
+        self.durable = durable
 
     def _path(self, opening: Opening) -> Path:
         return self._data.parts / opening.day / f"{opening.part.hex()}{SUFFIX}"
@@ -242,9 +254,9 @@ class Committer:
         )
 
     def _finish_parts(self) -> None:
-        for part in [one for one in self._parts.values() if one.ending is not None]:
+        for name, part in tuple(self._ended.items()):
             self._finish(part)
-            del self._parts[part.opening.part]
+            del self._parts[name], self._ended[name]
 
     def _finish(self, part: _Part) -> None:
         """Everything of *part* is durable: its file is closed, and the log says so."""
@@ -262,6 +274,7 @@ class Committer:
             part.closed = self._vault.close(part.file)
         except StorageFailed:
             part.file = None
+            self._dirty[part.opening.part] = part
             raise
         return part.closed
 

@@ -297,7 +297,8 @@ class Live:
     def _tick(self, now: int) -> None:
         for source in self.sources:
             for call in source.running:
-                call.release(now)
+                if call.waits_ns:
+                    call.release(now)
             source.collect(now)
         self.recall.age()
         if self.recall.shortened > self._shortened:

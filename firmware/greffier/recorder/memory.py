@@ -5,6 +5,7 @@ Audio that waits for a verdict and keys lie all over a process, so the whole of 
 """
 
 import ctypes
+import gc
 import os
 import resource
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 _CURRENT, _FUTURE, _ONFAULT = 1, 2, 4  # <sys/mman.h>, Linux
 _SET_DUMPABLE = 4  # <sys/prctl.h>
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # <malloc.h>, glibc
+_YOUNG = 50_000  # objects more than were freed: some seconds of a thousand calls
 _IPC_LOCK = 1 << 14  # capability 14, capabilities(7)
 
 
@@ -44,6 +46,15 @@ def keep_what_is_freed() -> None:
         set_option(_TRIM_THRESHOLD, 64 << 20)
         set_option(_TOP_PAD, 8 << 20)
         set_option(_MMAP_THRESHOLD, 4 << 20)
+
+
+def look_rarely_for_cycles() -> None:
+    """Let the collector of cycles look once in many ticks, and not some times in each.
+
+    What a tick makes is freed by its count of references; only what calls leave behind may go in
+    circles, and that is little.
+    """
+    gc.set_threshold(_YOUNG, 10, 10)
 
 
 def _capable() -> bool:

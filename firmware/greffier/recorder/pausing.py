@@ -71,7 +71,9 @@ class Pausing:
         overrun = {
             call.rules.line
             for call in self._running()
-            if call.pauses.paused and now_ns - call.pauses.windows[-1].from_ns > longest
+            if call.pauses.windows
+            and call.pauses.paused
+            and now_ns - call.pauses.windows[-1].from_ns > longest
         }
         for line in overrun - self._overrun:
             self._troubles.set(True, "pause.overrun", line)

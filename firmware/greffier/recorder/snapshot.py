@@ -1,5 +1,6 @@
 """What the recorder shows of itself after each tick: frozen, no number or name of a caller."""
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from greffier.clock import Clock
@@ -8,7 +9,6 @@ from greffier.control.board import Snapshot
 from greffier.control.messages import (
     Alarms,
     ClockState,
-    Committed,
     Levels,
     LineState,
     Status,
@@ -28,16 +28,14 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
         run=alarms.run,
         armed=True,
         lines=tuple(_lines(live)),
-        committed=tuple(
-            Committed(part.hex(), one.size, one.last_sample)
-            for part, one in live.archive.committed.items()
-        ),
+        committed=(),
         alarms=alarms.alarms,
         storage=live.storage.storage,
         clock=ClockState(bound.t_ns, bound.source),
     )
     levels = tuple(level for source in live.sources for level in source.levels())
-    return Snapshot(status, Levels(levels), alarms, live.clock.monotonic_ns())
+    now = live.clock.monotonic_ns()
+    return Snapshot(status, Levels(levels), alarms, now, live.archive.committed)
 
 
 def snapshot_while_waiting(device: str, config: Config, alarms: Alarms, clock: Clock) -> Snapshot:
@@ -58,10 +56,10 @@ def snapshot_while_waiting(device: str, config: Config, alarms: Alarms, clock: C
 
 def _lines(live: "Live") -> list[LineState]:
     """Each configured line, and what it does now."""
-    calls: dict[str, list[Call]] = {line: [] for line in live.config.lines}
+    calls: dict[str, list[Call]] = defaultdict(list, {line: [] for line in live.config.lines})
     for source in live.sources:
         for call in source.running:
-            calls.setdefault(call.rules.line, []).append(call)
+            calls[call.rules.line].append(call)
     dropped = not live.archive.valve.open
     return [
         LineState(line, _unseen(live, line) or _state(found, dropped), len(found))
@@ -78,7 +76,7 @@ def _unseen(live: "Live", line: str) -> str | None:
 
 
 def _state(calls: list[Call], dropped: bool) -> str:
-    if any(call.pauses.paused for call in calls):
+    if any(call.pauses.windows and call.pauses.paused for call in calls):
         return "paused"
     if any(call.recording for call in calls):
         return "lost" if dropped else "recorded"

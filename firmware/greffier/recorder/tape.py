@@ -83,7 +83,6 @@ class _Track:
     table: dict[str, Any]
     waiting: list[Coded]
     told: dict[str, Any]
-    sealed_end: int = 0
     missing: list[int] = field(default_factory=list)  # first and last position not yet told
     missing_packets: int = 0
     masked: list[int] = field(default_factory=list)  # a span that the part does not tell of yet
@@ -117,9 +116,11 @@ class Tape:
         wipe(content_key)
         self._tracks: dict[int, _Track] = {}
         self._frames: list[bytes] = []
-        self._sealed_end = 0  # of what the core sealed
+        self._sealed_end = 0  # of the leg of which the most is sealed
         self._quiet = False  # nothing was taken since the last flush
         self.valve = Valve()
+        self.stirred: dict[Tape, None] = {}
+        """The tapes of an archive of which something may be taken; its owner looks at no other."""
         self.unwritten: list[Span] = []
         """Time whose audio was dropped because no disk took what came before."""
         self.sealed: dict[str, Any] = {}  # what the log says of the part, once it ended
@@ -174,7 +175,7 @@ class Tape:
         *table* is what the part says of the leg: addresses, SSRC, side, codec. Raises NotDecodable
         when the part's kind needs sound that this machine cannot make.
         """
-        self._quiet = False
+        self._stir()
         track = self._tracks.get(leg)
         if track is None:
             track = self._begun(leg, table, items)
@@ -182,6 +183,10 @@ class Tape:
                 return
         self._tell_mask(leg, track)
         self._sort(leg, track, track.encoder.feed(items))
+
+    def _stir(self) -> None:
+        self._quiet = False
+        self.stirred[self] = None
 
     def _begun(self, leg: int, table: Mapping[str, Any], items: Sequence[Item]) -> _Track | None:
         first = next((item for item in items if isinstance(item, Placed)), None)
@@ -192,7 +197,7 @@ class Tape:
     def _new_track(
         self, leg: int, table: Mapping[str, Any], codec: Codec, payload_type: int
     ) -> _Track:
-        self._quiet = False
+        self._stir()
         start = first_sample(self.plan.start_ns, self.plan.origin_ns, codec.rate)
         encoder = LegEncoder(self.plan.kind, codec, payload_type, start_at=start)
         track = self._tracks[leg] = _Track(encoder, dict(table), [], {})
@@ -208,7 +213,7 @@ class Tape:
         """Say that samples [start, end) of *leg* were left out on purpose: a frame tells it when
         sound follows, or with the next tick.
         """
-        self._quiet = False
+        self._stir()
         track = self._tracks[leg]
         rate = track.encoder.stored.rate
         start = max(start, first_sample(self.plan.start_ns, self.plan.origin_ns, rate))
@@ -242,6 +247,7 @@ class Tape:
     def add(self, frames: bytes, end: int) -> None:
         """Take frames that the C core sealed for this part, up to sample *end*."""
         self._frames.append(frames)
+        self.stirred[self] = None
         self._sealed_end = max(self._sealed_end, end)
 
     def flush(self) -> None:
@@ -276,6 +282,7 @@ class Tape:
             "end": reason,
         }
         self.ended = True
+        self.stirred[self] = None
 
     def _sort(self, leg: int, track: _Track, out: Sequence[Coded | Missing]) -> None:
         rate = track.encoder.stored.rate
@@ -303,7 +310,7 @@ class Tape:
             track.waiting = []
             return
         self._tell_missing(leg, track)
-        track.sealed_end = max(track.sealed_end, end)
+        self._sealed_end = max(self._sealed_end, end)
         plaintext = audio_bytes(start, end - start, track.waiting)
         track.waiting = []
         self._frames.append(self._writer.seal_frame(FrameType.AUDIO, leg, plaintext))
@@ -339,6 +346,7 @@ class Tape:
     def _put(self, content: Content, leg: int | None = None) -> None:
         frame = self._writer.seal(content) if leg is None else self._writer.seal(content, leg)
         self._frames.append(frame)
+        self.stirred[self] = None
 
     # --- bytes out, called by the archive only ---
 
@@ -354,9 +362,8 @@ class Tape:
         if not self._frames:
             return None
         data, self._frames = b"".join(self._frames), []
-        ends = [track.sealed_end for track in self._tracks.values()]
-        self.last_sample = max([self._sealed_end, *ends])
-        return Piece(self.part, data, self.last_sample)
+        self.last_sample = self._sealed_end
+        return Piece(self.part, data, self._sealed_end)
 
     def abandon(self) -> None:
         """Forget the key; what is in the file stays unfinished for ever."""

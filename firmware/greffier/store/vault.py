@@ -174,7 +174,7 @@ class Vault:
         says so itself.
         """
         commit([part.appender for part in self._open.values()] + list(also))
-        dead = [part for part in self._open.values() if part.dead]
+        dead = [part for part in self._open.values() if part.appender.dead]
         for part in dead:
             self.abandon(part)
         return dead

@@ -8,9 +8,6 @@ import pytest
 
 from greffier_sim.soak_missing import Missing
 
-KEPT_S = 12
-"""For less than this the kernel keeps frames for a recorder that starts (15 s, less its queue)."""
-
 
 def soaked(name: str, *words: str) -> dict[str, Any]:
     """The figures of a soak; skips where this machine cannot do it."""
@@ -41,8 +38,6 @@ def test_every_packet_of_real_calls_is_accounted_for() -> None:
 def test_kills_lose_nothing_that_was_committed() -> None:
     times = ("--shortest", "2", "--longest", "4", "--patience", "5.5")
     found = soaked("kills", "--kills", "2", "--calls", "4", *times)
-    if found.get("start_to_armed_s", {}).get("most", 0) > KEPT_S:
-        pytest.skip("this machine is so busy that frames find no room while the recorder starts")
     assert found["ok"], found.get("wrong", found)
 
 

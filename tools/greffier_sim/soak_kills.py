@@ -132,7 +132,7 @@ def strike(box: SoakBox, draw: random.Random, told: Kills) -> None:
     else:
         time.sleep(draw.uniform(0.3, 1.5))
         before = box.status()
-        box.wait_for(lambda status: before is None or status.committed != before.committed, 10)
+        box.wait_for(lambda status: before is None or status.committed != before.committed, 60)
     _kill(box, kind, told)
 
 
@@ -182,23 +182,29 @@ def kill_all(box: SoakBox, outside: Outside, words: argparse.Namespace, say: Any
     return told
 
 
-def windows_of(told: Kills, offs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """When audio may be missing: from somewhat before each kill until the next tap was open.
+def windows_of(
+    told: Kills, offs: list[tuple[int, int]], overrun: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """When audio may be missing: from somewhat before each kill until the next tap was open, and
+    where the ledger says that there was no room for frames (a start that took too long).
 
     A run that is killed while it starts, or within a second of being armed, has promised nothing
     of its own yet: all that came to it may be missing.
     """
-    found: list[tuple[int, int]] = []
+    spans = list(overrun)
     ends = sorted(to for _, to in offs)
     for kill in told.killed:
         end = next((to for to in ends if to > kill.at_ns), kill.at_ns)
         low = kill.at_ns - kill.allowed_ns
         if kill.kind in _BARE_STARTS:
             low = min(low, opened_before(kill.at_ns, ends))
-        while found and low <= found[-1][1]:
-            before = found.pop()
-            low, end = min(low, before[0]), max(end, before[1])
-        found.append((low, end))
+        spans.append((low, end))
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], high))
+        else:
+            found.append((low, high))
     return found
 
 
@@ -249,7 +255,7 @@ class Sound:
     recordings: int = 0
     packets: int = 0
     before_kill: dict[int, float] = field(default_factory=dict)
-    """By the instant of each kill, that hit no start: the most that a call lost before it, ms."""
+    """By the instant of each kill before which something is missing: the most of a call, ms."""
     drift_ms: float = 0.0
     joined_late: int = 0
 
@@ -290,11 +296,12 @@ def play(
         sound.drift_ms = max(sound.drift_ms, played.drift_ms)
         if played.foreign:
             told.faults.append(f"{played.foreign} samples of {name} nobody said")
-        missing = [at for at in played.missing if not soak_said.inside(windows, at)]
-        if missing and not late:
+        # Of a call that began in an outage nothing is known until it is heard of.
+        lost = played.later if late else played.missing
+        missing = [at for at in lost if not soak_said.inside(windows, at)]
+        if missing:
             told.faults.append(f"{len(missing)} packets of {name} are missing outside the outages")
-        if not late:
-            _measure(sound, played.missing, told, sorted(to for _, to in offs))
+        _measure(sound, lost, told, sorted(to for _, to in offs))
     return sound
 
 
@@ -303,21 +310,21 @@ def _measure(sound: Sound, missing: list[int], told: Kills, ends: list[int]) -> 
     for kill in told.killed:
         if kill.kind in _BARE_STARTS:
             continue
-        opened = opened_before(kill.at_ns, ends)
-        low = max(opened, kill.at_ns - 3 * PROMISED_NS)
+        low = max(opened_before(kill.at_ns, ends), kill.at_ns - 3 * PROMISED_NS)
         lost = [(kill.at_ns - at) / 1e6 for at in missing if low < at <= kill.at_ns]
-        known = sound.before_kill.get(kill.at_ns, 0.0)
-        sound.before_kill[kill.at_ns] = max([known, *lost])
+        if lost:
+            known = sound.before_kill.get(kill.at_ns, 0.0)
+            sound.before_kill[kill.at_ns] = max([known, *lost])
 
 
-def offs_of(box: SoakBox) -> list[tuple[int, int]]:
-    """The tap's times off, by the log."""
+def spans_of(box: SoakBox, state: str) -> list[tuple[int, int]]:
+    """The tap's times in *state*, by the log."""
     return [
         (entry.data["from_ns"], entry.data["to_ns"])
         for entry in verify.entries(box.data)
         if entry.ev == "coverage"
         and entry.data["channel"] == "trunk"
-        and entry.data["state"] == "off"
+        and entry.data["state"] == state
     ]
 
 
@@ -336,8 +343,8 @@ def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> di
         end = outside.ask("end " + json.dumps({"outages": outages}))
     told.faults += end.pop("faults")
     say(f"{len(said)} calls: what do the recordings play?")
-    offs = offs_of(box)
-    windows = windows_of(told, offs)
+    offs, overrun = spans_of(box, "off"), spans_of(box, "lost")
+    windows = windows_of(told, offs, overrun)
     calls = listed(box, said, windows, told.faults)
     sound = play(box, said, calls, windows, told, offs)
     lost = list(sound.before_kill.values())
@@ -374,6 +381,7 @@ def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> di
             "median": round(statistics.median(told.armed_s), 2),
             "most": round(max(told.armed_s), 2),
         },
+        "overrun_s": round(sum(to - since for since, to in overrun) / 1e9, 1),
         "audit_ok": audit["ok"],
         "coverage_accounted": coverage["accounted"],
         "faults": len(told.faults),

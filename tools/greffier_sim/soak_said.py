@@ -21,6 +21,8 @@ class Played:
     found: int = 0
     missing: list[int] = field(default_factory=list)
     """When each packet that is not there was sent, ns."""
+    later: list[int] = field(default_factory=list)
+    """Those of them that were sent after one of the same side that is there."""
     foreign: int = 0
     """Samples that are no silence and no packet of the call."""
     drift_ms: float = 0.0
@@ -60,6 +62,8 @@ def compare(content: bytes, call: dict[str, Any]) -> Played:
             at = {index: (number, place) for index, place in found[number].items()} | at
         played.found += len(at)
         played.missing += [sent[index] for index in range(len(sent)) if index not in at]
+        begun = min(at, default=len(sent))
+        played.later += [sent[index] for index in range(begun, len(sent)) if index not in at]
         played.drift_ms = max(played.drift_ms, _drift(at, sent))
     sound = int(np.count_nonzero(samples))
     played.foreign = sound - played.found * _SAMPLES

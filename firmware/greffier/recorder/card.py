@@ -84,7 +84,8 @@ class CardSource:
         self._card.reader.start()
 
     def work(self, now_ns: int) -> None:
-        self._wall_ns = now_ns - self._clock.monotonic_ns()
+        # Not from now_ns: others worked since then, and at the end cards were waited for.
+        self._wall_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
         for event in self._card.ring.events():
             self._take(event)
         self._follow()

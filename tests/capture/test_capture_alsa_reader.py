@@ -1,6 +1,8 @@
 """A card's thread, driven step by step by a card that is a script and a clock that it moves."""
 
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -308,6 +310,60 @@ def test_a_look_during_an_overrun_still_has_a_time() -> None:
     card.waiting = waiting  # type: ignore[method-assign]
     look = bench.reader._look(card)
     assert (look.waiting, look.t_ns) == (0, bench.t_ns)
+
+
+class Stuck:
+    """A card of which *count* periods can be read; then a read hangs until it is let go."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.hangs, self.let_go, self.closed = (threading.Event() for _ in range(3))
+
+    def read(self) -> tuple[int, bytes]:
+        if self.left:
+            self.left -= 1
+        else:
+            self.hangs.set()
+            assert self.let_go.wait(30)
+        return SETTINGS.period_frames, content(1)
+
+    def waiting(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_a_reader_that_hangs_is_given_up_and_its_line_goes_on_without_it() -> None:
+    ring = CardRing(SETTINGS.frame_octets, 1 << 20)
+    cards = [Stuck(3), Stuck(2)]
+    first, second = cards
+
+    def made(after: CardReader | None) -> CardReader:
+        return CardReader(
+            SETTINGS, ring, time.monotonic_ns, open_card=lambda _: cards.pop(0),
+            pause=lambda _: None, after=after,
+        )  # fmt: skip
+
+    reader = made(None)
+    reader.open()
+    reader.start()
+    assert first.hangs.wait(30)
+    assert reader.give_up()
+    other = made(reader)
+    other.start()
+    assert second.hangs.wait(30)
+    first.let_go.set()  # it answers after all, too late
+    assert first.closed.wait(30)
+    events = list(ring.events())
+    assert_whole(events)
+    assert [type(event) for event in events] == [*[Period] * 3, Lost, Returned, *[Period] * 2]
+    counters = other.counters
+    assert (counters.periods, counters.losses, counters.attempts) == (5, 1, 1)
+    second.let_go.set()
+    assert other.stop(30)
+    assert second.closed.is_set()
+    assert not reader.is_running or reader.stop(30)
 
 
 def test_a_thread_says_whether_it_lives_and_whether_it_has_its_priority() -> None:

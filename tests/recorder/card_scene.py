@@ -49,6 +49,7 @@ class Reader:
         self.realtime = True
         self.counters = CardCounters(0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
         self.hangs_since: int | None = None
+        self.given_up = 0
 
     @property
     def last_ns(self) -> int:
@@ -59,6 +60,10 @@ class Reader:
 
     def stop(self) -> bool:
         return True
+
+    def give_up(self) -> bool:
+        self.given_up += 1
+        return False
 
 
 class Scene(Box):

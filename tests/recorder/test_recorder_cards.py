@@ -1,7 +1,9 @@
 """Analogue lines of the live recorder: calls, gaps, coverage, restarts."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,11 +11,14 @@ from tests.recorder.card_scene import RATE, Scene
 from tests.stories.box import DESK, RETAIL, coded
 
 from greffier.calls.events import CallStarted
-from greffier.clock import SECOND
+from greffier.capture.alsa_device import Card, CardFailed, CardSettings
+from greffier.capture.card_ring import Lost
+from greffier.clock import SECOND, SystemClock
 from greffier.config.records import Config
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels
+from greffier.recorder.cards import MOST_GIVEN_UP, SoundCard
 from greffier.recorder.rules import Rules
 
 
@@ -237,12 +242,55 @@ def test_levels_are_those_of_the_last_snapshot(desk: Scene) -> None:
     desk.stop()
 
 
-def test_a_card_that_hangs_is_gone(desk: Scene) -> None:
+def test_a_card_that_hangs_is_gone_and_its_thread_is_given_up(desk: Scene) -> None:
     desk.hear(1)
+    assert desk.reader.given_up == 0
     desk.reader.hangs_since = desk.clock.now
     desk.clock.now += 11 * SECOND
     desk.work()
     assert [alarm.name for alarm in desk.alarms.view().alarms] == ["card.gone"]
+    assert desk.reader.given_up == 1
+    desk.stop()
+
+
+class HungCard(SoundCard):
+    """A sound card in whose first read every reader hangs until it is let go."""
+
+    def prepare(self) -> None:
+        self.reading, self.let_go = threading.Semaphore(0), threading.Event()
+
+    def _open(self, settings: CardSettings) -> Card:
+        return cast("Card", self)
+
+    def read(self) -> tuple[int, bytes]:
+        self.reading.release()
+        assert self.let_go.wait(30)
+        raise CardFailed("scripted")
+
+    def close(self) -> None:
+        pass
+
+
+def test_threads_that_hang_in_a_card_are_replaced_a_few_times_and_tell_nothing(
+    desk: Scene,
+) -> None:
+    card = HungCard(desk.config.analogue, SystemClock(), 30, pause=lambda _: None)
+    card.prepare()
+    card.reader.open()
+    card.reader.start()
+    given_up = []
+    for _ in range(MOST_GIVEN_UP):
+        assert card.reading.acquire(timeout=30)
+        given_up.append(card.reader)
+        assert card.renew()
+    assert card.reading.acquire(timeout=30)
+    assert not card.renew()
+    assert card.reader not in given_up
+    assert [type(event) for event in card.ring.events()] == [Lost] * MOST_GIVEN_UP
+    card.let_go.set()
+    assert all(one.stop(30) for one in given_up)
+    assert card.renew()
+    card.reader.stop(30)
     desk.stop()
 
 

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from greffier.capture.alsa_device import AlsaCard, Card, CardFailed, CardSettings
 from greffier.capture.card_ring import CardRing, Lost, Overrun, Returned
@@ -48,6 +49,9 @@ class CardCounters:
     uncertain_ppm: float
 
 
+_NOTHING_YET: Final = CardCounters(0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
+
+
 class CardReader:
     """Reads one card into *ring* from :meth:`start` to :meth:`stop`.
 
@@ -64,7 +68,9 @@ class CardReader:
         open_card: Callable[[CardSettings], Card] = AlsaCard,
         pause: Callable[[float], object] | None = None,
         priority: int = 0,
+        after: "CardReader | None" = None,
     ) -> None:
+        """*after*: a reader of this card that was given up, whose sample line and counts go on."""
         # Written by the maker only:
         self.settings = settings
         self.ring = ring
@@ -74,12 +80,20 @@ class CardReader:
         self._pause = pause or self._stopping.wait
         self._priority = priority
         self._thread: threading.Thread | None = None  # the owner's, who calls start and stop
+        # Held by whoever touches ring and timeline, never while the card is asked for anything:
+        self._door = threading.Lock()
+        self._given_up = False  # guarded by _door
         # The owner's until start(), then the card's thread's:
         self._card: Card | None = None
         # Written by the card's thread only, read by anyone (each is one word):
-        self._timeline = CardTimeline(settings.rate)
-        self._periods = self._frames = self._overruns = self._slips = 0
-        self._losses = self._attempts = self._failed = 0
+        self._timeline: CardTimeline = (
+            CardTimeline(settings.rate) if after is None else after._timeline
+        )
+        counted = _NOTHING_YET if after is None else after.counters
+        self._periods, self._frames = counted.periods, counted.frames
+        self._overruns, self._slips = counted.overruns, counted.slips
+        self._losses = counted.losses
+        self._attempts, self._failed = counted.attempts, counted.failed
         self._in_a_row = 0
         self._away = False
         self._waits = 0  # attempts since the card was lost
@@ -109,6 +123,18 @@ class CardReader:
                 return False
         return True
 
+    def give_up(self) -> bool:
+        """Leave the thread to itself, which hangs in the card: it never touches the ring again.
+
+        It ends, and closes the card, if the card ever answers. False: it is at work just now.
+        """
+        if not self._door.acquire(blocking=False):
+            return False
+        self._given_up = True
+        self._stopping.set()
+        self._door.release()
+        return True
+
     @property
     def is_running(self) -> bool:
         """Whether the thread lives. Between start and stop it always does, unless it is broken."""
@@ -132,15 +158,24 @@ class CardReader:
     def _run(self) -> None:
         self._take_priority()
         if self._card is None:
-            self._lose()
+            self._tell(self._lose)
         while not self._stopping.is_set():
             if self._card is None:
                 self._open_again()
             else:
                 self._read(self._card)
-        if self._card is not None:
-            self._card.close()
-            self._card = None
+        self._close()
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        """Do *what* with ring and timeline, unless they are another reader's by now."""
+        with self._door:
+            if not self._given_up:
+                what()
+
+    def _close(self) -> None:
+        card, self._card = self._card, None
+        if card is not None:
+            card.close()
 
     def _take_priority(self) -> None:
         if self._priority:
@@ -154,18 +189,29 @@ class CardReader:
         try:
             frames, data = card.read()
         except CardFailed:
-            self._lose()
+            self._give_back()
             return
         if frames > 0:
+            look = self._look(card)
             self._in_a_row = 0
-            self._deliver(frames, data, self._look(card))
+            with self._door:  # as _tell, without a call for each period
+                if not self._given_up:
+                    self._deliver(frames, data, look)
             return
         if frames < 0:
-            self._overruns += 1
-            self._timeline.interrupt()
+            self._tell(self._overrun)
         self._in_a_row += 1
         if self._in_a_row >= OVERRUNS_IN_A_ROW:
-            self._lose()
+            self._give_back()
+
+    def _overrun(self) -> None:
+        self._overruns += 1
+        self._timeline.interrupt()
+
+    def _give_back(self) -> None:
+        """The card is gone: say so, and close it."""
+        self._tell(self._lose)
+        self._close()
 
     def _look(self, card: Card) -> Look:
         """How many frames wait at which time; the reading that took least of several."""
@@ -203,10 +249,7 @@ class CardReader:
         self.last_ns = look.t_ns
 
     def _lose(self) -> None:
-        """The card is gone: close it, and say so once."""
-        if self._card is not None:
-            self._card.close()
-            self._card = None
+        """Nothing comes of the card any more; it is told once."""
         self._in_a_row = 0
         self._timeline.interrupt()
         if not self._away:

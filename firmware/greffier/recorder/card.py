@@ -100,7 +100,10 @@ class CardSource:
         return False
 
     def watch(self) -> None:
-        """Raise and clear alarms. Raises RuntimeError: the card's thread ended."""
+        """Raise and clear alarms, and replace a thread that hangs in the card.
+
+        Raises RuntimeError: the card's thread ended.
+        """
         reader, troubles = self._card.reader, self._troubles
         if not reader.is_running:
             raise RuntimeError("a sound card's thread ended")
@@ -116,6 +119,8 @@ class CardSource:
             config = line.config
             self._set(config.name in self._card.gain_failed, "card.gain", config.name)
             self._set(line.contact_unread, "line.contact", config.name)
+        if self._hangs:
+            self._card.renew()  # the alarm stands: a new reader's card is away at first
 
     def _set(self, wrong: bool, name: str, subject: str) -> None:
         """An alarm that stands as long as its cause: told when that changes."""

@@ -13,6 +13,8 @@ from greffier.errors import DeviceNotFound
 
 PRIORITY: Final = 20
 """Of a card's thread under SCHED_FIFO, where the system allows it."""
+MOST_GIVEN_UP: Final = 8
+"""Threads of one card that hang in it, and were replaced."""
 _HEAD_OCTETS: Final = 40  # of a record in the ring, filling included
 
 
@@ -37,14 +39,10 @@ class SoundCard:
         self.settings = CardSettings(first.pcm, first.rate, first.channels, period, periods)
         a_second = first.rate * self.settings.frame_octets + first.rate // period * _HEAD_OCTETS
         self.ring = CardRing(self.settings.frame_octets, a_second * stall_s)
-        self.reader = CardReader(
-            self.settings,
-            self.ring,
-            clock.monotonic_ns,
-            open_card=self._open,
-            pause=pause,
-            priority=PRIORITY,
-        )
+        self._clock = clock
+        self._pause = pause
+        self.reader = self._reader(None)
+        self._given_up: list[CardReader] = []  # whose threads still hang in the card
         self.gain_failed: frozenset[str] = frozenset()
         """Lines whose gain could not be set. Replaced whole, by the thread that opens the card."""
 
@@ -52,6 +50,30 @@ class SoundCard:
     def name(self) -> str:
         """What alarms call the card: its first line."""
         return self.lines[0].name
+
+    def renew(self) -> bool:
+        """Give up a reader that hangs in the card, and start another; whether that was done.
+
+        Not for ever: a thread that hangs cannot be ended, and so many may stay behind at most.
+        """
+        self._given_up = [one for one in self._given_up if one.is_running]
+        if len(self._given_up) >= MOST_GIVEN_UP or not self.reader.give_up():
+            return False
+        self._given_up.append(self.reader)
+        self.reader = self._reader(self.reader)
+        self.reader.start()
+        return True
+
+    def _reader(self, after: CardReader | None) -> CardReader:
+        return CardReader(
+            self.settings,
+            self.ring,
+            self._clock.monotonic_ns,
+            open_card=self._open,
+            pause=self._pause,
+            priority=PRIORITY,
+            after=after,
+        )
 
     def _open(self, settings: CardSettings) -> Card:
         """Open the card and set its gains: one that was pulled out has forgotten them."""

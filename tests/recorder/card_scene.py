@@ -148,6 +148,8 @@ class Scene(Box):
 
     def work(self) -> None:
         self.source.work(self.clock.now)
+        for call in self.source.running:
+            call.release(self.clock.now)
         self.source.watch()
         self.live.recall.age()
         self.archive.tick()

@@ -1,5 +1,6 @@
 """Analogue lines of the live recorder: calls, gaps, coverage, restarts."""
 
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +23,16 @@ from greffier.recorder.cards import MOST_GIVEN_UP, SoundCard
 from greffier.recorder.rules import Rules
 
 
+def unpausable(policy: Path) -> Path:
+    """The same policy, but nothing may start a pause: no sound waits."""
+    policy.write_text(re.sub(r"(?m)^sources = .*$", "sources = []", policy.read_text()))
+    return policy
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Scene:
     """A line that the law has recorded, without loss."""
-    return Scene(tmp_path, coded(tmp_path, "flac", DESK, "desk"), "desk")
+    return Scene(tmp_path, unpausable(coded(tmp_path, "flac", DESK, "desk")), "desk")
 
 
 @pytest.fixture

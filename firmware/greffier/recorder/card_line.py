@@ -21,14 +21,14 @@ from greffier.config.records import AnalogueLine
 from greffier.control.messages import Level
 from greffier.recorder.backdate import BackDate
 from greffier.recorder.call import Call
+from greffier.recorder.fate import NEVER, NOT_KEPT, fate_of, state_of
 from greffier.recorder.intake import Intake
-from greffier.recorder.ledger import Ledger
+from greffier.recorder.ledger import UNDECIDED, Ledger
+from greffier.recorder.line_call import LineCall
 from greffier.recorder.meter import Meter
-from greffier.recorder.outcome import leading_code
 from greffier.recorder.recovery import CutCall
 
 Samples = NDArray[np.int16]
-NEVER: Final = ("not_recorded", "NEVER_RECORD")
 
 
 class Heard(NamedTuple):
@@ -199,9 +199,14 @@ class CardLine:
             self.wait(now_ns, now_ns)
         else:
             self._pass_time(self._at)
+        call = self._running()
+        if isinstance(call, LineCall):
+            call.drain()
+        self._decide(call, over=True)
 
     def settle(self) -> list[Interval]:
         """The intervals of its time that were not told yet."""
+        self._decide(self._running())
         return self._ledger.settle()
 
     # --- calls ---
@@ -284,6 +289,7 @@ class CardLine:
             reason = cast("Reason", ended.reason)
             self._take(CallEnded(self._call, at_ns, reason, None, (), encrypted=False))
         self._call = None
+        self._decide(call, over=True)
         self._settle()
         self._changed = True
 
@@ -327,7 +333,11 @@ class CardLine:
         """Account for the time of the running call up to *position*."""
         at_ns = self._time_of(position)
         call = self._running()
-        state, reason = _state_of(call)
+        if call is not None and call.waits_ns:
+            self._ledger.until(at_ns, UNDECIDED)
+            self._decide(call)
+            return
+        state, reason = state_of(call)
         if state == "recorded" and not self._recorded and call is not None:
             kept = call.heard(at_ns).recorded
             self._recorded = kept is not None
@@ -347,12 +357,26 @@ class CardLine:
             self._ledger.until(until_ns, *NEVER)
             return
         if self._call is not None:
-            state, reason = _state_of(self._running())
+            call = self._running()
+            state, reason = state_of(call)
+            if call is not None and call.waits_ns and call.verdict.record not in NOT_KEPT:
+                state = "recorded"
             if state != "recorded":
                 self._ledger.until(until_ns, state, reason)
                 return
         reason = "CARD_LOST" if cause == "card" else "CARD_OVERRUN"
         self._ledger.until(until_ns, "lost", reason, frames)
+
+    def _decide(self, call: Call | None, *, over: bool = False) -> None:
+        """Account for what is known by now of the sound of *call*; all of it where it is *over*."""
+        if not isinstance(call, LineCall) or not call.waits_ns:
+            return
+
+        def time_of(at: int) -> int:
+            return self._time_of(self._base + at)
+
+        upto = self._ledger.at_ns if over else time_of(call.decided)
+        self._ledger.decide(upto, fate_of(call, time_of, self._rate))
 
     def _settle(self) -> None:
         for interval in self._ledger.settle():
@@ -370,14 +394,3 @@ class CardLine:
 
 
 _NOTHING: Final = np.zeros(0, np.int16)
-
-
-def _state_of(call: Call | None) -> tuple[str, str | None]:
-    """What the ledger says of a line on which *call* runs."""
-    if call is None:
-        return NEVER
-    if call.recording is not None:
-        return "recorded", None
-    if call.verdict.record in ("none", "provisional_deleted"):
-        return "not_recorded", leading_code(call.verdict.codes) or "NO_PURPOSE"
-    return "not_recorded", "NOTICE_PENDING"

@@ -6,7 +6,7 @@ would have ended it anyway.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from greffier.audit.intervals import Interval
@@ -19,9 +19,10 @@ from greffier.policy.site import Policy
 from greffier.recorder import recovery
 from greffier.recorder.archive import Archive
 from greffier.recorder.card import CardSource
-from greffier.recorder.card_line import NEVER, CardLine, Cut
+from greffier.recorder.card_line import CardLine, Cut
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.contacts import Contacts
+from greffier.recorder.fate import NEVER
 from greffier.recorder.intake import Intake
 from greffier.recorder.ledger import Ledger
 from greffier.recorder.numbers import channel_pseudonym
@@ -94,7 +95,8 @@ def ledger_of(
     elif cut.record in ("none", "provisional_deleted") or not cut.recording:
         ledger.until(last_ns, "not_recorded", leading_code(cut.codes) or "UNKNOWN")
     else:
-        ledger.until(last_ns, "recorded")
+        for interval in recovery.cut_coverage(replace(cut, settled_ns=since), last_ns):
+            ledger.until(interval.to_ns, interval.state, interval.reason)
     ledger.until(now, *gap)
     return ledger
 

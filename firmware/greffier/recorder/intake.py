@@ -209,10 +209,10 @@ class Intake:
 
     def _made(self, rules: Rules, event: CallStarted, uid: str) -> Call:
         recall = self._recall.of(rules.line, uid) if self._recall is not None else None
-        if event.channel:  # its ledger is told at once what is kept: nothing waits there
-            return LineCall(self._archive, rules, event, uid, recall=recall)
         # Nobody can pause an import.
         waits_ns = rules.waits_ns if self._resumable is not None else 0
+        if event.channel:
+            return LineCall(self._archive, rules, event, uid, waits_ns, recall)
         return Call(self._archive, rules, event, uid, waits_ns, recall)
 
     def _announce(self, call: Call) -> None:

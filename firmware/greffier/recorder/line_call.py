@@ -10,6 +10,7 @@ from typing import Any, Final
 from greffier.calls.sampled import LineJoined, LineSummary, NotCaptured, Sampled
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec, by_name
+from greffier.encode.delay import Dated
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
 from greffier.recorder.call import Call
@@ -27,6 +28,8 @@ class LineCall(Call):
 
     joined: LineJoined | None = None
     codec: Codec
+    decided = 0
+    """The position up to which it is known what became of the sound: stored, hidden or missing."""
     _sequence = 0
 
     def join(self, event: LineJoined) -> None:
@@ -42,6 +45,7 @@ class LineCall(Call):
         self._media = [min([*self._media, self._time_of(position)]), until_ns]
         if not self._plans:
             self.frames.not_recorded += count
+            self.decided = position + count
             return
         placed = Placed(position, count, 0, self.codec, _NO_TYPE, self._sequence, event.octets)
         self._sequence += 1
@@ -49,10 +53,27 @@ class LineCall(Call):
 
     def not_captured(self, event: NotCaptured) -> None:
         """Samples are missing: a gap in every part."""
-        if event.start >= event.end or not self._plans:
+        if event.start >= event.end:
+            return
+        if not self._plans:
+            self.decided = event.end
             return
         gap = Gap(event.start, event.end, 0, event.cause)
         self._hear(self._track(), [(self._time_of(event.end), gap)])
+
+    def drain(self) -> None:
+        """Nothing hides any more what waits: it is stored."""
+        self._drain()
+
+    @property
+    def hidden(self) -> Sequence[Sequence[int]]:
+        """The samples that pauses hide, spans in order."""
+        return [span for track in self._tracks.values() for span in track.hidden]
+
+    @property
+    def kept_from(self) -> int | None:
+        """The first sample that a part has taken; None before."""
+        return min((track.kept[0] for track in self._tracks.values() if track.kept), default=None)
 
     def summary(self) -> LineSummary:
         """What became of its leg."""
@@ -87,6 +108,16 @@ class LineCall(Call):
         self._lost.append(Span(low, high, gap.end - gap.start))
 
     # --- counted in samples ---
+
+    def _store(self, track: Track, dated: Sequence[Dated]) -> None:
+        super()._store(track, dated)
+        if dated:
+            last = dated[-1][1]
+            self.decided = last.end if isinstance(last, Gap) else last.position + last.samples
+
+    def _mask(self, track: Track, start: int, end: int) -> None:
+        super()._mask(track, start, end)
+        self.decided = end
 
     def _count(self, track: Track, placed: Sequence[tuple[int, Placed]]) -> None:
         begin = min((tape.plan.start_ns for tape in self._tapes), default=None)

@@ -16,6 +16,7 @@ from greffier_sim import captures
 from greffier_sim.sickdisk import SickDisk, Unable
 
 TALK_MS = 14_000
+EDGE = 1600  # samples
 
 
 def replays(box: Box) -> list[dict[str, object]]:
@@ -52,22 +53,25 @@ def test_a_disk_that_stands_still_delays_the_entry_and_not_the_dispatcher(tmp_pa
             box.wait_for(lambda status: any(one.last_sample > 8_000 for one in status.committed))
             disk.freeze()
             box.wait_for(lambda status: any(one.name == "storage.stalled" for one in status.alarms))
-            pcm = heard(box, 3)
+            pcm = heard(box, 5)
             assert replays(box) == []
             disk.thaw()
             assert sender.wait(timeout=90) == 0
             box.wait_for(lambda status: status.lines[0].calls == 0)
-            assert len(heard(box, 600)) == TALK_MS * 8, "the call is over, its sound is not"
+            whole = len(heard(box, 600))  # the call is over, its sound is not
             box.stop()
         check_whole(box)
         first, second = replays(box)
     assert pcm.shape[1] == 2
-    assert 2 * 8000 < len(pcm) <= 3 * 8000
+    assert TALK_MS * 8 <= whole <= TALK_MS * 8 + EDGE, "the legs begin when their packets come"
+    assert EDGE * 4 < len(pcm) <= 5 * 8000
     for column, side in enumerate(("caller", "callee")):
         said = b"".join(
             captures.tagged("live-0@sim", side, index) for index in range(TALK_MS // 20)
         )
         sent = TABLES["PCMA"].take(np.frombuffer(said, np.uint8)).tobytes()
-        assert sent.find(np.ascontiguousarray(pcm[:, column]).tobytes()) > 0
+        # At either end one leg may have a packet more than the other.
+        said_last = np.ascontiguousarray(pcm[EDGE:-EDGE, column]).tobytes()
+        assert sent.find(said_last) > 0
     assert first["calls"] == second["calls"] != []
-    assert int(str(first["to_ns"])) - int(str(first["from_ns"])) <= 3_000_000_000
+    assert int(str(first["to_ns"])) - int(str(first["from_ns"])) <= 5_000_000_000

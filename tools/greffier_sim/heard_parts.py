@@ -43,6 +43,7 @@ class Line:
     period: int
     seed: int
     channel: int
+    everywhere_s: int = EVERYWHERE_S
     frame: int | None = None
     told: int = 0  # frames said to be missing since then
     end_us: int = 0  # when the last part's sound ended
@@ -107,7 +108,7 @@ def _find(line: Line, sound: NDArray[np.int16], *, surely: bool) -> int | None:
     found = _locate(line, sound[:SEEN_FRAMES], near, within)
     if found is None:
         line.lost += 1
-        found = _locate(line, sound[:SEEN_FRAMES], near, EVERYWHERE_S * line.rate)
+        found = _locate(line, sound[:SEEN_FRAMES], near, line.everywhere_s * line.rate)
     if found is None or line.frame is None:
         return found
     if not surely or line.told or found != near:

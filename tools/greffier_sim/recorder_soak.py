@@ -1,6 +1,7 @@
-"""Hours of sound cards through the whole recorder in minutes: every sample that it kept is judged.
+r"""Hours of sound cards through the whole recorder in minutes: every sample that it kept is judged.
 
-    python -m greffier_sim.alsa_soak --through-recorder --hours 24 --lines 8 --speed 100
+    python -m greffier_sim.alsa_soak --through-recorder --hours 24 --lines 8 --speed 100 \
+        --call-s 900 --period-ms 400
 
 The cards run ``--speed`` times faster than time, and so does the clock that the recorder is given;
 its loop and its commits go on in real time. Calls are by level, and since the cards are never

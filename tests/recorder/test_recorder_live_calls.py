@@ -333,3 +333,22 @@ def test_frames_that_found_no_room_during_a_start_are_in_alarm_and_ledger(scene:
     box.break_off()
     box.start()
     assert coverage.seconds(coverage.intervals_of(box.entries)).accounted == 1.0
+
+
+def test_the_last_packet_of_a_call_after_a_restart_is_kept(scene: Make) -> None:
+    box = scene()
+    one = plan(talk_ms=1_220)
+    sides: tuple[Side, Side] = ("caller", "callee")
+    every = captures.in_order([packet for side in sides for packet in captures.speech(one, side)])
+    box.hear([*captures.opening(one), *every[:-6]])
+    box.break_off()
+    box.clock.now = every[-2].time_ns
+    box.start()
+    box.hear([*every[-2:], *captures.closing(one)])
+    box.wait(6)
+    box.stop()
+    parts = opened_parts(box)
+    box.start()
+    kept = {packet.data for part in parts for leg in part.legs.values() for packet in leg.packets}
+    for side in sides:
+        assert captures.tagged(one.call_id, side, 60) in kept, side

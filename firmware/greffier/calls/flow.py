@@ -162,6 +162,11 @@ class Flows:
         flow.first_ns = flow.last_ns = time_ns
         self.strange[flow.pair] = flow
 
+    def watch(self, flow: Flow) -> None:
+        """Whose a flow is must be decided though no packet has proven it to be RTP yet."""
+        self.strange.pop(flow.pair, None)
+        self.loose[flow.pair] = flow
+
     def touching(self, address: Address) -> list[Flow]:
         """The flows from and to an address."""
         return list(self._at.get(address, {}).values())

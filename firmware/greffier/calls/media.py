@@ -42,7 +42,8 @@ class MediaPath:
         flow = self._flows.table.get(pair)
         if flow is None:
             flow = self._flows.open(pair, time_ns, datagram.vlans)
-            self._link_exactly(flow)
+            if not self._link_exactly(flow) and self._expected(pair):
+                self._flows.watch(flow)
         flow.last_ns = max(flow.last_ns, time_ns)
         if flow.refused:
             self._ignored["not_audio"] += 1
@@ -342,9 +343,10 @@ class MediaPath:
             if self._link_exactly(flow, even_ended=True):
                 return
         waited = final or age >= limits.bare_ns or stopped >= limits.bare_stopped_ns
-        # The other direction is listed, or this one was known before the tracker began.
-        waited = waited or bool(self._register.bare_at(flow.pair)) or self._expected(flow.pair)
-        if waited and any(self._speaks(track) for track in flow.tracks.values()):
+        # The other direction is listed, or this one was known before: one packet is enough.
+        spoken = max((track.speech for track in flow.tracks.values()), default=0)
+        known = bool(spoken and (self._register.bare_at(flow.pair) or self._expected(flow.pair)))
+        if known or (waited and any(self._speaks(track) for track in flow.tracks.values())):
             self._link_bare(flow)
             return
         if stopped >= limits.held_ns:
@@ -376,10 +378,8 @@ class MediaPath:
         if len({claim.call for claim in found}) > 1:
             found = [claim for claim in found if not succession.over_at(claim.call, flow.first_ns)]
         if len({claim.call for claim in found}) > 1:
-            # Of two calls the one of which a description is missing: to the other one it would
-            # have matched.
+            # One without its description: the other would have matched. Else who shares nothing.
             missing = [claim for claim in found if not claim.call.described]
-            # Else the one that shares its address with nobody.
             found = missing or [claim for claim in found if self._claims.alone(claim.address)]
         if len({claim.call for claim in found}) != 1:
             return None

@@ -89,6 +89,18 @@ def test_questions_are_answered_from_the_snapshot(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_what_is_durable_is_written_out_when_somebody_asks() -> None:
+    durable = {bytes(15) + b"\x01": (2048, 160), bytes(16): (0, 0)}
+    shown = Snapshot(STATUS, m.Levels(()), SNAPSHOT.alarms, 0, durable)
+    answer = shown.answer(m.AskStatus(), 5_000_000)
+    assert isinstance(answer, m.Status)
+    assert answer.age_ms == 5
+    assert answer.committed == (
+        m.Committed("00" * 15 + "01", 2048, 160),
+        m.Committed("00" * 16, 0, 0),
+    )
+
+
 def test_an_order_reaches_the_recorder_with_the_user_who_gave_it(tmp_path: Path) -> None:
     with serving(tmp_path) as (path, board), recorder(board, lambda _: m.Done()) as users:
         assert ask(path, m.Pause(line="accueil")) == m.Done()

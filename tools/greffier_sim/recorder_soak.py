@@ -304,6 +304,7 @@ def _figures(
     told = [(gap[1], gap[2]) for gaps in judge.gaps.values() for gap in gaps if gap[1] >= 0]
     errors = [abs(said - true) for said, true in told]
     returns = _returns(taps, judge)
+    strange = _strange(taps, words, judge)
     entries = list(verify.entries(config.data))
     summary = coverage.seconds(coverage.intervals_of(entries))
     decided = [int(e.data["uid"][-10:]) for e in entries if e.ev == "call.decided"]
@@ -326,7 +327,8 @@ def _figures(
         "gaps_wrong_by_more_than_a_period": sum(one > _period(words) for one in errors),
         "worst_gap_error_frames": max(errors, default=0),
         "mean_gap_error_frames": round(sum(errors) / max(1, len(errors)), 2),
-        "gaps_that_nobody_injected": _strange(taps, words, judge),
+        "gaps_that_nobody_injected": len(strange),
+        "the_first_of_them": strange[:16],
         "times_lost": sum(one["lost"] for one in lines),
         "returns": len(returns),
         "returns_over_2_s_of_the_card": sum(one > RETURN_S for one in returns),
@@ -338,16 +340,18 @@ def _figures(
     }
 
 
-def _strange(taps: list[Tap], words: argparse.Namespace, judge: Judge) -> int:
+def _strange(taps: list[Tap], words: argparse.Namespace, judge: Judge) -> list[str]:
     """Gaps at which the card lost nothing by the schedule: the recorder lost it, or nobody."""
-    found = 0
+    found = []
     for tap in taps:
         faults = [(at, at + frames) for at, frames in tap.overruns]
         faults += [(at, at + round(seconds * tap.rate)) for at, seconds in tap.absences]
         for channel in range(tap.channels):
-            for frame, _, true in judge.gaps[f"{tap.name}-{channel}"]:
+            for frame, told, true in judge.gaps[f"{tap.name}-{channel}"]:
                 low, high = frame - true - _period(words), frame + _period(words)
-                found += not any(at < high and until > low for at, until in faults)
+                if not any(at < high and until > low for at, until in faults):
+                    where = f"{tap.name}-{channel} at {frame / tap.rate:.3f} s"
+                    found.append(f"{where}: {told} frames told, {true} missing")
     return found
 
 

@@ -1,10 +1,11 @@
 /* Established calls on an interface: G.711 both ways, 20 ms, at the pace of real time.
  *
- * generate_rtp INTERFACE CALLS SECONDS
+ * generate_rtp INTERFACE CALLS SECONDS [RAMP]
  *
  * Call c has its caller at 10.1.(c / 250).(1 + c % 250):4000 and its callee at 10.2.(same):5000; the caller
  * sends with SSRC 2c + 1, the callee with 2c + 2. Prints how many packets were sent, and how many the
- * interface refused. The phases of the legs are spread over the 20 ms. */
+ * interface refused. The phases of the legs are spread over the 20 ms. With RAMP the calls begin one after
+ * another in so many seconds, and all of them talk for SECONDS after that. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -67,10 +68,11 @@ static void step(leg *one)
 
 int main(int count, char **words)
 {
-    if (count != 4)
+    if (count != 4 && count != 5)
         return 2;
     size_t legs = 2 * strtoul(words[2], NULL, 10);
-    long ticks = 1000 * strtol(words[3], NULL, 10);
+    long ramp = count == 5 ? 1000 * strtol(words[4], NULL, 10) : 0;
+    long ticks = ramp + 1000 * strtol(words[3], NULL, 10);
     leg *all = calloc(legs, sizeof *all);
     for (size_t i = 0; i < legs; i++)
         fill(&all[i], (unsigned)(i / 2), i % 2);
@@ -96,9 +98,11 @@ int main(int count, char **words)
         size_t first = legs * (size_t)(tick % STEPS) / STEPS, last = legs * (size_t)(tick % STEPS + 1) / STEPS;
         for (size_t at = first; at < last;) {
             int batch = 0;
-            for (; at < last && batch < BATCH; at++, batch++) {
+            for (; at < last && batch < BATCH; at++) {
+                if (tick < ramp && (long)(at / 2) * ramp >= tick * (long)(legs / 2))
+                    continue;
                 step(&all[at]);
-                pieces[batch].iov_base = all[at].frame;
+                pieces[batch++].iov_base = all[at].frame;
             }
             for (int done = 0; done < batch;) {
                 int now = sendmmsg(out, messages + done, (unsigned)(batch - done), 0);

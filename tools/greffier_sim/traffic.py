@@ -59,13 +59,14 @@ class Traffic:
             self._wire.inside(*words, self._wire.port), check=True, stdout=subprocess.DEVNULL
         )
 
-    def talk(self, seconds: int, *before: str) -> "Talk":
-        """Let every call talk for *seconds*, from now on.
+    def talk(self, seconds: int, *before: str, ramp: int = 0) -> "Talk":
+        """Let every call talk for *seconds*; they begin one after another in *ramp* seconds.
 
         *before* are words to start the program by. The sources are always the same, numbers and
         all: a second talk is a repetition of the first.
         """
         words = [*before, str(self._program), self._wire.port, str(self.calls), str(seconds)]
+        words += [str(ramp)]
         return Talk(subprocess.Popen(self._wire.inside(*words), stdout=subprocess.PIPE, text=True))
 
 

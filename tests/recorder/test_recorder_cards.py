@@ -296,7 +296,8 @@ def test_threads_that_hang_in_a_card_are_replaced_a_few_times_and_tell_nothing(
     assert [type(event) for event in card.ring.events()] == [Lost] * MOST_GIVEN_UP
     card.let_go.set()
     assert all(one.stop(30) for one in given_up)
-    assert card.renew()
+    # The last one is at work again, and is given up between two of its periods.
+    assert any(card.renew() for _ in range(1_000_000))
     card.reader.stop(30)
     desk.stop()
 

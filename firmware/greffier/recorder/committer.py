@@ -11,7 +11,7 @@ One thread at a time owns a Committer: that of an import, or the writer of the l
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from greffier.audit.log import Log
 from greffier.durable import Disk
@@ -23,7 +23,7 @@ from greffier.store import journal
 from greffier.store.index import CallRow, Index, PartRow
 from greffier.store.journal import Journal
 from greffier.store.layout import DataDirectory
-from greffier.store.rebuild import part_row
+from greffier.store.rebuild import part_row, row_of
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import METADATA, PART, Entry, Name
 from greffier.store.vault import SUFFIX, Closed, OpenPart, StoredPart, Vault
@@ -234,7 +234,7 @@ class Committer:
             while self._calls and self.journal and self._calls[0].epoch == self.journal.epoch:
                 call = self._calls[0]
                 number = self.journal.append(call.clear, call.sealed)
-                self._rows.append(_row(call.clear, self.journal.epoch, number))
+                self._rows.append(row_of(call.clear, self.journal.epoch, number))
                 del self._calls[0]
             if self.journal is not None:
                 self.journal.commit()
@@ -282,18 +282,3 @@ class Committer:
         if self._rows or self._part_rows:
             self.index.put(self._rows, self._part_rows)
             self._rows, self._part_rows = [], []
-
-
-def _row(clear: Mapping[str, Any], epoch: str, number: int) -> CallRow:
-    """The row of the index for a call's record *number* in the journal of *epoch*."""
-    end = clear["end_ns"]
-    return CallRow(
-        clear["uid"],
-        clear["line"],
-        int(clear["start_ns"]),
-        None if end is None else int(end),
-        clear["recording"],
-        clear,
-        epoch,
-        number,
-    )

@@ -17,8 +17,8 @@ from greffier.calls.events import CallStarted
 from greffier.clock import BUILT_NS, SECOND, Clock, day_of
 from greffier.config.lines import CallFacts, agent_of, direction_of, line_of
 from greffier.config.records import Config
-from greffier.control.board import Board, OrderKind
-from greffier.control.messages import Acknowledge, Answer, Done, Failure, Pause, Resume, Stop
+from greffier.control.board import Board
+from greffier.control.messages import Failure, Pause, Resume
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels, recovery
@@ -31,6 +31,7 @@ from greffier.recorder.channels import CutLines, cut_lines
 from greffier.recorder.intake import Intake
 from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
+from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, StorageWatch
 from greffier.recorder.outcome import STORAGE
 from greffier.recorder.pausing import Pausing
@@ -345,19 +346,9 @@ class Live:
                 self._pausing.obey(request, order)
                 self._due_ns = 0  # its answer waits for the commit
             else:
-                order.done(self._answer(request))
+                refusal = Failure("refused", "not_supported")
+                order.done(obey(request, self.stop, self._alarms, refusal))
         self._pausing.answer()
-
-    def _answer(self, request: OrderKind) -> Answer:
-        if isinstance(request, Stop):
-            self.stop()
-            return Done()
-        if isinstance(request, Acknowledge):
-            try:
-                return Done(self._alarms.acknowledge(request.alarm))
-            except KeyError:
-                return Failure("refused", "no_such_alarm")
-        return Failure("refused", "not_supported")
 
     # --- the end ---
 

@@ -19,8 +19,8 @@ from typing import Final
 
 from greffier.clock import Clock
 from greffier.config.records import Config
-from greffier.control.board import Board, OrderKind
-from greffier.control.messages import Acknowledge, Answer, Done, Failure, Stop
+from greffier.control.board import Board
+from greffier.control.messages import Failure
 from greffier.errors import Busy, NotADataDirectory, StorageFailed
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
@@ -29,6 +29,7 @@ from greffier.recorder.archive import Archive
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.live import Live
 from greffier.recorder.notify import Notifier
+from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, alarm_of, word_of
 from greffier.recorder.recall import Recall
 from greffier.recorder.snapshot import snapshot_while_waiting
@@ -227,16 +228,6 @@ class Service:
         )
         self._board.publish(snapshot)
         for order in self._board.take():
-            order.done(self._answer(order.request))
+            refusal = Failure("busy", "no_disk")
+            order.done(obey(order.request, self.stop, self._alarms, refusal))
         self._stop.wait(_LOOK_S)
-
-    def _answer(self, request: OrderKind) -> Answer:
-        if isinstance(request, Stop):
-            self.stop()
-            return Done()
-        if isinstance(request, Acknowledge):
-            try:
-                return Done(self._alarms.acknowledge(request.alarm))
-            except KeyError:
-                return Failure("refused", "no_such_alarm")
-        return Failure("busy", "no_disk")

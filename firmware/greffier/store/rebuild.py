@@ -76,7 +76,11 @@ def lags(directory: DataDirectory, rows: Iterable[CallRow]) -> bool:
 
 def call_row(record: journal.Record) -> CallRow:
     """The row of a record of the journal."""
-    clear = record.clear
+    return row_of(record.clear, record.epoch, record.number)
+
+
+def row_of(clear: Mapping[str, Any], epoch: str, number: int) -> CallRow:
+    """The row of a call's record *number* in the journal of *epoch*; *clear* is what is clear."""
     end = clear["end_ns"]
     return CallRow(
         clear["uid"],
@@ -85,8 +89,8 @@ def call_row(record: journal.Record) -> CallRow:
         None if end is None else int(end),
         clear["recording"],
         clear,
-        record.epoch,
-        record.number,
+        epoch,
+        number,
     )
 
 

@@ -6,7 +6,7 @@ ROOT=$PWD
 VENV=$ROOT/.venv
 # What setup installs where it is missing; the second list is only for demo, test and bench.
 APT_BUILD=(gcc libc6-dev libasound2-dev libopus-dev libspandsp-dev libflac-dev libssl-dev libdeflate-dev gettext pkg-config)
-APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace)
+APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace mosquitto libmosquitto-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "build.sh: $1"; exit "${2:-1}"; }
@@ -61,7 +61,8 @@ install_packages() {
     fi
     say "setup: installing Debian packages: ${missing[*]}"
     "${sudo[@]}" apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # RUNLEVEL=1: what a package brings as a service is not started (invoke-rc.d(8)); we start our own.
+    "${sudo[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 find_python() {

@@ -89,6 +89,13 @@ class StorageFailed(GreffierError):
     step = "check the disk and its free space, then run the command again"
 
 
+class BadDatabase(GreffierError):
+    """A database of head office is damaged, foreign, or made by a newer version."""
+
+    cause = "the database {path} cannot be used: {reason}"
+    step = "install the version that made it, or restore a backup; nothing was changed"
+
+
 class NotFound(GreffierError):
     """A recording, part or line of that name does not exist."""
 

@@ -107,6 +107,7 @@ READERS: dict[type, dict[str, str]] = {
         "watch": "control/access.py",
         "operate": "control/access.py",
         "stop": "control/access.py",
+        "sync": "control/access.py",
     },
     records.Limits: {
         "calls": "recorder/live.py",

@@ -14,6 +14,7 @@ from greffier.clock import SystemClock
 from greffier.config.recorder import parse
 from greffier.control import access as control_access
 from greffier.control import messages as m
+from greffier.control import transfer as t
 from greffier.control.access import Access
 from greffier.control.board import MOST_ORDERS, Board, Handed, Order, Snapshot
 from greffier.control.client import ask, replay
@@ -204,7 +205,8 @@ def test_memory_that_could_still_change_is_not_believed(tmp_path: Path) -> None:
         (Access(frozenset(), watch=frozenset({ME})), {"watch"}),
         (Access(frozenset(), operate=frozenset({ME})), {"watch", "operate"}),
         (Access(frozenset(), stop=frozenset({ME})), {"watch", "operate", "stop"}),
-        (Access(frozenset({ME})), {"watch", "operate", "stop"}),
+        (Access(frozenset(), sync=frozenset({ME})), {"sync"}),
+        (Access(frozenset({ME})), {"watch", "operate", "stop", "sync"}),
     ],
 )
 def test_each_kind_of_request_needs_its_right(
@@ -215,9 +217,22 @@ def test_each_kind_of_request_needs_its_right(
         "operate": [m.Acknowledge(1), m.Pause(line="a"), m.Resume(line="a"), m.Replay("a", 1)],
         "stop": [m.Stop()],
     }
-    assert {kind for many in requests.values() for kind in map(type, many)} == set(
-        m.REQUESTS.values()
-    )
+    # What this process has no use for it refuses, but only to whom it would answer.
+    refused: dict[str, list[m.Request]] = {
+        "watch": [t.AskSync()],
+        "operate": [t.SyncNow(), t.SyncPause(0)],
+        "sync": [
+            t.AskWork(),
+            t.AskPart("0" * 32),
+            t.AskEntries(0),
+            t.AskLeaves(),
+            t.Receipts(("x\n",)),
+            t.Cosigned("x\n"),
+            t.SyncReport(True, 0, 0, 0, ()),
+        ],
+    }
+    every = [one for many in (*requests.values(), *refused.values()) for one in many]
+    assert set(map(type, every)) == set(m.REQUESTS.values())
     with serving(tmp_path, access) as (path, board), recorder(board, lambda _: m.Done()) as users:
         board.player = lambda _, user: users.append(user) or Handed(m.Done())
         for group, many in requests.items():
@@ -227,7 +242,11 @@ def test_each_kind_of_request_needs_its_right(
                 else:
                     with pytest.raises(NotAllowed):
                         ask(path, request)
-    assert len(users) == sum(len(requests[group]) for group in allowed - {"watch"})
+        for group, many in refused.items():
+            for request in many:
+                with pytest.raises(Refused if group in allowed else NotAllowed):
+                    ask(path, request)
+    assert len(users) == sum(len(requests[group]) for group in allowed & {"operate", "stop"})
 
 
 def test_nonsense_gets_one_failure_and_the_end(tmp_path: Path) -> None:

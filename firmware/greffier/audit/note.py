@@ -193,6 +193,12 @@ def parse(data: bytes) -> Note:
     return Note(text, tuple(signatures))
 
 
+def with_signature(text: str, key: VerifierKey, signature: bytes) -> bytes:
+    """The note of *text* with one signature by *key*, which is not verified. Raises BadNote."""
+    _check_text(text)
+    return f"{text}\n{_line(key, signature)}".encode()
+
+
 def parse_checkpoint(text: str) -> Checkpoint:
     """The checkpoint in a note text; extension lines are refused. Raises BadNote (garbled)."""
     lines = text.split("\n")

@@ -124,6 +124,7 @@ def _control(top: Table, base: Path) -> Control:
         watch=_users(table, "watch"),
         operate=_users(table, "operate"),
         stop=_users(table, "stop"),
+        sync=_users(table, "sync"),
     )
     table.done()
     return control

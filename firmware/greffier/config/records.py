@@ -149,6 +149,7 @@ class Control:
     watch: tuple[str | int, ...]
     operate: tuple[str | int, ...]
     stop: tuple[str | int, ...]
+    sync: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

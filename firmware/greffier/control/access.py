@@ -19,24 +19,41 @@ from greffier.control.messages import (
     Resume,
     Stop,
 )
+from greffier.control.transfer import (
+    AskEntries,
+    AskLeaves,
+    AskPart,
+    AskSync,
+    AskWork,
+    Cosigned,
+    Receipts,
+    SyncNow,
+    SyncPause,
+    SyncReport,
+)
 from greffier.errors import BadConfig
 from greffier.language import translate
 
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
-WATCH = (AskStatus, AskLevels, AskAlarms)
-OPERATE = (Acknowledge, Pause, Resume, Replay)
+WATCH = (AskStatus, AskLevels, AskAlarms, AskSync)
+OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
 STOP = (Stop,)
+SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Users who may watch; who may operate too; who may stop too. ``masters`` may everything."""
+    """Users who may watch; who may operate too; who may stop too. ``masters`` may everything.
+
+    ``sync`` is who carries parts and log to head office, and may only that.
+    """
 
     masters: frozenset[int]
     watch: frozenset[int] = frozenset()
     operate: frozenset[int] = frozenset()
     stop: frozenset[int] = frozenset()
+    sync: frozenset[int] = frozenset()
 
     def allows(self, uid: int, request: Request) -> bool:
         """Whether the user *uid* may make this *request*."""
@@ -46,6 +63,8 @@ class Access:
             return uid in self.watch | self.operate | self.stop
         if isinstance(request, OPERATE):
             return uid in self.operate | self.stop
+        if isinstance(request, SYNC):
+            return uid in self.sync
         return isinstance(request, STOP) and uid in self.stop
 
 
@@ -60,6 +79,7 @@ def of_config(config: Config) -> Access:
         watch=_uids(config, "control.watch", control.watch),
         operate=_uids(config, "control.operate", control.operate),
         stop=_uids(config, "control.stop", control.stop),
+        sync=_uids(config, "control.sync", control.sync),
     )
 
 

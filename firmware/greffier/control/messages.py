@@ -7,28 +7,40 @@ and taps are names of the configuration.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from greffier.control.forms import Text, Time, Whole
+from greffier.control.fields import (
+    Count,
+    Device,
+    Id,
+    Millibel,
+    Name,
+    NameOrNone,
+    Ns,
+    SeverityName,
+    State,
+    Uid,
+    Word,
+)
+from greffier.control.forms import Text, Whole
+from greffier.control.transfer import (
+    AskEntries,
+    AskLeaves,
+    AskPart,
+    AskSync,
+    AskWork,
+    Cosigned,
+    EntriesHanded,
+    PartHanded,
+    Receipts,
+    SyncNow,
+    SyncPause,
+    SyncReport,
+    SyncState,
+    Taken,
+    Work,
+)
 
 VERSION: Final = 1
 MOST_REPLAY_S: Final = 600
-_FEW_DIGITS = r"(?!(?:\D*\d){7})"
-# The names of the configuration; with at most six digits, so that no number is one.
-NAME_PATTERN = rf"{_FEW_DIGITS}[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}}"
-
-Name = Annotated[str, Text(NAME_PATTERN)]
-# Drawn by the device itself, so its digits are nobody's number.
-Device = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")]
-NameOrNone = Annotated[str, Text(rf"(?:{NAME_PATTERN})?")]
-Uid = Annotated[str, Text(r"(?:[A-Za-z0-9._-]{1,64}/[A-Za-z0-9_.-]{1,64}/[0-9]{10})?")]
-Id = Annotated[str, Text(r"[0-9a-f]{32}")]
-Word = Annotated[str, Text(r"[a-z][a-z0-9_.]{0,47}")]
-Count = Annotated[int, Whole()]
-Ns = Annotated[int, Time()]
-State = Annotated[str, Text("recorded|idle|not_recorded|paused|lost|blind|off")]
-SeverityName = Annotated[str, Text("info|warning|critical")]
-# Hundredths of a decibel below or above full scale: -96.00 dBFS is -9600.
-Millibel = Annotated[int, Whole(-20_000, 2_000)]
-
 
 # --- requests -------------------------------------------------------------------------------
 
@@ -99,7 +111,26 @@ class Stop:
     """End in good order."""
 
 
-Request = AskStatus | AskLevels | AskAlarms | Acknowledge | Pause | Resume | Replay | Stop
+Request = (
+    AskStatus
+    | AskLevels
+    | AskAlarms
+    | Acknowledge
+    | Pause
+    | Resume
+    | Replay
+    | Stop
+    | AskWork
+    | AskPart
+    | AskEntries
+    | AskLeaves
+    | Receipts
+    | Cosigned
+    | SyncReport
+    | AskSync
+    | SyncNow
+    | SyncPause
+)
 
 REQUESTS: Final[dict[str, type[Request]]] = {
     "status": AskStatus,
@@ -110,6 +141,16 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "resume": Resume,
     "replay": Replay,
     "stop": Stop,
+    "work": AskWork,
+    "part": AskPart,
+    "entries": AskEntries,
+    "leaves": AskLeaves,
+    "receipts": Receipts,
+    "cosigned": Cosigned,
+    "sync_report": SyncReport,
+    "sync": AskSync,
+    "sync_now": SyncNow,
+    "sync_pause": SyncPause,
 }
 
 
@@ -244,7 +285,18 @@ class Failure:
     reason: Word
 
 
-Answer = Status | Levels | Alarms | Done | Failure
+Answer = (
+    Status
+    | Levels
+    | Alarms
+    | Done
+    | Failure
+    | Work
+    | PartHanded
+    | EntriesHanded
+    | Taken
+    | SyncState
+)
 
 ANSWERS: Final[dict[str, type[Answer]]] = {
     "status": Status,
@@ -252,4 +304,9 @@ ANSWERS: Final[dict[str, type[Answer]]] = {
     "alarms": Alarms,
     "done": Done,
     "failure": Failure,
+    "work": Work,
+    "part": PartHanded,
+    "entries": EntriesHanded,
+    "taken": Taken,
+    "sync": SyncState,
 }

@@ -16,7 +16,7 @@ from typing import Self
 
 from greffier.clock import SECOND, Clock
 from greffier.control.access import Access, peer_uid
-from greffier.control.board import Board, Order
+from greffier.control.board import Board, Order, OrderKind
 from greffier.control.forms import BadMessage
 from greffier.control.messages import (
     Answer,
@@ -182,6 +182,8 @@ class Server:
             handed = self._board.play(request, client.uid)
             client.fd = handed.fd
             self._reply(client, handed.answer, now)
+        elif not isinstance(request, OrderKind):
+            self._reply(client, Failure("refused", "not_supported"), now)
         else:
             self._orders += 1
             client.order = self._orders

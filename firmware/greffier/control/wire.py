@@ -5,6 +5,7 @@ A frame is a length (4 bytes, big-endian) and that much canonical JSON:
 """
 
 import struct
+from collections.abc import Mapping
 from typing import TypeVar
 
 from greffier import canonical
@@ -12,8 +13,9 @@ from greffier.control.forms import BadMessage, from_object, to_object
 from greffier.control.messages import ANSWERS, REQUESTS, VERSION, Answer, Request
 
 LENGTH = struct.Struct(">I")
-# A request is small; a status lists a part for each of thousands of calls.
-MOST_REQUEST = 4096
+# A request is small, the largest holds receipts; a status lists a part for each of thousands of
+# calls.
+MOST_REQUEST = 16_384
 MOST_ANSWER = 2 * 1024 * 1024
 
 Message = TypeVar("Message")
@@ -21,22 +23,22 @@ Message = TypeVar("Message")
 
 def write_request(request: Request) -> bytes:
     """The frame of *request*. Raises BadMessage where a value has not its form."""
-    return _write(request, REQUESTS, MOST_REQUEST)
+    return _framed(write_payload(request, REQUESTS, MOST_REQUEST))
 
 
 def write_answer(answer: Answer) -> bytes:
     """The frame of *answer*. Raises BadMessage where a value has not its form."""
-    return _write(answer, ANSWERS, MOST_ANSWER)
+    return _framed(write_payload(answer, ANSWERS, MOST_ANSWER))
 
 
 def read_request(payload: bytes) -> Request:
     """The request in *payload*, a frame without its length. Raises BadMessage."""
-    return _read(payload, REQUESTS)
+    return read_payload(payload, REQUESTS)
 
 
 def read_answer(payload: bytes) -> Answer:
     """The answer in *payload*, a frame without its length. Raises BadMessage."""
-    return _read(payload, ANSWERS)
+    return read_payload(payload, ANSWERS)
 
 
 def frame_length(data: bytes | bytearray, most: int) -> int | None:
@@ -52,15 +54,21 @@ def frame_length(data: bytes | bytearray, most: int) -> int | None:
     return LENGTH.size + int(length)
 
 
-def _write(message: object, kinds: dict[str, type[Message]], most: int) -> bytes:
+def _framed(payload: bytes) -> bytes:
+    return LENGTH.pack(len(payload)) + payload
+
+
+def write_payload(message: object, kinds: Mapping[str, type[Message]], most: int) -> bytes:
+    """The canonical JSON of *message*, of *kinds*, in at most *most* bytes. Raises BadMessage."""
     name = next(name for name, kind in kinds.items() if type(message) is kind)
     payload = canonical.dump({"v": VERSION, "is": name, "body": to_object(message)})
     if len(payload) > most:
         raise BadMessage("too long", most)
-    return LENGTH.pack(len(payload)) + payload
+    return payload
 
 
-def _read(payload: bytes, kinds: dict[str, type[Message]]) -> Message:
+def read_payload(payload: bytes, kinds: Mapping[str, type[Message]]) -> Message:
+    """The message, one of *kinds*, in *payload*. Raises BadMessage."""
     try:
         value = canonical.load(payload)
     except canonical.NotCanonical as error:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from greffier.clock import Clock
-from greffier.control.messages import NAME_PATTERN, Alarm, Alarms, Notice
+from greffier.control.fields import NAME_PATTERN
+from greffier.control.messages import Alarm, Alarms, Notice
 from greffier.language import translate, translate_into
 
 Severity = Literal["info", "warning", "critical"]

@@ -1,0 +1,103 @@
+"""The reference of sync.throughput: a publisher and a subscriber in C over libmosquitto.
+
+The subscriber hashes each 4 MiB, writes it to a file, syncs file and folder and says so; the time
+ends when the publisher has heard that of all. No log, no offers, no receipts, no catalogue: the
+least that "durable at the other end" can mean.
+"""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror")
+BLOCK_MIB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One run: how long it took, and CPU seconds of the sending and the storing side."""
+
+    mib: int
+    seconds: float
+    sender_cpu_s: float
+    store_cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        """MiB a second."""
+        return self.mib / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where it is, whose certificates lie where, and the topics that they may use."""
+
+    port: int
+    host: str
+    folder: Path
+    """Holds ca.crt, and NAME.crt and NAME.key of both clients."""
+    publisher: str
+    subscriber: str
+    chunks: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where the two programs lie."""
+
+    publisher: Path
+    subscriber: Path
+
+
+def compiled(folder: Path) -> Programs:
+    """Build both into *folder*. Raises CalledProcessError without libmosquitto-dev, libssl-dev."""
+    programs = Programs(folder / "bench_mqtt_pub", folder / "bench_mqtt_sub")
+    for program, libraries in (
+        (programs.publisher, ("-lmosquitto",)),
+        (programs.subscriber, ("-lmosquitto", "-lcrypto")),
+    ):
+        source = str(HERE / f"{program.name}.c")
+        subprocess.run(["gcc", *FLAGS, source, *libraries, "-o", str(program)], check=True)
+    return programs
+
+
+@contextlib.contextmanager
+def _subscribed(words: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise RuntimeError("the reference's subscriber did not come up")
+            yield process
+        finally:
+            process.kill()
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used, all threads: fields 14 and 15 of proc_pid_stat(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(programs: Programs, broker: Broker, store: Path, mib: int) -> Moved:
+    """Move *mib* (whole blocks) into the empty folder *store*. Raises RuntimeError."""
+    own = [str(broker.port), broker.host, str(broker.folder)]
+    topics = [broker.chunks, broker.done]
+    sub = [str(programs.subscriber), *own, broker.subscriber, *topics, str(store)]
+    pub = [str(programs.publisher), *own, broker.publisher, *topics, str(mib // BLOCK_MIB)]
+    with _subscribed(sub) as subscriber:
+        before = cpu_s(subscriber.pid)
+        with subprocess.Popen(pub, stdout=subprocess.PIPE, text=True) as publisher:
+            said = publisher.stdout.read() if publisher.stdout else ""
+            _, status, used = os.wait4(publisher.pid, 0)
+            publisher.returncode = os.waitstatus_to_exitcode(status)
+        if publisher.returncode:
+            raise RuntimeError("the reference's publisher failed")
+        spent = cpu_s(subscriber.pid) - before
+    if sum(path.stat().st_size for path in store.iterdir()) != mib << 20:
+        raise RuntimeError("the reference stored something else than it was sent")
+    return Moved(mib, float(said), used.ru_utime + used.ru_stime, spent)

@@ -12,7 +12,7 @@ from greffier.audit.note import ED25519, BadNote, Signer, VerifierKey
 
 TITLE = "greffier/receipt@v1"
 LARGEST_RECEIPT = 2048
-LARGEST_PART = 2**33
+LARGEST_PART = 1600 * 4_194_304
 _LARGEST_TIME = 2**63 - 1
 _LINES = (
     ("device", r"[A-Za-z0-9._-]{1,64}"),

@@ -11,7 +11,9 @@ BLOCK: Final = 4_194_304
 MAGIC: Final = b"GRC1"
 _HEAD = struct.Struct(">4s16sQ")
 LARGEST_CHUNK: Final = LARGEST_PAYLOAD - _HEAD.size
-LARGEST_PART: Final = 2**33
+MOST_BLOCKS: Final = 1600
+"""Of a part: as many hashes as fit the payload of an offer."""
+LARGEST_PART: Final = MOST_BLOCKS * BLOCK
 
 
 class BadChunk(ValueError):

@@ -8,11 +8,10 @@ from typing import Annotated, Final
 
 from greffier.control.forms import BadMessage, Text, Time, Whole
 from greffier.control.wire import read_payload, write_payload
-from greffier.sync.chunk import LARGEST_PART, blocks_of
+from greffier.sync.chunk import LARGEST_PART, MOST_BLOCKS, blocks_of
 from greffier.sync.topics import LARGEST_PAYLOAD
 
 MOST_PARTS: Final = 16
-MOST_BLOCKS: Final = 2048
 MOST_RANGES: Final = 64
 MOST_ENVELOPE: Final = 2048
 

@@ -96,6 +96,13 @@ class BadDatabase(GreffierError):
     step = "install the version that made it, or restore a backup; nothing was changed"
 
 
+class NotAnOffice(GreffierError):
+    """The folder given as --office is not a head office's directory."""
+
+    cause = "{path} is not a head office directory: {reason}"
+    step = "make one with `greffier-office init --office DIR`"
+
+
 class NotFound(GreffierError):
     """A recording, part or line of that name does not exist."""
 

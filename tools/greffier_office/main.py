@@ -6,6 +6,7 @@ from greffier import __version__
 from greffier.cli.main import run
 
 COMMANDS = {
+    "init": "greffier_office.office_init",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
     "signer": "greffier_office.signer",

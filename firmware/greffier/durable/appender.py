@@ -91,6 +91,11 @@ class Appender:
         finally:
             self.close()
 
+    # fchown
+    def give(self, uid: int, gid: int) -> None:
+        """Make *uid* and *gid* the file's owners. Raises OSError."""
+        self._system.give(self._fd, uid, gid)
+
     # close
     def close(self) -> None:
         """Let the file go without a sync (what was appended since the last one may be lost)."""

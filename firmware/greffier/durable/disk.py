@@ -121,6 +121,23 @@ class Disk:
             draft.append(data)
             draft.publish()
 
+    # stat(dir) open(tmp) [fchown] pwrite* fdatasync ftruncate close rename open(dir) fsync close
+    def write_for_folder(self, path: Path, data: bytes, mode: int = FILE_MODE) -> None:
+        """As :meth:`write_file`; the file is its folder's owner's where we may give it away (root).
+
+        For files that a command of root's writes for a process of less rights. Raises
+        StorageFailed.
+        """
+        with self.draft(path, mode) as draft:
+            try:
+                owner = path.parent.stat()
+                if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
+                    draft.appender.give(owner.st_uid, owner.st_gid)
+            except OSError as error:
+                raise failed(path, error) from error
+            draft.append(data)
+            draft.publish()
+
     # for each BATCH files: (open(tmp) pwrite*)* syncfs (close rename)* (open(dir) fsync close)*
     def write_files(self, files: Mapping[Path, bytes], mode: int = FILE_MODE) -> None:
         """As :meth:`write_file` for each of *files*, with few syncs; not atomic together.

@@ -26,6 +26,7 @@ class System(Protocol):
     def unlink(self, path: str) -> None: ...
     def mkdir(self, path: str, mode: int) -> None: ...
     def lock(self, fd: int) -> None: ...
+    def give(self, fd: int, uid: int, gid: int) -> None: ...
 
 
 class LinuxSystem:
@@ -76,6 +77,9 @@ class LinuxSystem:
 
     def lock(self, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def give(self, fd: int, uid: int, gid: int) -> None:
+        os.fchown(fd, uid, gid)
 
 
 def _last_error() -> OSError:

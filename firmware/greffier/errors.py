@@ -178,7 +178,10 @@ class NotAllowed(GreffierError):
 
 
 class Refused(GreffierError):
-    """The recorder understood a request and does not do it."""
+    """The recorder understood a request and does not do it.
+
+    The fields ``code`` and ``word`` are those of its answer (docs/control-protocol.md).
+    """
 
     cause = "the recorder refused: {reason}"
     step = "see `greffier status`"

@@ -146,7 +146,7 @@ def test_a_replay_is_answered_with_its_descriptor_and_nobody_s_help(tmp_path: Pa
     with serving(tmp_path) as (path, board):
         with pytest.raises(Refused, match="réécoute"), replay(path, m.Replay("urgence", 30)):
             pass
-        board.player = player
+        board.route({m.Replay: player})
         with replay(path, m.Replay("urgence", 30)) as fd:
             assert os.pread(fd, 100, 0) == b"sound"
         # One that does not expect a descriptor, in the middle of others that bear none.
@@ -179,7 +179,7 @@ def test_what_a_client_that_went_was_to_get_is_closed(tmp_path: Path) -> None:
         return Handed(m.Done(), handed[-1])
 
     with serving(tmp_path) as (path, board):
-        board.player = player
+        board.route({m.Replay: player})
         with connected(path) as client:
             client.sendall(write_request(m.Replay("urgence", 30)))
         going.set()
@@ -190,10 +190,12 @@ def test_what_a_client_that_went_was_to_get_is_closed(tmp_path: Path) -> None:
 
 def test_memory_that_could_still_change_is_not_believed(tmp_path: Path) -> None:
     with serving(tmp_path) as (path, board):
-        board.player = lambda request, user: Handed(m.Done(), memory(b"x", fcntl.F_SEAL_GROW))
+        board.route(
+            {m.Replay: lambda request, user: Handed(m.Done(), memory(b"x", fcntl.F_SEAL_GROW))}
+        )
         with pytest.raises(IntegrityError), replay(path, m.Replay("urgence", 30)):
             pass
-        board.player = lambda request, user: Handed(m.Done())
+        board.route({m.Replay: lambda request, user: Handed(m.Done())})
         with pytest.raises(IntegrityError), replay(path, m.Replay("urgence", 30)):
             pass
 
@@ -234,7 +236,7 @@ def test_each_kind_of_request_needs_its_right(
     every = [one for many in (*requests.values(), *refused.values()) for one in many]
     assert set(map(type, every)) == set(m.REQUESTS.values())
     with serving(tmp_path, access) as (path, board), recorder(board, lambda _: m.Done()) as users:
-        board.player = lambda _, user: users.append(user) or Handed(m.Done())
+        board.route({m.Replay: lambda _, user: users.append(user) or Handed(m.Done())})
         for group, many in requests.items():
             for request in many:
                 if group in allowed:
@@ -303,7 +305,7 @@ def test_a_late_answer_is_for_nobody_else(tmp_path: Path) -> None:
 def test_too_many_orders_are_refused_at_once(tmp_path: Path) -> None:
     with serving(tmp_path) as (path, board):
         for _ in range(MOST_ORDERS):
-            board.offer(Order(m.Stop(), 0, lambda _: None))
+            board.orders.offer(Order(m.Stop(), 0, lambda _: None))
         with pytest.raises(Refused):
             ask(path, m.Stop())
 

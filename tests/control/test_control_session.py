@@ -107,8 +107,8 @@ def test_notices_after_a_serial_are_given_or_counted_as_missed(
 def test_orders_wait_in_order_and_not_without_bound() -> None:
     board = Board()
     for number in range(MOST_ORDERS):
-        assert board.offer(Order(m.Acknowledge(number), 0, lambda answer: None))
-    assert not board.offer(Order(m.Stop(), 0, lambda answer: None))
+        assert board.orders.offer(Order(m.Acknowledge(number), 0, lambda answer: None))
+    assert not board.orders.offer(Order(m.Stop(), 0, lambda answer: None))
     taken = [one.request for one in board.take()]
     assert taken == [m.Acknowledge(number) for number in range(MOST_ORDERS)]
     assert board.take() == []

@@ -17,7 +17,7 @@ from tests.stories.box import PACKS, PAIR
 from greffier.audit import verify
 from greffier.clock import SystemClock
 from greffier.config.recorder import load
-from greffier.control.board import Board
+from greffier.control.board import Board, Handed
 from greffier.control.messages import AskStatus, Done, Replay, Status
 from greffier.encode.codecs import by_name
 from greffier.encode.timeline import Placed
@@ -145,7 +145,8 @@ def test_a_replay_is_heard_while_the_disk_is_away_and_on_record_when_it_is_back(
         now = box.clock.wall_ns()
         placed = Placed(0, 8000, 0, by_name("PCMA"), 8, 1, b"x" * 8000)
         kept.keep(0, "caller", now, 8000, [(now, placed)])
-        handed = box.board.play(Replay("l18", 30), 1000)
+        handed = box.board.serve(Replay("l18", 30), 1000, 0, lambda _: None)
+        assert isinstance(handed, Handed)
         assert handed.answer == Done() and handed.fd is not None
         assert os.fstat(handed.fd).st_size == 44 + 2 * 8000
         os.close(handed.fd)

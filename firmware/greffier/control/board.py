@@ -1,13 +1,16 @@
-"""Where the recorder and the control server meet. The recorder's thread never waits here.
+"""Where a process and its control server meet. The owner's threads never wait here.
 
-It publishes a frozen snapshot (one reference, replaced whole) and takes the orders that have come
-since, once a tick. The server's thread reads the snapshot and offers orders; what does not fit is
-refused at once.
+A :class:`Desk` knows who answers which kind of request: a function, at once and in the server's
+thread, or a bounded queue of orders, whose owner answers when it can. The recorder's desk is a
+:class:`Board`: it publishes a frozen snapshot (one reference, replaced whole), from which questions
+are answered, and takes the orders that have come since, once a tick.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from greffier.control.messages import (
     Acknowledge,
@@ -21,6 +24,7 @@ from greffier.control.messages import (
     Levels,
     Pause,
     Replay,
+    Request,
     Resume,
     Status,
     Stop,
@@ -28,8 +32,10 @@ from greffier.control.messages import (
 
 MOST_ORDERS = 32
 _NO_REPLAY = Failure("refused", "replay_not_available")
+_NOT_SUPPORTED = Failure("refused", "not_supported")
+_FULL = Failure("busy", "too_many_orders")
 
-OrderKind = Acknowledge | Pause | Resume | Stop
+Question = AskStatus | AskLevels | AskAlarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,15 @@ class Handed:
 
     answer: Answer
     fd: int | None = None
+
+    def drop(self) -> None:
+        """Nobody is there to take it: close the descriptor."""
+        if self.fd is not None:
+            os.close(self.fd)
+
+
+Reply = Answer | Handed
+"""What a request gets: an answer, with a descriptor or without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,7 @@ class Snapshot:
     published_ns: int
     durable: Mapping[bytes, tuple[int, int]] | None = None
 
-    def answer(self, request: AskStatus | AskLevels | AskAlarms, now_ns: int) -> Answer:
+    def answer(self, request: Question, now_ns: int) -> Answer:
         """The answer to a question."""
         if isinstance(request, AskStatus):
             age_ms = max(0, now_ns - self.published_ns) // 1_000_000
@@ -77,25 +92,87 @@ class Snapshot:
 class Order:
     """Something to be done. ``done`` must be called once, from any thread; it never blocks.
 
-    ``uid`` is the user who asks, as the kernel says.
+    ``uid`` is the user who asks, as the kernel says. A descriptor in what ``done`` is given is
+    closed when it was sent, or when nobody waits for it any more.
     """
 
-    request: OrderKind
+    request: Request
     uid: int
-    done: Callable[[Answer], None] = field(repr=False)
+    done: Callable[[Reply], None] = field(repr=False)
 
 
-class Board:
-    """The meeting place. ``publish`` and ``take`` are the recorder's, the rest the server's."""
+class Orders:
+    """Orders that wait for one owner: ``offer`` is the server's, ``take`` the owner's thread's."""
+
+    def __init__(self, most: int = MOST_ORDERS, wake: Callable[[], None] | None = None) -> None:
+        """At most *most* wait. *wake* is called after each that came; it must not block."""
+        self._most = most
+        self._wake = wake
+        # Appended by the server's thread, popped by the owner's: both ends of a deque are safe.
+        self._waiting: deque[Order] = deque()
+
+    def offer(self, order: Order) -> bool:
+        """Put *order* where its owner takes it; False where too many wait already."""
+        if len(self._waiting) >= self._most:
+            return False
+        self._waiting.append(order)
+        if self._wake is not None:
+            self._wake()
+        return True
+
+    def take(self) -> list[Order]:
+        """The orders that have come, oldest first."""
+        found: list[Order] = []
+        while len(found) < self._most:
+            try:
+                found.append(self._waiting.popleft())
+            except IndexError:
+                break
+        return found
+
+
+AtOnce = Callable[[Any, int], Reply]
+"""Answers a request of a user in the server's thread: it must not wait for anything."""
+Route = AtOnce | Orders
+"""Who answers a kind of request."""
+
+
+class Desk:
+    """Who answers what; to everything else the answer is that it is not supported."""
+
+    def __init__(self, routes: Mapping[type[Any], Route] | None = None) -> None:
+        # Replaced as a whole; reading and writing a reference is atomic in CPython.
+        self._routes: dict[type[Any], Route] = dict(routes or {})
+
+    def route(self, routes: Mapping[type[Any], Route]) -> None:
+        """From now on requests of these kinds go there. One thread may call this."""
+        self._routes = {**self._routes, **routes}
+
+    def serve(
+        self, request: Request, uid: int, now_ns: int, done: Callable[[Reply], None]
+    ) -> Reply | None:
+        """The answer to *request* of the user *uid*; None: it comes through *done*, once.
+
+        Called by the server's thread alone; *now_ns* is monotonic.
+        """
+        route = self._routes.get(type(request))
+        if route is None:
+            return _NOT_SUPPORTED
+        if isinstance(route, Orders):
+            return None if route.offer(Order(request, uid, done)) else _FULL
+        return route(request, uid)
+
+
+class Board(Desk):
+    """The recorder's. ``publish``, ``take`` and ``route`` are the recorder's own."""
 
     def __init__(self) -> None:
-        # Replaced as a whole; reading and writing a reference is atomic in CPython.
+        self.orders = Orders()
+        """What waits for the recorder's loop."""
+        loop = dict.fromkeys((Acknowledge, Pause, Resume, Stop), self.orders)
+        super().__init__({**loop, Replay: lambda request, uid: _NO_REPLAY})
+        # Replaced as a whole.
         self._snapshot: Snapshot | None = None
-        # Appended by the server's thread, popped by the recorder's: both ends of a deque are safe.
-        self._orders: deque[Order] = deque()
-        self.player: Callable[[Replay, int], Handed] | None = None
-        """Who plays what was said last for a user, in the server's thread: a replay waits neither
-        for the recorder's loop nor for its disk. Set by the recorder, as a whole."""
 
     def publish(self, snapshot: Snapshot) -> None:
         """Show *snapshot* from now on."""
@@ -103,27 +180,16 @@ class Board:
 
     def take(self) -> list[Order]:
         """The orders that have come, oldest first."""
-        found: list[Order] = []
-        while len(found) < MOST_ORDERS:
-            try:
-                found.append(self._orders.popleft())
-            except IndexError:
-                break
-        return found
+        return self.orders.take()
 
-    def ask(self, request: AskStatus | AskLevels | AskAlarms, now_ns: int) -> Answer:
+    def serve(
+        self, request: Request, uid: int, now_ns: int, done: Callable[[Reply], None]
+    ) -> Reply | None:
+        if isinstance(request, Question):
+            return self.ask(request, now_ns)
+        return super().serve(request, uid, now_ns, done)
+
+    def ask(self, request: Question, now_ns: int) -> Answer:
         """The answer to a question, from the latest snapshot."""
         snapshot = self._snapshot
         return snapshot.answer(request, now_ns) if snapshot else Failure("busy", "starting")
-
-    def play(self, request: Replay, user: int) -> Handed:
-        """What was said last, for the user *user*."""
-        player = self.player
-        return player(request, user) if player else Handed(_NO_REPLAY)
-
-    def offer(self, order: Order) -> bool:
-        """Put *order* where the recorder takes it; False where too many wait already."""
-        if len(self._orders) >= MOST_ORDERS:
-            return False
-        self._orders.append(order)
-        return True

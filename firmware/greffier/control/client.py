@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,24 @@ def replay(path: Path, request: Replay, patience_s: float = PATIENCE_S) -> Itera
     finally:
         for fd in descriptors:
             os.close(fd)
+
+
+def fetch(path: Path, request: Request, patience_s: float = PATIENCE_S) -> tuple[Answer, int]:
+    """The answer to *request*, and the file that came with it, as a descriptor open for reading.
+
+    The caller closes it. Raises as :func:`ask`; IntegrityError also where no such file came.
+    """
+    answer, descriptors = _asked(path, request, patience_s)
+    if len(descriptors) != 1 or not _is_readable_file(descriptors[0]):
+        for fd in descriptors:
+            os.close(fd)
+        raise IntegrityError(what=translate("the recorder's answer"), reason="no file to read")
+    return answer, descriptors[0]
+
+
+def _is_readable_file(fd: int) -> bool:
+    reads_only = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+    return reads_only and stat.S_ISREG(os.fstat(fd).st_mode)
 
 
 def _is_sealed(fd: int) -> bool:
@@ -155,5 +174,10 @@ def _error(failure: Failure, request: Request) -> Exception:
         "pause_disabled_emergency": translate("an emergency line is never paused"),
         "nothing_running": translate("no call runs on this line"),
         "stopping": translate("it is stopping"),
+        "no_such_part": translate("no such part is sealed here"),
+        "destroyed": translate("the key of this part is destroyed"),
+        "altered": translate("the file of this part is not as it was sealed"),
+        "no_such_entry": translate("the log has no such entry yet"),
     }
-    return Refused(reason=known.get(failure.reason, failure.reason))
+    text = known.get(failure.reason, failure.reason)
+    return Refused(reason=text, code=failure.code, word=failure.reason)

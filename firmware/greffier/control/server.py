@@ -1,7 +1,7 @@
 """The control socket's server: one thread, a selector, bounded everything.
 
-Clients come and go, hang, or send nonsense; none of that reaches the recorder, whose thread only
-meets the :class:`greffier.control.board.Board`.
+Clients come and go, hang, or send nonsense; none of that reaches the recorder, whose threads only
+meet the :class:`greffier.control.board.Desk`.
 """
 
 import contextlib
@@ -11,22 +11,15 @@ import selectors
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from greffier.clock import SECOND, Clock
 from greffier.control.access import Access, peer_uid
-from greffier.control.board import Board, Order, OrderKind
+from greffier.control.board import Desk, Handed, Reply
 from greffier.control.forms import BadMessage
-from greffier.control.messages import (
-    Answer,
-    AskAlarms,
-    AskLevels,
-    AskStatus,
-    Failure,
-    Replay,
-    Request,
-)
+from greffier.control.messages import Failure, Request
 from greffier.control.session import Session
 from greffier.errors import AlreadyThere, StorageFailed
 
@@ -70,9 +63,9 @@ class _Client:
 class Server:
     """Listens on *path* from :meth:`start` to :meth:`stop`. A context manager does both."""
 
-    def __init__(self, path: Path, board: Board, access: Access, clock: Clock) -> None:
+    def __init__(self, path: Path, desk: Desk, access: Access, clock: Clock) -> None:
         self._path = path
-        self._board = board
+        self._desk = desk
         self._access = access
         self._clock = clock
         self._selector = selectors.DefaultSelector()
@@ -82,9 +75,11 @@ class Server:
         self._swept_ns = 0
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
-        # Answers from the recorder's thread: appended there, popped here; the event wakes us.
-        self._answers: deque[tuple[int, int, Answer]] = deque()
+        # Answers from other threads: appended there, popped here; the event wakes us.
+        self._answers: deque[tuple[int, int, Handed]] = deque()
         self._event = -1
+        # Set by the server's thread when nothing is delivered any more; others read it.
+        self._closed = False
 
     def start(self) -> None:
         """Listen. Raises AlreadyThere where somebody else does, StorageFailed."""
@@ -176,39 +171,49 @@ class Server:
     def _handle(self, client: _Client, request: Request, now: int) -> None:
         if not self._access.allows(client.uid, request):
             client.session.answer(Failure("not_allowed", "not_allowed"), now)
-        elif isinstance(request, AskStatus | AskLevels | AskAlarms):
-            self._reply(client, self._board.ask(request, now), now)
-        elif isinstance(request, Replay):
-            handed = self._board.play(request, client.uid)
-            client.fd = handed.fd
-            self._reply(client, handed.answer, now)
-        elif not isinstance(request, OrderKind):
-            self._reply(client, Failure("refused", "not_supported"), now)
-        else:
-            self._orders += 1
-            client.order = self._orders
-            fd, number = client.connection.fileno(), self._orders
+            return
+        self._orders += 1
+        client.order = self._orders
+        done = self._later(client.connection.fileno(), self._orders)
+        reply = self._desk.serve(request, client.uid, now, done)
+        if reply is not None:
+            self._reply(client, _handed(reply), now)
 
-            def done(answer: Answer) -> None:
-                self._answers.append((fd, number, answer))
+    def _later(self, fd: int, number: int) -> Callable[[Reply], None]:
+        """What another thread calls to answer the request *number* of the client at *fd*."""
+
+        def done(reply: Reply) -> None:
+            self._answers.append((fd, number, _handed(reply)))
+            if self._closed:
+                self._forget_answers()
+            else:
                 self._wake()
 
-            if not self._board.offer(Order(request, client.uid, done)):
-                client.session.answer(Failure("busy", "too_many_orders"), now)
+        return done
 
-    def _reply(self, client: _Client, answer: Answer, now: int) -> None:
+    def _reply(self, client: _Client, handed: Handed, now: int) -> None:
+        client.fd = handed.fd
         try:
-            client.session.answer(answer, now)
+            client.session.answer(handed.answer, now)
         except BadMessage:  # the recorder published what the wire cannot carry
+            client.let_go()
             client.session.answer(Failure("refused", "not_expressible"), now)
 
     def _deliver(self) -> None:
         while self._answers:
-            fd, number, answer = self._answers.popleft()
+            fd, number, handed = self._answers.popleft()
             client = self._clients.get(fd)
             if client is not None and client.order == number and client.session.waiting:
-                self._reply(client, answer, self._clock.monotonic_ns())
+                self._reply(client, handed, self._clock.monotonic_ns())
                 self._rearm(client)
+            else:
+                handed.drop()
+
+    def _forget_answers(self) -> None:
+        """Nobody is there to take them. Any thread may find one; each is found once."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._answers.popleft()[2].drop()
 
     def _sweep(self) -> None:
         now = self._clock.monotonic_ns()
@@ -253,6 +258,8 @@ class Server:
     def _close(self) -> None:
         for client in list(self._clients.values()):
             self._drop(client)
+        self._closed = True
+        self._forget_answers()
         self._selector.close()
         if self._listener is not None:
             self._listener.close()
@@ -263,6 +270,10 @@ class Server:
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is awake already
             os.eventfd_write(self._event, 1)
+
+
+def _handed(reply: Reply) -> Handed:
+    return reply if isinstance(reply, Handed) else Handed(reply)
 
 
 def _listen(path: Path) -> socket.socket:

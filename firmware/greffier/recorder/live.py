@@ -18,7 +18,7 @@ from greffier.clock import BUILT_NS, SECOND, Clock, day_of
 from greffier.config.lines import CallFacts, agent_of, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board
-from greffier.control.messages import Failure, Pause, Resume
+from greffier.control.messages import Failure, Pause, Replay, Resume
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels, recovery
@@ -72,7 +72,7 @@ class Live:
         """*recall* is given where it is older than this run, and lives longer."""
         self.recall = Recall(policy, config.lines, clock) if recall is None else recall
         self._shortened = self.recall.shortened  # what is known of that
-        board.player = self.recall.play
+        board.route({Replay: self.recall.play})
         self.config = config
         self.policy = policy
         self.clock = clock

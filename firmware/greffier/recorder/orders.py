@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from greffier.control.board import OrderKind
-from greffier.control.messages import Acknowledge, Answer, Done, Failure, Stop
+from greffier.control.messages import Acknowledge, Answer, Done, Failure, Request, Stop
 from greffier.recorder.alarm import AlarmRoom
 
 
 def obey(
-    request: OrderKind, stop: Callable[[], None], alarms: AlarmRoom, otherwise: Failure
+    request: Request, stop: Callable[[], None], alarms: AlarmRoom, otherwise: Failure
 ) -> Answer:
     """Carry out *request*, and its answer; *otherwise* is that to any other order."""
     if isinstance(request, Stop):

@@ -20,7 +20,7 @@ from typing import Final
 from greffier.clock import Clock
 from greffier.config.records import Config
 from greffier.control.board import Board
-from greffier.control.messages import Failure
+from greffier.control.messages import Failure, Replay
 from greffier.errors import Busy, NotADataDirectory, StorageFailed
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
@@ -83,7 +83,7 @@ class Service:
         self._said = ""
         self._outage: Outage | None = None
         self.recall = Recall(policy, config.lines, clock)
-        board.player = self.recall.play
+        board.route({Replay: self.recall.play})
         self._ran = False  # whether an archive of this process was ever in use
 
     def stop(self) -> None:

@@ -136,12 +136,10 @@ int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length
     return status;
 }
 
-void greffier_leg_flush(greffier_spool *spool, int64_t since_ns)
+void greffier_leg_expire(greffier_spool *spool, int64_t time_ns)
 {
     for (greffier_leg *leg = spool->legs; leg != NULL; leg = leg->next) {
-        if (leg->counters.latest_ns > since_ns)
-            continue;
-        greffier_stream_flush(leg->stream);
+        greffier_stream_expire(leg->stream, time_ns);
         drain(leg);
     }
 }

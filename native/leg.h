@@ -59,8 +59,8 @@ void greffier_leg_expect(const greffier_leg *leg, int step);
 /* One packet as it came: a status of greffier_stream_receive, LEAVES or LEFT. */
 int greffier_leg_receive(greffier_leg *leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
-/* Every leg that accepted nothing after `since_ns` gives up waiting for what is missing. */
-void greffier_leg_flush(greffier_spool *spool, int64_t since_ns);
+/* Time has passed until `time_ns`, of which every leg has everything: see greffier_stream_expire. */
+void greffier_leg_expire(greffier_spool *spool, int64_t time_ns);
 
 /* The line ends: what the end leaves unaccounted becomes a gap. */
 void greffier_leg_finish(greffier_leg *leg);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 enum { NONE = GREFFIER_WINDOW_NONE };
+static const int64_t PATIENCE_NS = GREFFIER_STREAM_PATIENCE_MS * (int64_t)1000000;
 
 greffier_stream *greffier_stream_new(size_t payload_octets)
 {
@@ -151,6 +152,7 @@ static int receive(greffier_stream *s, const greffier_rtp_header *header, const 
         return GREFFIER_STREAM_FOREIGN;
     if (s->window.unused_count == 0)
         return GREFFIER_STREAM_FULL;
+    greffier_stream_expire(s, arrival_ns);
     uint64_t number;
     int place = greffier_sequence_place(&s->sequence, header->sequence, header->timestamp, &number);
     if (place == GREFFIER_SEQUENCE_JUMP)
@@ -209,6 +211,12 @@ int greffier_stream_pass(greffier_stream *s, const uint8_t *packet, size_t lengt
 size_t greffier_stream_take(greffier_stream *s, greffier_stream_packet *packets, size_t wanted)
 {
     return greffier_window_take(&s->window, packets, wanted);
+}
+
+void greffier_stream_expire(greffier_stream *s, int64_t time_ns)
+{
+    if (s->window.next <= s->sequence.highest)
+        greffier_window_expire(&s->window, time_ns - PATIENCE_NS);
 }
 
 void greffier_stream_flush(greffier_stream *s)

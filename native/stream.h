@@ -7,9 +7,16 @@
  * in order of their numbers. One thread owns a stream; no function may be called by two at once.
  *
  * A payload is copied in and held until every lower number came, or until the newest number is WINDOW
- * or more above it. The first packets are held until the window is full (WINDOW numbers), because the
- * very first may be out of order too. There is no clock in here: a stream that falls silent is flushed by its owner.
+ * or more above it, or until it was there for PATIENCE_MS. The first packets are held until the window is
+ * full (WINDOW numbers), or the first one was there for as long, because the very first may be out of order too.
  * What comes after its place was handed out, or passed, is late: counted, and its payload not kept.
+ *
+ * There is no clock in here: time is that of arrivals. Each packet first lets time pass until its own arrival, so
+ * what becomes of it hangs on the packets and their times alone. An owner who knows that nothing older can come
+ * any more may let time pass too (`expire`): then packets come out sooner, and nothing else is different.
+ *
+ * PATIENCE: a network reorders by milliseconds (parallel links, queues), and what is later than this by its turn
+ * no jitter buffer of a conversation waited for. And it is what a kill may take beyond the tick.
  *
  * Memory is fixed: HELD payloads of the size given at creation, plus 42 KiB. Pages that were never used
  * cost nothing: an orderly stream of speech touches half of the small payloads, and no large one. */
@@ -17,6 +24,7 @@ enum {
     GREFFIER_STREAM_WINDOW = 32, /* numbers */
     GREFFIER_STREAM_HELD = 64,   /* payloads */
     GREFFIER_STREAM_SMALL = 320, /* octets: payloads of at most so many lie close together */
+    GREFFIER_STREAM_PATIENCE_MS = 200, /* how long a payload is held for lower numbers */
 };
 
 typedef struct greffier_stream greffier_stream;
@@ -96,6 +104,10 @@ void greffier_stream_expect(const greffier_stream *stream, int step);
 /* Hands out at most `wanted` packets, lowest number first; returns how many. Their payloads stay in place
  * until the next receive. */
 size_t greffier_stream_take(greffier_stream *stream, greffier_stream_packet *packets, size_t wanted);
+
+/* Time has passed until `time_ns`, of which everything has come: what was held for PATIENCE_MS is ready for take,
+ * with all below it; what is missing between them is late from now on. */
+void greffier_stream_expire(greffier_stream *stream, int64_t time_ns);
 
 /* Makes all held packets ready for take, whatever is missing between them; what is missing is late from
  * now on. The stream goes on. A packet on probation stays there. */

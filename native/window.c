@@ -79,6 +79,21 @@ void greffier_window_advance(greffier_window *w)
         make_ready(w, &w->waiting[w->next++ % WINDOW]);
 }
 
+void greffier_window_expire(greffier_window *w, int64_t until_ns)
+{
+    uint64_t limit = w->next;
+    for (uint64_t number = w->next; number < w->next + WINDOW; number++) {
+        int8_t place = w->waiting[number % WINDOW];
+        if (place != NONE && w->held[place].arrival_ns <= until_ns)
+            limit = number + 1;
+    }
+    if (limit == w->next)
+        return;
+    greffier_window_pass(w, limit);
+    w->begun = 1;
+    greffier_window_advance(w);
+}
+
 size_t greffier_window_take(greffier_window *w, greffier_stream_packet *packets, size_t wanted)
 {
     size_t taken = 0;

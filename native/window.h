@@ -44,6 +44,9 @@ void greffier_window_enter(greffier_window *window, int8_t place);
 /* Makes ready, or gives up, every number below `limit`. */
 void greffier_window_pass(greffier_window *window, uint64_t limit);
 
+/* Makes ready what came until `until_ns`, and every number below it; then what no number is missing before. */
+void greffier_window_expire(greffier_window *window, int64_t until_ns);
+
 /* Makes ready what no number is missing before. */
 void greffier_window_advance(greffier_window *window);
 

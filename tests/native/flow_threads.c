@@ -81,7 +81,7 @@ int main(void)
         armed[i] = !armed[i];
         greffier_flow_begin(flow);
         greffier_flow_settle(flow, LEGS / 2);
-        greffier_leg_flush(spool, 0);
+        greffier_leg_expire(spool, 0);
         greffier_spool_collect(spool);
         greffier_sealed results[LEGS];
         while (greffier_spool_seal(spool, out, sizeof out, results, LEGS) > 0)

@@ -1,5 +1,7 @@
 #include "made.h"
 
+static const int64_t PATIENCE_NS = GREFFIER_STREAM_PATIENCE_MS * (int64_t)1000000;
+
 static greffier_leg_counters counted(greffier_leg *leg)
 {
     greffier_leg_counters counters;
@@ -85,7 +87,9 @@ static void a_stream_that_holds_all_it_can_goes_on(void)
     CHECK_IS(counted(leg).recorded, 65);
     CHECK(hear(leg, 66, 8) >= 0);
     CHECK_IS(counted(leg).recorded, 65);
-    greffier_leg_flush(spool, MADE_ORIGIN + 66 * MADE_STEP);
+    greffier_leg_expire(spool, MADE_ORIGIN + 66 * MADE_STEP + PATIENCE_NS - 1);
+    CHECK_IS(counted(leg).recorded, 65);
+    greffier_leg_expire(spool, MADE_ORIGIN + 66 * MADE_STEP + PATIENCE_NS);
     CHECK_IS(counted(leg).recorded, 66);
     greffier_leg_free(leg);
     greffier_spool_free(spool);

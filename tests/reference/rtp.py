@@ -10,6 +10,7 @@ DROPOUT = 3000
 MISORDER = 100
 MEMORY = 4096
 WINDOW = 32
+PATIENCE_NS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ class ReferenceStream:
             return self.accept(packet, arrival_ns, self.next)
         if packet.ssrc != self.ssrc:
             return "FOREIGN"
+        self.expire(arrival_ns)
         highest = self.highest
         number = nearest(highest, packet.sequence + self.origin, 65536)
         if self.is_jump(packet, number, highest):
@@ -250,6 +252,15 @@ class ReferenceStream:
                 (number, timestamp, kind, marker, arrival_ns, packet.payload, self.segment)
             )
         self.next = max(self.next, limit)
+
+    def expire(self, time_ns: int) -> None:
+        """No packet waits longer than PATIENCE_NS, by the times of arrival."""
+        until_ns = time_ns - PATIENCE_NS
+        old = [number for number, (_, at, _) in self.waiting.items() if at <= until_ns]
+        if old:
+            self.pass_up_to(max(old) + 1)
+            self.begun = True
+            self.go_on("")
 
     def ready(self) -> list[Out]:
         out, self.out = self.out, []

@@ -208,14 +208,14 @@ def test_a_leg_without_a_part_only_counts() -> None:
     leg = spool.leg(rtp.Stream(), Timeline(ORIGIN, 8000).state, KINDS, 1)
     for i in range(100):
         leg.receive(packet(i, 160 * i, 8, bytes(160)), ORIGIN + 20 * i * MS)
-    spool.flush(ORIGIN - 1)
+    spool.expire(ORIGIN - 1)
     assert leg.counters.not_recorded == 100
     assert (leg.counters.recorded, leg.counters.kept_from) == (0, -1)
     assert list(spool.seal()) == []
     spool.close()
 
 
-def test_a_silent_leg_gives_up_waiting() -> None:
+def test_a_leg_gives_up_waiting_when_time_has_passed() -> None:
     spool = Spool()
     one = writer()
     spool.add(one, 0)
@@ -224,9 +224,11 @@ def test_a_silent_leg_gives_up_waiting() -> None:
     for i in (0, 2):
         leg.receive(packet(i, 160 * i, 8, bytes(160)), ORIGIN + 20 * i * MS)
     assert list(spool.seal()) == []
-    spool.flush(ORIGIN)
+    spool.expire(ORIGIN + rtp.PATIENCE_NS - 1)
     assert leg.counters.recorded == 0
-    spool.flush(ORIGIN + 40 * MS)
+    spool.expire(ORIGIN + rtp.PATIENCE_NS)
+    assert leg.counters.recorded == 1
+    spool.expire(ORIGIN + 40 * MS + rtp.PATIENCE_NS)
     assert leg.counters.recorded == 2
     assert [noted.gap for noted in spool.gaps()] == [Gap(160, 320, 1, "lost")]
     spool.close()

@@ -130,8 +130,15 @@ class Leg:
             return self.codec is not None
         return False
 
-    def hand_on(self, out: list[Event], *, everything: bool = False) -> None:
-        """Emit the packets whose turn has come, or *everything* that is there."""
+    def hand_on(
+        self, out: list[Event], *, until_ns: int | None = None, everything: bool = False
+    ) -> None:
+        """Emit the packets whose turn has come, or *everything* that is there.
+
+        *until_ns*: all packets until then were given, so none older is waited for.
+        """
+        if until_ns is not None:
+            self.stream.expire(until_ns)
         packets = self.stream.flush() if everything else self.stream.ready()
         if not packets:
             return

@@ -323,7 +323,7 @@ class MediaPath:
             if (leg.side, leg.codecs, leg.encrypted) == (flow.side, named, encrypted):
                 continue
             renamed = any(named[number] != codec for number, codec in leg.codecs.items())
-            leg.hand_on(self._register.out, everything=renamed)
+            leg.hand_on(self._register.out, until_ns=time_ns, everything=renamed)
             if leg.describe(flow.side, named, encrypted):
                 leg.change(time_ns, self._register.out)
 

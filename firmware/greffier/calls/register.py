@@ -215,13 +215,16 @@ class Register:
                     self.give_up(call, reason)
 
     def hand_on_all(self, time_ns: int) -> None:
-        """Hand on what the legs of every call have ready, those that are lent left out."""
+        """Hand on what the legs of every call have ready, those that are lent left out.
+
+        Everything that was captured until *time_ns* was fed.
+        """
         for call in (*self.by_id.values(), *self._bare.values()):
             if time_ns < call.look_ns:
                 continue  # every leg of it is lent
             for leg in call.legs:
                 if leg.borrower is None and not leg.flushed:
-                    leg.hand_on(self.out)
+                    leg.hand_on(self.out, until_ns=time_ns)
 
     def joined(self) -> list[Call]:
         """Calls that were joined late and are not listed yet."""
@@ -250,7 +253,8 @@ class Register:
             if time_ns < leg.due_ns or leg.flushed:
                 continue
             silent = time_ns - leg.last_ns >= limits.silent_ns
-            leg.hand_on(self.out, everything=silent)
+            # Time may be that of a clock on the wall, and packets on their way: no longer of these.
+            leg.hand_on(self.out, until_ns=time_ns if silent else None)
             leg.due_ns = time_ns + limits.batch_ns
             leg.flushed = silent
         call.look_ns = time_ns + _REST_NS if resting else 0

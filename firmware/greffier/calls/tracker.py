@@ -127,7 +127,11 @@ class Tracker:
         return self._take()
 
     def hand_on_all(self, time_ns: int) -> list[Event]:
-        """The packets of every leg whose turn has come, though their time is not up."""
+        """The packets of every leg whose turn has come, though their time is not up.
+
+        Everything that was captured until *time_ns* was fed: what was held for missing packets
+        long enough by then (:data:`greffier.capture.rtp.PATIENCE_NS`) is among them.
+        """
         self._register.hand_on_all(time_ns)
         return self._take()
 

@@ -18,6 +18,8 @@ Octets = bytes | bytearray | memoryview
 KEYS = "0123456789*#ABCD"
 PAYLOAD_OCTETS = 4096
 """The largest payload that a stream holds unless told otherwise: 20 ms of 48 kHz stereo L16."""
+PATIENCE_NS = lib.GREFFIER_STREAM_PATIENCE_MS * 1_000_000
+"""How long a packet is held for lower numbers, by the times of arrival (native/stream.h)."""
 
 REASONS = {
     lib.GREFFIER_RTP_SHORT: "shorter than the fixed header",
@@ -262,6 +264,14 @@ class Stream:
         packets = self._taken + self._take()
         self._taken = []
         return packets
+
+    def expire(self, time_ns: int) -> None:
+        """Time has passed until *time_ns*, ns since the Unix epoch, of which everything was given.
+
+        What was held for :data:`PATIENCE_NS` is ready, with all below it. A packet that arrives
+        does the same at its own time: this only makes it sooner.
+        """
+        lib.greffier_stream_expire(self._stream, time_ns)
 
     def flush(self) -> list[Packet]:
         """Every packet held, by ascending number; what is missing before them is late from now on.

@@ -62,18 +62,14 @@ class Armory:
     """Lends legs of *tracker* to the core, and writes what the core seals of them."""
 
     def __init__(
-        self, flows: Flows, tracker: Tracker, intake: Intake, silent_ns: int, encoders: int = 0
+        self, flows: Flows, tracker: Tracker, intake: Intake, encoders: int = 0
     ) -> None:
-        """*silent_ns*: a leg that is silent this long waits for nothing that is missing.
-
-        *encoders*: threads that encode; without any, the caller's does.
-        """
+        """*encoders*: threads that encode; without any, the caller's does."""
         self.fed_ns = 0
         """The time of what the tracker is being fed: a leg that comes back has come so far."""
         self._flows = flows
         self._tracker = tracker
         self._intake = intake
-        self._silent_ns = silent_ns
         self._spool = Spool(SPOOL_OCTETS, threads=encoders)
         self._numbers = count()
         self._lent: dict[int, Lent] = {}
@@ -243,10 +239,13 @@ class Armory:
 
     # --- each tick ---
 
-    def collect(self, now_ns: int) -> None:
-        """Seal what came for the legs until the tick began (``Flows.take(begin=True)``)."""
+    def collect(self, settled_ns: int) -> None:
+        """Seal what came for the legs until the tick began (``Flows.take(begin=True)``).
+
+        With everything that was captured until *settled_ns*.
+        """
         self._write(self._spool.settle(self._flows))
-        self._spool.flush(now_ns - self._silent_ns)
+        self._spool.expire(settled_ns)
         self._write(self._spool.seal())
 
     def _write(self, batches: Iterable[Batch]) -> None:

@@ -30,6 +30,8 @@ _PASSED_OVER: Final = 8  # ticks, at most, in which lent legs wait because recor
 LOST: Final = "TAP_OVERRUN"
 """Why sound is lost that a tap showed: there was no room for its frames."""
 _TOLD_NS: Final = 5 * SECOND  # a loss is told of at most this often, and that much later
+SETTLED_NS: Final = 200_000_000
+"""What was captured so long ago has come, though nothing newer did: a block waits 60 ms in the kernel."""
 BATCH_NS: Final = 200_000_000  # a tick takes what has come since, so no more than it is lost
 
 
@@ -122,7 +124,7 @@ class Trunk:
         self._tracker = Tracker(limits, lambda pair: intake.expects(*pair))
         self._intake = intake
         encoders = config.limits.encoder_threads or len(os.sched_getaffinity(0)) - 1
-        self.armory = Armory(port.flows, self._tracker, intake, limits.silent_ns, encoders)
+        self.armory = Armory(port.flows, self._tracker, intake, encoders)
         # Legs with new packets, which the core may not have had yet.
         self._heard: dict[tuple[int, int], None] = {}
         self._account = account
@@ -178,10 +180,18 @@ class Trunk:
             self._passed_over = 0
             self._follow(self._port.flows.take(begin=True))
             self._let_pass(now_ns)
-            self._heed(self._tracker.hand_on_all(now_ns))
-            self.armory.collect(now_ns)
+            settled_ns = self._settled(now_ns)
+            self._heed(self._tracker.hand_on_all(settled_ns))
+            self.armory.collect(settled_ns)
         if not self._intake.writable:
             self.armory.recall()  # what was sealed cannot be dropped any more
+
+    def _settled(self, now_ns: int) -> int:
+        """Until when everything that was captured has come: as long as anything comes, that says it.
+
+        So which packet is late for its leg is decided by times of capture.
+        """
+        return min(now_ns, max(self._until_ns, now_ns - SETTLED_NS))
 
     def _take(self) -> None:
         taken = self._port.flows.take(most=self.at_once)

@@ -249,9 +249,11 @@ class Spool:
         self._legs.add(leg)
         return leg
 
-    def flush(self, since_ns: int) -> None:
-        """Legs that accepted nothing after *since_ns* give up waiting for missing packets."""
-        lib.greffier_leg_flush(self._spool, since_ns)
+    def expire(self, time_ns: int) -> None:
+        """Time has passed until *time_ns*, of which every leg has everything: what waited too long
+        for missing packets waits no more (``greffier.capture.rtp.Stream.expire``).
+        """
+        lib.greffier_leg_expire(self._spool, time_ns)
 
     def tick(self, flows: Flows) -> Iterator[Batch]:
         """Begin a tick of *flows*, and :meth:`settle` it."""

@@ -132,20 +132,40 @@ def test_an_impossible_payload_type_is_refused(payload_type: int) -> None:
 
 
 class Lockstep:
-    """The C stream and the reference, given the same packets; they must never differ."""
+    """The C stream and the reference, given the same packets; they must never differ.
 
-    def __init__(self, event_types: frozenset[int] = frozenset({101}), room: int = 64) -> None:
+    *expires*: a third one is told, between packets, that time has passed. It hands out the same,
+    sooner.
+    """
+
+    def __init__(
+        self,
+        event_types: frozenset[int] = frozenset({101}),
+        room: int = 64,
+        *,
+        expires: random.Random | None = None,
+    ) -> None:
+        self.told = rtp.Stream(event_types, payload_octets=room) if expires else None
+        self.expires = expires or random.Random()
+        self.told_out: list[rtp.Packet] = []
         self.real = rtp.Stream(event_types, payload_octets=room)
         self.plain = reference.ReferenceStream(event_types, payload_octets=room)
         self.time_ns = 1_700_000_000_000_000_000
         self.accepted = 0
         self.handed_out: list[rtp.Packet] = []
 
-    def give(self, octets: bytes) -> rtp.Status:
-        self.time_ns += 20_000_000
+    def give(self, octets: bytes, after_ms: int = 20) -> rtp.Status:
+        before_ns = self.time_ns
+        self.time_ns += after_ms * 1_000_000
+        if self.told is not None:
+            self.told.expire(self.expires.randint(before_ns, max(before_ns, self.time_ns)))
+            told = self.told.receive(octets, self.time_ns)
         expected = self.plain.receive(octets, self.time_ns)
         status = self.real.receive(octets, self.time_ns)
         assert status.name == expected
+        if self.told is not None:
+            assert told is status
+            self.told_out += self.told.ready()
         self.accepted += status is not rtp.Status.FOREIGN
         return status
 
@@ -154,10 +174,22 @@ class Lockstep:
         expected = self.plain.flush() if flush else self.plain.ready()
         assert [tuple(packet) for packet in packets] == expected
         self.handed_out += packets
+        if self.told is not None:
+            self.told_out += self.told.flush() if flush else self.told.ready()
+            assert self.told_out[: len(self.handed_out)] == self.handed_out
+
+    def pass_time(self, ms: int) -> None:
+        """Let time pass in all of them; packets may still come that were older."""
+        self.time_ns += ms * 1_000_000
+        self.plain.expire(self.time_ns)
+        self.real.expire(self.time_ns)
+        if self.told is not None:
+            self.told.expire(self.time_ns)
 
     def compare(self) -> None:
         counters = self.real.counters
         assert asdict(counters) == self.plain.counters()
+        assert self.told is None or self.told.counters == counters
         assert counters.packets + counters.strays == self.accepted
         if counters.packets:
             span = counters.highest - counters.first + 1
@@ -179,8 +211,17 @@ class Sender:
 class StreamsInLockstep(RuleBasedStateMachine):
     @initialize(number=st.integers(0, 65535), timestamp=st.integers(0, 2**32 - 1))
     def start(self, number: int, timestamp: int) -> None:
-        self.both = Lockstep()
+        self.both = Lockstep(expires=random.Random(number))
         self.sender = Sender(number + 2**20, timestamp)
+
+    @rule(ms=st.sampled_from([-40, 0, 1, 19, 100, 179, 180, 199, 200, 201, 5000]))
+    def let_time_pass(self, ms: int) -> None:
+        self.both.pass_time(ms)
+
+    @rule(ms=st.sampled_from([-300, -1, 0, 1, 60, 179, 180, 199, 200, 201, 3000]))
+    def send_after_a_while(self, ms: int) -> None:
+        self.sender.number += 1
+        self.both.give(self.sender.packet(self.sender.number), ms)
 
     @rule(
         skipped=st.sampled_from([0, 0, 0, 0, 1, 2, 30, 31, 32, 33, 2998, 2999, 3000, 40000]),
@@ -308,8 +349,9 @@ def test_a_long_press_is_one_key_in_either_order() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_long_bad_line_is_counted_as_the_reference_counts_it(seed: int) -> None:
     rng = random.Random(seed)
-    both = Lockstep()
+    both = Lockstep(expires=random.Random(seed))
     sender = Sender(rng.randrange(65536) + 2**20, rng.randrange(2**32))
+    step_ms = rng.choice([5, 10, 20, 30])  # the window is full before its time is up, or after
     late: list[tuple[int, bytes]] = []
     for step in range(4000):
         octets = sender.packet(sender.number, payload_type=rng.choice([8] * 30 + [13]))
@@ -317,11 +359,11 @@ def test_a_long_bad_line_is_counted_as_the_reference_counts_it(seed: int) -> Non
         if rng.random() < 0.1:
             late.append((step + rng.choice([1, 2, 5, 31, 32, 33, 60, 200]), octets))
         elif rng.random() > 0.05:
-            for _ in range(rng.choice([1, 1, 1, 1, 2, 3])):
-                both.give(octets)
+            for copy in range(rng.choice([1, 1, 1, 1, 2, 3])):
+                both.give(octets, 0 if copy else step_ms)
         for due, delayed in [entry for entry in late if entry[0] <= step]:
             late.remove((due, delayed))
-            both.give(delayed)
+            both.give(delayed, 0)
         if rng.random() < 0.001:
             sender = Sender(rng.randrange(65536) + 2**20, rng.randrange(2**32))
         if rng.random() < 0.5:
@@ -330,6 +372,50 @@ def test_a_long_bad_line_is_counted_as_the_reference_counts_it(seed: int) -> Non
             both.compare()
     both.drain(flush=True)
     both.compare()
+    assert both.told_out == both.handed_out
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 60)), min_size=1, max_size=60),
+    st.integers(0, 500),
+)
+def test_no_packet_waits_longer_than_the_patience(
+    given_at: list[tuple[int, int]], more_ms: int
+) -> None:
+    stream, handed_out, arrived = rtp.Stream(), set[int](), dict[int, int]()
+    now = 0
+    for number, after_ms in given_at:
+        now += after_ms * 1_000_000
+        octets = packet(number, number * 160, number.to_bytes(2, "big"))
+        status = stream.receive(octets, now)
+        if status in (rtp.Status.NEWEST, rtp.Status.REORDERED, rtp.Status.RESTARTED):
+            arrived[number] = now
+        handed_out |= {int.from_bytes(one.payload, "big") for one in stream.ready()}
+        old = {number for number, at in arrived.items() if at <= now - rtp.PATIENCE_NS}
+        assert old <= handed_out
+    now += more_ms * 1_000_000
+    stream.expire(now)
+    handed_out |= {int.from_bytes(one.payload, "big") for one in stream.ready()}
+    assert {at for at, when in arrived.items() if when <= now - rtp.PATIENCE_NS} <= handed_out
+
+
+def test_what_comes_after_the_patience_is_late_and_no_longer_lost() -> None:
+    stream = rtp.Stream()
+    at = [0, 20, 40, 80, 100, 120]
+    for number, ms in zip((0, 1, 2, 4, 5, 6), at, strict=True):
+        stream.receive(packet(number, number * 160, b"x"), ms * 1_000_000)
+    assert stream.ready() == []  # the first one may not be the lowest
+    stream.expire(279_999_999)
+    assert [one.sequence - 65536 for one in stream.ready()] == [0, 1, 2]
+    stream.expire(280_000_000)
+    assert [one.sequence - 65536 for one in stream.ready()] == [4, 5, 6]
+    assert stream.counters.lost == 1
+    assert stream.receive(packet(3, 480, b"x"), 281_000_000) is rtp.Status.LATE
+    counters = stream.counters
+    assert (counters.lost, counters.late, counters.reordered) == (0, 1, 1)
+    assert stream.receive(packet(7, 1120, b"x"), 282_000_000) is rtp.Status.NEWEST
+    assert [one.sequence - 65536 for one in stream.ready()] == [7]
 
 
 @pytest.mark.parametrize("seed", range(8))

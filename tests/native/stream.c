@@ -7,13 +7,21 @@
 
 enum { SSRC = 0x11223344, GAP = 100 + GREFFIER_STREAM_WINDOW - 1 };
 
-static int give(greffier_stream *stream, unsigned number, uint32_t timestamp, int type, size_t length)
+static const int64_t MS = 1000000;
+
+static int give_at(greffier_stream *stream, unsigned number, uint32_t timestamp, int type, size_t length,
+                   int64_t arrival_ns)
 {
     uint8_t packet[700] = {0x80, (uint8_t)type, (uint8_t)(number >> 8), (uint8_t)number,
                            (uint8_t)(timestamp >> 24), (uint8_t)(timestamp >> 16),
                            (uint8_t)(timestamp >> 8), (uint8_t)timestamp, 0x11, 0x22, 0x33, 0x44};
     memset(packet + 12, (int)(number & 0xff), length);
-    return greffier_stream_receive(stream, packet, 12 + length, (int64_t)number);
+    return greffier_stream_receive(stream, packet, 12 + length, arrival_ns);
+}
+
+static int give(greffier_stream *stream, unsigned number, uint32_t timestamp, int type, size_t length)
+{
+    return give_at(stream, number, timestamp, type, length, (int64_t)number);
 }
 
 static int voice(greffier_stream *stream, unsigned number)
@@ -77,6 +85,31 @@ static void a_gap_is_given_up_when_the_window_passes_it(void)
     CHECK_IS(counted(stream).lost, 1);
     CHECK_IS(voice(stream, GAP), GREFFIER_STREAM_LATE);
     CHECK_IS(voice(stream, GAP), GREFFIER_STREAM_DUPLICATE);
+    CHECK_IS(counted(stream).lost, 0);
+    CHECK_IS(counted(stream).late, 1);
+    greffier_stream_free(stream);
+}
+
+static void nothing_waits_longer_than_the_patience(void)
+{
+    greffier_stream *stream = greffier_stream_new(160);
+    greffier_stream_packet out[GREFFIER_STREAM_HELD];
+    const int64_t patience = GREFFIER_STREAM_PATIENCE_MS * MS;
+    greffier_stream_expire(stream, INT64_MAX); /* empty */
+    CHECK_IS(give_at(stream, 10, 0, 8, 160, 0), GREFFIER_STREAM_NEWEST);
+    CHECK_IS(give_at(stream, 9, 0, 8, 160, MS), GREFFIER_STREAM_REORDERED);
+    CHECK_IS(give_at(stream, 11, 0, 8, 160, patience - 1), GREFFIER_STREAM_NEWEST);
+    CHECK_IS(take(stream, out), 0);
+    CHECK_IS(give_at(stream, 13, 0, 8, 160, patience), GREFFIER_STREAM_NEWEST);
+    CHECK_IS(take(stream, out), 3);
+    CHECK_IS(out[0].sequence, 65536 + 9);
+    greffier_stream_expire(stream, 2 * patience - 1);
+    CHECK_IS(take(stream, out), 0);
+    CHECK_IS(give_at(stream, 12, 1920, 8, 160, 2 * patience), GREFFIER_STREAM_LATE); /* its own time counts */
+    CHECK_IS(take(stream, out), 1);
+    CHECK_IS(out[0].sequence, 65536 + 13);
+    CHECK_IS(give_at(stream, 14, 0, 8, 160, 2 * patience), GREFFIER_STREAM_NEWEST);
+    CHECK_IS(take(stream, out), 1);
     CHECK_IS(counted(stream).lost, 0);
     CHECK_IS(counted(stream).late, 1);
     greffier_stream_free(stream);
@@ -214,6 +247,7 @@ static void passing_and_holding_give_the_same_packets(void)
     greffier_stream_expect_events(held, 101);
     greffier_stream_expect_events(passing, 101);
     uint32_t random = 7;
+    int64_t now = 0;
     unsigned number = 65000, passed_count = 0;
     for (int i = 0; i < 20000; i++) {
         random = random * 1664525u + 1013904223u;
@@ -226,9 +260,10 @@ static void passing_and_holding_give_the_same_packets(void)
         packet[13] = 0x80;
         size_t length = luck == 77 ? 11 : luck == 78 ? 180 : 16 + luck % 32;
         greffier_stream_packet from_held[GREFFIER_STREAM_HELD], from_passing[GREFFIER_STREAM_HELD];
-        int status = greffier_stream_receive(held, packet, length, i);
+        now += (luck % 64 == 0 ? 150 : 20) * MS;
+        int status = greffier_stream_receive(held, packet, length, now);
         greffier_stream_packet passed;
-        int other = greffier_stream_pass(passing, packet, length, i, &passed);
+        int other = greffier_stream_pass(passing, packet, length, now, &passed);
         size_t count = take(held, from_held);
         if (other == GREFFIER_STREAM_PASSED) {
             passed_count++;
@@ -262,6 +297,7 @@ int main(void)
 {
     RUN(payloads_come_out_in_order_with_their_octets);
     RUN(a_gap_is_given_up_when_the_window_passes_it);
+    RUN(nothing_waits_longer_than_the_patience);
     RUN(a_full_stream_changes_nothing);
     RUN(a_restart_goes_on_without_a_gap);
     RUN(a_number_used_again_for_another_instant_is_a_restart);

@@ -12,7 +12,7 @@ class Limits:
     batch_ns: int = SECOND // 2
     """A leg's packets are handed on at most this late while they flow."""
     silent_ns: int = 2 * SECOND
-    """A leg that is silent this long has handed on everything; what waited for missing packets too."""
+    """A leg that is silent this long has handed on what waited for missing packets, too."""
 
     linger_ns: int = 5 * SECOND
     """After a BYE, packets still on their way count to their leg."""

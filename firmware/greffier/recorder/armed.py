@@ -61,9 +61,7 @@ class Lent:
 class Armory:
     """Lends legs of *tracker* to the core, and writes what the core seals of them."""
 
-    def __init__(
-        self, flows: Flows, tracker: Tracker, intake: Intake, encoders: int = 0
-    ) -> None:
+    def __init__(self, flows: Flows, tracker: Tracker, intake: Intake, encoders: int = 0) -> None:
         """*encoders*: threads that encode; without any, the caller's does."""
         self.fed_ns = 0
         """The time of what the tracker is being fed: a leg that comes back has come so far."""

@@ -31,7 +31,8 @@ LOST: Final = "TAP_OVERRUN"
 """Why sound is lost that a tap showed: there was no room for its frames."""
 _TOLD_NS: Final = 5 * SECOND  # a loss is told of at most this often, and that much later
 SETTLED_NS: Final = 200_000_000
-"""What was captured so long ago has come, though nothing newer did: a block waits 60 ms in the kernel."""
+"""What was captured so long ago has come, though nothing newer did: the kernel keeps a block for
+60 ms at most."""
 BATCH_NS: Final = 200_000_000  # a tick takes what has come since, so no more than it is lost
 
 
@@ -187,7 +188,7 @@ class Trunk:
             self.armory.recall()  # what was sealed cannot be dropped any more
 
     def _settled(self, now_ns: int) -> int:
-        """Until when everything that was captured has come: as long as anything comes, that says it.
+        """Until when everything that was captured has come: what came last says it, if recent.
 
         So which packet is late for its leg is decided by times of capture.
         """

@@ -1,10 +1,7 @@
 """A recorder with analogue lines alone: a simulated card, and no network at all."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pytest
@@ -70,6 +67,7 @@ class CardBox(Box):
             self.cards = faketap.configure(self.folder / "alsa", taps)
         except NotBuilt as error:
             pytest.skip(str(error))
+        self.environment |= self.cards.environment
 
     def plug(
         self,
@@ -82,9 +80,6 @@ class CardBox(Box):
         source.write_bytes(sound.astype("<i2").tobytes())
         card = Tap("card", channels=2, source=source, overruns=overruns, absences=absences)
         self._configure([card])
-
-    def launch(self, command: list[str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(command, stderr=said, env=os.environ | self.cards.environment)
 
     @property
     def volume(self) -> int:

@@ -1,61 +1,31 @@
-"""The recorder of a demonstration: one process in its folder, which may be killed.
+"""A recorder that runs: ``greffier run`` of a configuration, asked over its control socket."""
 
-It runs as a service manager would run it, by ``greffier run``; what is asked of it is asked over
-its control socket.
-"""
-
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from greffier.control import client
 from greffier.control.messages import AskStatus, Status, Stop
 from greffier.errors import GreffierError
+from greffier_sim.service import Service, Unwell
 
-BIN = Path(sys.executable).parent
-PATIENCE_S = 30.0
-
-
-class Failed(Exception):
-    """The recorder did not do what was expected of it: what, in one line."""
+PATIENCE_S = 120.0
 
 
-class Appliance:
-    """One recorder, of the configuration in *folder*, which names its control *socket*.
-
-    *enter* is put before its command (a namespace).
-    """
+class Appliance(Service):
+    """One recorder, of ``recorder.toml`` in *folder*, which names its control *socket*."""
 
     def __init__(
         self,
         folder: Path,
         socket: Path,
-        enter: tuple[str, ...],
+        enter: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.socket = socket
         self.config = folder / "recorder.toml"
-        self._enter = enter
-        self._environment = {**os.environ, **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> float:
-        """Start it and wait until it is armed; how many seconds that took. Raises Failed."""
-        begun = time.monotonic()
-        with (self.folder / "recorder.log").open("ab") as said:
-            self._process = subprocess.Popen(
-                [*self._enter, str(BIN / "greffier"), "run", "--config", str(self.config)],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                env=self._environment,
-            )
-        self.wait_for(lambda status: status.armed)
-        return time.monotonic() - begun
+        words = ("greffier", "run", "--config", str(self.config))
+        super().__init__(words, folder / "recorder.log", environment, enter)
 
     def status(self) -> Status | None:
         """What it published last; None while it does not answer."""
@@ -65,32 +35,33 @@ class Appliance:
             return None
         return answer if isinstance(answer, Status) else None
 
+    def ready(self) -> bool:
+        """Whether it is armed."""
+        status = self.status()
+        return status is not None and status.armed
+
     def wait_for(self, wanted: Callable[[Status], bool], seconds: float = PATIENCE_S) -> Status:
-        """The first status for which *wanted* holds. Raises Failed."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        """The first status for which *wanted* holds. Raises Unwell."""
+
+        def look() -> Status | None:
             status = self.status()
-            if status is not None and wanted(status):
-                return status
-            if self._process is None or self._process.poll() is not None:
-                raise Failed(self._last_words())
-            time.sleep(0.05)
-        raise Failed(f"the recorder does not come to it: {self._last_words()}")
+            return status if status is not None and wanted(status) else None
 
-    def kill(self) -> None:
-        """SIGKILL: it has no say in it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        return self.wait_until(look, "the status that is waited for", seconds)
 
-    def stop(self) -> None:
-        """End it in good order. Raises Failed."""
+    def wait_idle(self, seconds: float = PATIENCE_S) -> Status:
+        """Wait until no call runs and every part is finished. Raises Unwell."""
+        return self.wait_for(
+            lambda status: not status.committed and not any(one.calls for one in status.lines),
+            seconds,
+        )
+
+    def stop(self) -> int:
+        """Ask it to end in good order, where it runs; 0. Raises Unwell, GreffierError."""
         if self._process is None:
-            return
+            return 0
         client.ask(self.socket, Stop())
-        if self._process.wait(timeout=PATIENCE_S) != 0:
-            raise Failed(self._last_words())
-
-    def _last_words(self) -> str:
-        lines = (self.folder / "recorder.log").read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "the recorder ended"
+        code = self._process.wait(timeout=PATIENCE_S)
+        if code != 0:
+            raise Unwell(f"the recorder failed at its end: {self.last_words()}")
+        return code

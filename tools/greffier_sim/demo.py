@@ -26,10 +26,11 @@ from greffier.control.messages import Status
 from greffier.errors import GreffierError
 from greffier.language import translate as _
 from greffier_sim import branch, faketap, promises, scenes, speech
-from greffier_sim.appliance import Appliance, Failed
+from greffier_sim.appliance import Appliance
 from greffier_sim.branch import Branch
 from greffier_sim.promises import Broken, Told, command, say
 from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk, words_of
+from greffier_sim.service import Unwell
 from greffier_sim.soak_missing import Missing
 from greffier_sim.trunk import Caller, Telephones
 from greffier_sim.witness import Witness
@@ -103,7 +104,7 @@ def place(talk: Talk, telephones: Telephones, told: Told, work: Path) -> None:
 
 
 def play(appliance: Appliance, telephones: Telephones, told: Told) -> None:
-    """The calls, and the kill in the middle of the first. Raises Failed, OSError."""
+    """The calls, and the kill in the middle of the first. Raises Unwell, OSError."""
     work = appliance.folder
     say(_("▶ A stock exchange order is being given..."))
     place(ORDER, telephones, told, work)
@@ -149,7 +150,7 @@ def record(folder: Path, told: Told) -> None:
             play(appliance, telephones, told)
             time.sleep(0.2)
             told.unseen = witness.stop()
-    except (Failed, GreffierError, OSError, subprocess.SubprocessError) as error:
+    except (Unwell, GreffierError, OSError, subprocess.SubprocessError) as error:
         raise Broken(str(error)) from error
 
 

@@ -32,7 +32,8 @@ from greffier.store.shred_format import PART, Name
 from greffier_sim import lab, parties
 from greffier_sim.lab import Lab
 from greffier_sim.schedules import DUTY, SAMPLED
-from greffier_sim.soak_box import SoakBox, Unwell
+from greffier_sim.service import Unwell
+from greffier_sim.soak_box import SoakBox
 from greffier_sim.soak_missing import Missing
 
 TERMS = ("recorded", "not_recorded", "masked", "silent", "duplicates", "lost")

@@ -23,7 +23,8 @@ from typing import Any
 
 from greffier.audit import verify
 from greffier_sim import lab, soak_said
-from greffier_sim.soak_box import SoakBox, Unwell
+from greffier_sim.service import Unwell
+from greffier_sim.soak_box import SoakBox
 from greffier_sim.soak_peers import Outside, Party
 from greffier_sim.soak_waits import Waits
 
@@ -78,8 +79,8 @@ def strike(box: SoakBox, draw: random.Random, told: Kills) -> None:
 
 
 def _kill(box: SoakBox, kind: str, told: Kills) -> None:
-    if box.process is not None and box.process.poll() is not None:
-        raise Unwell(f"the recorder ended by itself: {box.said()[-500:]}")
+    if not box.runs:
+        raise Unwell(f"the recorder ended by itself: {box.last_words()}")
     status = None if kind == "starting" else box.status()
     late_ns = max(0, status.age_ms * 1_000_000 - _TICK_NS) if status is not None else 0
     now = time.time_ns()
@@ -110,7 +111,7 @@ def again(box: SoakBox, draw: random.Random, told: Kills, left: int) -> None:
 def kill_all(box: SoakBox, outside: Outside, words: argparse.Namespace, say: Any) -> Kills:
     """Every kill, with what the checker says of each."""
     told, draw = Kills(), random.Random(words.seed)
-    told.waits.follow(box.process.pid if box.process else 0)
+    told.waits.follow(box.pid)
     told.waits.start()
     until = time.monotonic() + words.minutes * 60
     while len(told.killed) < words.kills and time.monotonic() < until:

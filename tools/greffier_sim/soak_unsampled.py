@@ -29,7 +29,8 @@ from greffier.capture.datagram import Address
 from greffier_sim import captures, lab, packets
 from greffier_sim.captures import MS, Plan, Side
 from greffier_sim.schedules import SAMPLED
-from greffier_sim.soak_box import SoakBox, Unwell, children
+from greffier_sim.service import Unwell, children
+from greffier_sim.soak_box import SoakBox
 from greffier_sim.soak_missing import Missing
 from greffier_sim.soak_said import linear
 

@@ -29,12 +29,13 @@ from greffier.capture.datagram import Address
 from greffier.cli.main import COMMANDS
 from greffier.cli.main import run as greffier
 from greffier.control import client
-from greffier.control.messages import AskStatus, Status, Stop
+from greffier.control.messages import AskStatus, Status
 from greffier.errors import GreffierError
 from greffier.policy import rules
 from greffier.store import journal
 from greffier_office.main import COMMANDS as OFFICE
 from greffier_sim import captures
+from greffier_sim.appliance import Appliance
 from greffier_sim.packets import frames_of, pcap
 from greffier_sim.sickdisk import SickDisk, Unable
 
@@ -248,8 +249,9 @@ def run_case(
         prepare(folder, disk.path / "box", stall_s)
         talk_s = LEAD_S + seconds + tail_s
         traffic(folder / "wire.pcap", calls, talk_s)
-        recorder = _start(folder, namespace)
+        recorder = Appliance(folder, folder / "control.sock", inside(namespace))
         stack.callback(recorder.kill)
+        recorder.spawn()
         watcher = Watcher(folder / "control.sock")
         watcher.start()
         stack.callback(watcher.stop)
@@ -273,21 +275,12 @@ def run_case(
             60,
             "the calls do not end",
         )
-        told.same_process = recorder.poll() is None
+        told.same_process = recorder.runs
         watcher.stop()
         told.status_gap_s = round(watcher.gap_s, 2)
-        client.ask(folder / "control.sock", Stop())
-        told.same_process &= recorder.wait(timeout=60) == 0
+        told.same_process &= recorder.stop() == 0
         _check(disk.path / "box", watcher, told)
     return told
-
-
-def _start(folder: Path, namespace: str) -> subprocess.Popen[bytes]:
-    program = "from greffier.cli.main import main; main()"
-    config = str(folder / "recorder.toml")
-    words = inside(namespace, sys.executable, "-c", program, "run", "--config", config)
-    with (folder / "stderr").open("ab") as said:
-        return subprocess.Popen(words, stderr=said)
 
 
 def _measure_return(watcher: Watcher, told: Figures, healed: float) -> None:

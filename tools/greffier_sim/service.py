@@ -50,8 +50,11 @@ def resident_kib(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that the process *pid* has started."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """The processes that the process *pid* has started; none where no /proc tells."""
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 class Service:
@@ -81,6 +84,10 @@ class Service:
         if self._process is None or self._process.poll() is not None:
             raise Unwell(f"{self.name} ended: {self.last_words()}")
         return self._process.pid
+
+    def must_run(self) -> None:
+        """Raises Unwell where it does not."""
+        _ = self.pid
 
     @property
     def runs(self) -> bool:
@@ -117,7 +124,9 @@ class Service:
 
         def look_again() -> _T | None:
             found = look()
-            return found or (None if self.pid else found)
+            if not found:
+                self.must_run()
+            return found
 
         try:
             return wait_until(look_again, what, seconds)

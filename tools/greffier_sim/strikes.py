@@ -1,0 +1,68 @@
+"""When which process is killed, or the network cut, and for how long: a schedule by a seed. Pure.
+
+Every target has its own sequence of strikes, which do not overlap; those of different targets do.
+Some come right after the target was started again, while it still starts.
+"""
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Target = Literal["recorder", "sync", "broker", "office", "line"]
+How = Literal["kill", "reset", "silent"]
+LONGEST_S = 8.0
+"""The longest that a process is down; the network is cut for at most three times that."""
+_STARTING_S = 1.5
+_AGAIN = 0.25
+"""The share of kills that hit what was just started."""
+_HOWS: dict[Target, tuple[How, ...]] = {
+    "recorder": ("kill",),
+    "sync": ("kill",),
+    "broker": ("kill",),
+    "office": ("kill",),
+    "line": ("reset", "silent"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """At ``at_s`` from the beginning *target* is struck; it is back after ``down_s`` seconds."""
+
+    at_s: float
+    target: Target
+    how: How
+    down_s: float
+
+    @property
+    def back_s(self) -> float:
+        """When it is started again, or the network mended."""
+        return self.at_s + self.down_s
+
+
+def plan(draw: random.Random, count: int, seconds: float) -> list[Strike]:
+    """*count* strikes in order, the first at 0 or later, the last before *seconds*.
+
+    Each target has as many as the others (one more or less), the line both kinds alike.
+    """
+    found: list[Strike] = []
+    for place, target in enumerate(_HOWS):
+        found += _of(draw, target, (count + len(_HOWS) - 1 - place) // len(_HOWS), seconds)
+    return sorted(found, key=lambda one: one.at_s)
+
+
+def _of(draw: random.Random, target: Target, count: int, seconds: float) -> Iterator[Strike]:
+    longest = LONGEST_S * (3 if target == "line" else 1)
+    kinds = itertools.cycle(_HOWS[target])
+    again = 0 if target == "line" else sum(draw.random() < _AGAIN for _ in range(count - 1))
+    own = sorted(draw.uniform(0, seconds) for _ in range(count - again))
+    more = Counter(draw.randrange(len(own)) for _ in range(again))
+    for number, (at, end) in enumerate(zip(own, [*own[1:], seconds], strict=False)):
+        for left in range(1 + more[number], 0, -1):
+            room = (end - at) / left
+            # Short ones are likelier: a service manager starts again at once.
+            down = min(longest * draw.random() ** 3, 0.6 * room)
+            yield Strike(at, target, next(kinds), down)
+            at += down + min(draw.uniform(0, _STARTING_S), 0.3 * room)

@@ -17,8 +17,8 @@ enum {
     WINDOW = 20,      /* messages that the broker has not acknowledged */
 };
 
-/* argv: port, host name, folder with ca.crt, NAME.crt and NAME.key, NAME, then the program's own */
-enum { PORT = 1, HOST, FOLDER, NAME, OWN };
+/* argv: port and host of the broker, three PEM files, then the program's own */
+enum { PORT = 1, HOST, AUTHORITY, CERTIFICATE, KEY, OWN };
 
 static inline void fail(const char *what, int code)
 {
@@ -35,19 +35,15 @@ static inline void must(const char *what, int code)
 /* A client with MQTT 5, TLS 1.3, its certificate, TCP_NODELAY and the window; not connected yet. */
 static inline struct mosquitto *client(char **argv)
 {
-    char ca[512], certificate[512], key[512];
-    snprintf(ca, sizeof ca, "%s/ca.crt", argv[FOLDER]);
-    snprintf(certificate, sizeof certificate, "%s/%s.crt", argv[FOLDER], argv[NAME]);
-    snprintf(key, sizeof key, "%s/%s.key", argv[FOLDER], argv[NAME]);
     mosquitto_lib_init();
-    struct mosquitto *made = mosquitto_new(argv[NAME], true, NULL);
+    struct mosquitto *made = mosquitto_new(NULL, true, NULL);
     if (!made)
         fail("new", MOSQ_ERR_NOMEM);
     must("version", mosquitto_int_option(made, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5));
     must("no delay", mosquitto_int_option(made, MOSQ_OPT_TCP_NODELAY, 1));
     must("sent at once", mosquitto_int_option(made, MOSQ_OPT_SEND_MAXIMUM, WINDOW));
     must("taken at once", mosquitto_int_option(made, MOSQ_OPT_RECEIVE_MAXIMUM, WINDOW));
-    must("tls", mosquitto_tls_set(made, ca, NULL, certificate, key, NULL));
+    must("tls", mosquitto_tls_set(made, argv[AUTHORITY], NULL, argv[CERTIFICATE], argv[KEY], NULL));
     must("tls 1.3", mosquitto_tls_opts_set(made, 1, "tlsv1.3", NULL));
     return made;
 }

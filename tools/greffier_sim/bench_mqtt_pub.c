@@ -1,7 +1,7 @@
 /* The publisher of the reference of sync.throughput: libmosquitto and nothing else. Publishes blocks,
    waits until the subscriber has acknowledged each as durable, prints the seconds that it took.
 
-   bench_mqtt_pub PORT HOST FOLDER NAME CHUNK_TOPIC DONE_TOPIC BLOCKS */
+   bench_mqtt_pub PORT HOST AUTHORITY CERTIFICATE KEY CHUNK_TOPIC DONE_TOPIC BLOCKS */
 #include "bench_mqtt.h"
 
 #include <semaphore.h>

@@ -1,7 +1,7 @@
 /* The subscriber of the reference of sync.throughput: assembles each block, hashes it, writes it to a
    file that its hash names, syncs file and folder, and only then says so.
 
-   bench_mqtt_sub PORT HOST FOLDER NAME CHUNK_TOPIC DONE_TOPIC STORE */
+   bench_mqtt_sub PORT HOST AUTHORITY CERTIFICATE KEY CHUNK_TOPIC DONE_TOPIC STORE */
 #include "bench_mqtt.h"
 
 #include <fcntl.h>

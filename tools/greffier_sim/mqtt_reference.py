@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from greffier_sim.broker import HOST
+from greffier_sim.mqtt_party import Credentials
+from greffier_sim.service import cpu_s
+
 HERE = Path(__file__).parent
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror")
 BLOCK_MIB = 4
@@ -30,20 +34,6 @@ class Moved:
     def rate(self) -> float:
         """MiB a second."""
         return self.mib / self.seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where it is, whose certificates lie where, and the topics that they may use."""
-
-    port: int
-    host: str
-    folder: Path
-    """Holds ca.crt, and NAME.crt and NAME.key of both clients."""
-    publisher: str
-    subscriber: str
-    chunks: str
-    done: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +67,26 @@ def _subscribed(words: list[str]) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds that a process has used, all threads: fields 14 and 15 of proc_pid_stat(5)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Between whom, and on which topics, which the broker lets them use."""
+
+    port: int
+    sender: Credentials
+    store: Credentials
+    chunks: str
+    done: str
+
+    def words(self, who: Credentials) -> list[str]:
+        """The arguments that both programs begin with."""
+        files = [str(who.ca), str(who.certificate), str(who.key)]
+        return [str(self.port), HOST, *files, self.chunks, self.done]
 
 
-def run(programs: Programs, broker: Broker, store: Path, mib: int) -> Moved:
+def run(programs: Programs, way: Way, store: Path, mib: int) -> Moved:
     """Move *mib* (whole blocks) into the empty folder *store*. Raises RuntimeError."""
-    own = [str(broker.port), broker.host, str(broker.folder)]
-    topics = [broker.chunks, broker.done]
-    sub = [str(programs.subscriber), *own, broker.subscriber, *topics, str(store)]
-    pub = [str(programs.publisher), *own, broker.publisher, *topics, str(mib // BLOCK_MIB)]
+    sub = [str(programs.subscriber), *way.words(way.store), str(store)]
+    pub = [str(programs.publisher), *way.words(way.sender), str(mib // BLOCK_MIB)]
     with _subscribed(sub) as subscriber:
         before = cpu_s(subscriber.pid)
         with subprocess.Popen(pub, stdout=subprocess.PIPE, text=True) as publisher:

@@ -111,12 +111,19 @@ class HandBox:
         return Signer(self.key.name, self.key.private).sign(head.text)
 
     def batch(
-        self, first: int = 0, end: int | None = None, log: Sequence[bytes] | None = None
+        self,
+        first: int = 0,
+        end: int | None = None,
+        log: Sequence[bytes] | None = None,
+        checkpoint: bytes = b"",
     ) -> bytes:
-        """The payload that carries the entries *first* .. *end* - 1 of *log*, or of its own."""
+        """The payload that carries the entries *first* .. *end* - 1 of *log*, or of its own.
+
+        *checkpoint* replaces the one that belongs there.
+        """
         log = self.log if log is None else log
         end = len(log) if end is None else end
         leaves = [merkle.leaf_hash(one) for one in log]
         proof = merkle.consistency_proof(leaves, end, len(log)) if 0 < end < len(log) else []
-        content = batches.Batch(first, tuple(log[first:end]), self.checkpoint(log), tuple(proof))
-        return batches.encode(content)
+        signed = checkpoint or self.checkpoint(log)
+        return batches.encode(batches.Batch(first, tuple(log[first:end]), signed, tuple(proof)))

@@ -83,6 +83,10 @@ class Party:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Disconnect; what was heard stays."""
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -1,0 +1,191 @@
+"""A box and its head office, every process the real one: recorder, sync, broker, collector.
+
+The recorder listens in a network namespace of its own, so that what sync sends is not on its tap;
+the rest meets on the loopback interface, sync through a slow line where one is asked for.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from greffier.audit import verify
+from greffier.control import client
+from greffier.control.transfer import AskSync, SyncState
+from greffier.errors import GreffierError
+from greffier_sim import captures, packets
+from greffier_sim.broker import HOST
+from greffier_sim.head_office import HeadOffice
+from greffier_sim.lab import Wire, wire
+from greffier_sim.service import BIN, Service, Unwell, wait_until
+from greffier_sim.soak_box import SoakBox
+from greffier_sim.uplink import Uplink
+
+SYNC = """
+[sync]
+folder = "{folder}"
+socket = "{socket}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A slow line: bits a second, delay each way, octets that its queue holds."""
+
+    rate: int
+    delay_ms: float
+    queue: int
+
+
+def told(*words: str) -> dict[str, Any]:
+    """The JSON object of a command that went well. Raises Unwell."""
+    done = subprocess.run(
+        [str(BIN / words[0]), *words[1:], "--json"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Unwell(f"{' '.join(words[:3])}: {done.stderr.strip()[-500:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+class SyncLab:
+    """Made ready and enrolled, nothing started but the broker; :func:`lab` makes one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        cable: Wire,
+        stack: ExitStack,
+        *,
+        codec: str = "original",
+        settings: Mapping[str, str] | None = None,
+        shape: Shape | None = None,
+        more: str = "",
+        data: Path | None = None,
+    ) -> None:
+        """*settings* are the broker's, *more* lines of recorder.toml; *data* is copied."""
+        self.folder = folder
+        self.cable = cable
+        self.box = SoakBox(folder / "box", cable.namespace, cable.tap, codec=codec, rate=1.0)
+        if data:
+            shutil.rmtree(self.box.data)
+            shutil.copytree(data, self.box.data)
+        self.head = HeadOffice(folder / "head", dict(settings or {}))
+        self.sync_folder = folder / "sync"
+        self.socket = folder / "sync.sock"
+        config = folder / "box/recorder.toml"
+        words = SYNC.format(folder=self.sync_folder, socket=self.socket)
+        config.write_text(config.read_text() + words + more)
+        office = ["greffier-office", "serve", "--office", str(self.head.office.path)]
+        self.office = Service(office, folder / "serve.log")
+        run = ["greffier", "sync", "run", "--config", str(config)]
+        self.sync = Service(run, folder / "sync.log")
+        self.uplink: Uplink | None = None
+        self._calls = 0
+        self._enrol()
+        stack.enter_context(self.head)
+        if shape:
+            self._shape(stack, shape)
+        stack.callback(self.sync.kill)
+        stack.callback(self.office.kill)
+        stack.callback(self.box.kill)
+
+    @property
+    def device(self) -> str:
+        """The box's name."""
+        name: str = json.loads((self.box.data / "device.json").read_text())["device"]
+        return name
+
+    def _enrol(self) -> None:
+        office, data = str(self.head.office.path), str(self.box.data)
+        claim = told("greffier-office", "claim", "--office", office)["claim"]
+        request, response = str(self.folder / "box.request"), str(self.folder / "box.response")
+        where = ["--data", data, "--sync-folder", str(self.sync_folder)]
+        told("greffier", "enrol", "request", "--claim", claim, "-o", request, *where)
+        told("greffier-office", "enrol", request, "--office", office, "-o", response)
+        told("greffier", "enrol", "install", response, *where)
+
+    def _shape(self, stack: ExitStack, shape: Shape) -> None:
+        to = (HOST, self.head.broker.port)
+        made = Uplink(to, rate=shape.rate, delay_ms=shape.delay_ms, queue=shape.queue)
+        self.uplink = stack.enter_context(made)
+        path = self.sync_folder / "enrolment.json"
+        content = path.read_text().replace(f"{HOST}:{to[1]}", f"{HOST}:{made.port}")
+        path.write_text(content)
+
+    def state(self) -> SyncState | None:
+        """What sync says of itself, or None while it does not answer."""
+        try:
+            answer = client.ask(self.socket, AskSync())
+        except (GreffierError, OSError):
+            return None
+        return answer if isinstance(answer, SyncState) else None
+
+    def wait_for(
+        self, wanted: Callable[[SyncState], bool], what: str, seconds: float = 60.0
+    ) -> SyncState:
+        """The first state that is *wanted*. Raises Unwell, also where sync has ended."""
+
+        def look() -> SyncState | None:
+            self.sync.must_run()
+            found = self.state()
+            return found if found is not None and wanted(found) else None
+
+        return wait_until(look, what, seconds)
+
+    def call(self, milliseconds: int = 1000) -> set[str]:
+        """A call on the tap that is recorded: its parts, once they are sealed. Raises Unwell."""
+        known = sealed(self.box.data)
+        self._calls += 1
+        plan = captures.Plan(call_id=f"call-{self._calls}@lab", talk_ms=milliseconds)
+        path = self.folder / "call.pcap"
+        path.write_bytes(packets.pcap(packets.frames_of(captures.in_order(captures.call(plan)))))
+        words = [sys.executable, "-m", "greffier_sim.replay", str(path), self.cable.port]
+        subprocess.run(self.cable.inside(*words), check=True, stdout=subprocess.DEVNULL)
+        return wait_until(lambda: sealed(self.box.data) - known, "the call is recorded and sealed")
+
+    def start(self) -> Self:
+        """Start all three."""
+        self.office.start()
+        self.box.start()
+        self.sync.start()
+        return self
+
+
+def sealed(data: Path) -> set[str]:
+    """The parts whose end the log in the data directory *data* tells."""
+    return {
+        str(one.data["part"])
+        for one in verify.entries(data)
+        if one.ev in ("part.sealed", "part.recovered")
+    }
+
+
+@contextmanager
+def lab(folder: Path, **options: Any) -> Iterator[SyncLab]:
+    """A lab on a cable of its own. Raises Missing, Unwell."""
+    with ExitStack() as stack:
+        yield SyncLab(folder, stack.enter_context(wire()), stack, **options)
+
+
+def fill(box: SoakBox, parts: int, seconds: int) -> None:
+    """Put *parts* sealed parts of calls of *seconds* into the data directory of a box at rest."""
+    for number in range(parts):
+        plan = captures.Plan(
+            call_id=f"filled-{number}@sim",
+            start_ns=time.time_ns() - (number + 2) * (seconds + 60) * 1_000_000_000,
+            talk_ms=seconds * 1000,
+            ptime_ms=60,
+        )
+        frames = packets.frames_of(captures.in_order(captures.call(plan)))
+        path = box.folder / "filled.pcap"
+        path.write_bytes(packets.pcap(frames, nanoseconds=True))
+        policy = ["--policy", str(box.folder / "policy.toml"), "--line", "desk"]
+        told("greffier", "import-pcap", str(path), *policy, "--data", str(box.data))
+        path.unlink()

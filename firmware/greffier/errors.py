@@ -195,6 +195,22 @@ class BadKeyFile(GreffierError):
     step = "give the file that `greffier-office keygen` made"
 
 
+class BadSync(GreffierError):
+    """The sync folder holds no enrolment, or certificates that nobody would take."""
+
+    exit_code = 12
+    cause = "the sync folder {path} cannot be used: {reason}"
+    step = "enrol this device again with `greffier enrol request`; recording goes on"
+
+
+class BadEnrolment(GreffierError):
+    """The file of an enrolment is refused (docs/enrolment-format.md section 5)."""
+
+    exit_code = 12
+    cause = "{path} is refused: {reason} (reason {number})"
+    step = "nothing was changed; make a new request, with a new claim code if this one is spent"
+
+
 class KeyDoesNotOpen(GreffierError):
     """This key opens nothing of that part (another key, or the part was shredded)."""
 

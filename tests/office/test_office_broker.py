@@ -12,7 +12,7 @@ from tests.office.talker import of_box, of_collector, refused
 
 from greffier.durable import Disk
 from greffier.errors import UsageError
-from greffier_office import authority, broker, migrations, place
+from greffier_office import admission, authority, broker
 from greffier_office.authority import Authority, Use
 from greffier_office.broker import Address
 from greffier_sim.broker import HOST, client_context
@@ -28,15 +28,7 @@ def topic(box: Box, rest: str) -> str:
 
 def revoke(at: HeadOffice, box: Box) -> None:
     """As the command does it."""
-    now = time.time_ns()
-    path = at.office.catalogue
-    with (
-        contextlib.closing(at.office.open_catalogue(at.disk)) as db,
-        migrations.transaction(db, path),
-    ):
-        for table in ("devices", "certificates"):
-            db.execute(f"UPDATE {table} SET revoked_ns = ? WHERE device = ?", (now, box.device))
-    place.write_lists(at.office, at.disk, now)
+    assert admission.revoke(at.office, box.device, at.disk, time.time_ns())
     at.broker.reload()
 
 

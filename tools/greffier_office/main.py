@@ -7,6 +7,9 @@ from greffier.cli.main import run
 
 COMMANDS = {
     "init": "greffier_office.office_init",
+    "claim": "greffier_office.claim",
+    "enrol": "greffier_office.enrol",
+    "revoke": "greffier_office.revoke",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
     "signer": "greffier_office.signer",

@@ -27,6 +27,7 @@ COMMANDS = {
     "resume": "greffier.cli.resume",
     "replay": "greffier.cli.replay",
     "doctor": "greffier.cli.doctor",
+    "enrol": "greffier.cli.enrol",
 }
 
 

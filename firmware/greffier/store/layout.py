@@ -55,6 +55,11 @@ class DataDirectory:
         return self.path / "keys" / "log.pub"
 
     @property
+    def head_office(self) -> Path:
+        """Whose receipts and cosignatures count, two vkey lines; missing before the enrolment."""
+        return self.path / "keys" / "head-office.pub"
+
+    @property
     def parts(self) -> Path:
         """Folder of the sealed parts."""
         return self.path / "vault" / "parts"

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from greffier.sync import topics
 from greffier_sim.broker import HOST
-from greffier_sim.mqtt_party import Credentials
-from greffier_sim.service import cpu_s
+from greffier_sim.head_office import HeadOffice
+from greffier_sim.mqtt_party import DENIED, Credentials, Party
+from greffier_sim.service import cpu_s, wait_until
 
 HERE = Path(__file__).parent
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror")
@@ -81,6 +83,22 @@ class Way:
         """The arguments that both programs begin with."""
         files = [str(who.ca), str(who.certificate), str(who.key)]
         return [str(self.port), HOST, *files, self.chunks, self.done]
+
+
+def way(head: HeadOffice) -> Way:
+    """Between a box that *head* lets in now and its collector, which must not run meanwhile."""
+    box = head.admit(0xBE)
+    ca = head.office.ca_certificate
+    made = Way(
+        head.broker.port,
+        Credentials(ca, box.folder.certificate(), box.folder.key()),
+        Credentials(ca, *head.office.collector()),
+        topics.up(box.device, "offer"),
+        topics.down(box.device, "receipt"),
+    )
+    with Party(made.port, made.sender) as sender:  # the broker reads its list in its own time
+        wait_until(lambda: sender.say(made.chunks, b"") != DENIED, "the broker knows the sender")
+    return made
 
 
 def run(programs: Programs, way: Way, store: Path, mib: int) -> Moved:

@@ -34,6 +34,9 @@ MOST_BROKERS: Final = 8
 VERSION: Final = 1
 _REQUEST, _RESPONSE = "greffier-enrolment-request", "greffier-enrolment-response"
 
+# The AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758, 3.2), in DER.
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+
 Id = Annotated[str, Text(r"[0-9a-f]{16}")]
 Device = Annotated[str, Text(r"box-[0-9a-f]{8}")]
 Digest = Annotated[str, Text(r"[0-9a-f]{64}")]
@@ -205,7 +208,8 @@ def digest(data: bytes) -> str:
 def _requested(text: str, name: str) -> ec.EllipticCurvePublicKey:
     wrong = Refused(9, _("a key request is not as it must be"))
     try:
-        found = x509.load_der_x509_csr(_der(text))
+        raw = _der(text)
+        found = x509.load_der_x509_csr(raw)
         key = found.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not is_p256(key):
             raise wrong
@@ -214,6 +218,10 @@ def _requested(text: str, name: str) -> ec.EllipticCurvePublicKey:
         if common_name(found.subject) != name or not found.is_signature_valid:
             raise wrong
         if len(found.attributes) or len(found.extensions):
+            raise wrong
+        signature = found.signature
+        tail = _ECDSA_SHA256 + bytes((3, len(signature) + 1, 0)) + signature
+        if not raw.endswith(found.tbs_certrequest_bytes + tail):  # the parser takes other forms too
             raise wrong
     except NOT_X509:
         raise wrong from None

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from greffier.capture.datagram import Datagram
 from greffier_sim import captures, packets
 from greffier_sim.captures import Plan
 from greffier_sim.lab import CALLEE_HOST, CALLER_HOST, Lab
@@ -17,6 +18,7 @@ from greffier_sim.schedules import DUTY, SIPP_SSRC
 AFTER_S = 0.3
 """Between the last packet and the BYE."""
 SIP_PORT = 5060
+MEDIA_PORT = 10_000
 _SDP = """v=0
 o=- 1 1 IN IP4 [local_ip]
 s=-
@@ -102,19 +104,35 @@ class Told:
     elapsed_s: float
 
 
+def said(name: str, talk_s: float) -> list[Datagram]:
+    """What the party called *name* (``caller`` or ``callee``) plays in a call."""
+    plan = Plan(call_id=f"{name}@sipp", talk_ms=round(talk_s * 1000), caller_ssrc=SIPP_SSRC)
+    return captures.speech(plan, "caller")
+
+
 def place(
-    lab: Lab, folder: Path, *, calls: int, rate: float, talk_s: float, called: str = DUTY
+    lab: Lab,
+    folder: Path,
+    *,
+    calls: int,
+    rate: float,
+    talk_s: float,
+    called: str = DUTY,
+    sip_port: int = SIP_PORT,
+    media_port: int = MEDIA_PORT,
 ) -> Told:
-    """Place *calls* calls, *rate* a second, each of *talk_s* seconds; returns when all are over."""
+    """Place *calls* calls, *rate* a second, each of *talk_s* seconds; returns when all are over.
+
+    Two that run at once need ports of their own.
+    """
     folder.mkdir(exist_ok=True)
     for name, text in (("caller", CALLER), ("callee", CALLEE)):
         audio = folder / f"{name}.pcap"
-        plan = Plan(call_id=f"{name}@sipp", talk_ms=round(talk_s * 1000), caller_ssrc=SIPP_SSRC)
-        audio.write_bytes(packets.pcap(packets.frames_of(captures.speech(plan, "caller"))))
+        audio.write_bytes(packets.pcap(packets.frames_of(said(name, talk_s))))
         pause = round((talk_s + AFTER_S) * 1000)
         words = text.replace("AUDIO", str(audio)).replace("TALK", str(pause))
         (folder / f"{name}.xml").write_text(words)
-    common = ["-p", str(SIP_PORT), "-mp", "10000", "-nostdin"]
+    common = ["-p", str(sip_port), "-mp", str(media_port), "-nostdin"]
     answering = _sipp(lab.callee, folder, "callee", "-i", CALLEE_HOST, *common)
     begun = time.monotonic()
     try:
@@ -122,7 +140,7 @@ def place(
         placing = _sipp(
             lab.caller, folder, "caller", "-i", CALLER_HOST, *common, "-s", called,
             "-m", str(calls), "-r", str(rate), "-l", str(calls), "-trace_stat", "-fd", "1",
-            "-stf", str(folder / "stat.csv"), f"{CALLEE_HOST}:{SIP_PORT}",
+            "-stf", str(folder / "stat.csv"), f"{CALLEE_HOST}:{sip_port}",
         )  # fmt: skip
         placing.wait(timeout=calls / rate + talk_s + 120)
     finally:

@@ -1,4 +1,4 @@
-"""`./build.sh soak NAME`: the measured proofs of the recorder, each a named command.
+"""`./build.sh soak NAME`: the measured proofs of recorder and sync, each a named command.
 
 Prints one JSON object with ``--json``; exits with 0 only if every promise held, with 3 where this
 machine lacks what the proof needs (root, namespaces, a tool).
@@ -15,6 +15,7 @@ NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
+    "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",
     "unsampled": "what may not be kept is in no write of the recorder",
 }
 

@@ -42,13 +42,13 @@ class Party:
             pipe.close()
 
 
-class Outside:
-    """The checker's process."""
+class Peer:
+    """A process that answers each line it is given with a line of JSON."""
 
-    def __init__(self, box: SoakBox) -> None:
-        program = Path(__file__).with_name("soak_checker.py")
+    def __init__(self, *words: str) -> None:
+        """*words* follow the interpreter's name."""
         self._process = subprocess.Popen(
-            [sys.executable, str(program), str(box.socket), str(box.data)],
+            [sys.executable, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,3 +67,11 @@ class Outside:
         """End it."""
         self._process.kill()
         self._process.communicate()
+
+
+class Outside(Peer):
+    """The checker's process."""
+
+    def __init__(self, box: SoakBox) -> None:
+        program = Path(__file__).with_name("soak_checker.py")
+        super().__init__(str(program), str(box.socket), str(box.data))

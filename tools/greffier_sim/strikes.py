@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Target = Literal["recorder", "sync", "broker", "office", "line"]
-How = Literal["kill", "reset", "silent"]
+# Of a line: connections are reset; nothing arrives, and then it goes on; it never goes on.
+How = Literal["kill", "reset", "silent", "forgotten"]
 LONGEST_S = 8.0
 """The longest that a process is down; the network is cut for at most three times that."""
 _STARTING_S = 1.5
@@ -23,7 +24,7 @@ _HOWS: dict[Target, tuple[How, ...]] = {
     "sync": ("kill",),
     "broker": ("kill",),
     "office": ("kill",),
-    "line": ("reset", "silent"),
+    "line": ("reset", "silent", "forgotten"),
 }
 
 
@@ -45,7 +46,7 @@ class Strike:
 def plan(draw: random.Random, count: int, seconds: float) -> list[Strike]:
     """*count* strikes in order, the first at 0 or later, the last before *seconds*.
 
-    Each target has as many as the others (one more or less), the line both kinds alike.
+    Each target has as many as the others (one more or less).
     """
     found: list[Strike] = []
     for place, target in enumerate(_HOWS):

@@ -72,7 +72,7 @@ class SyncLab:
         """*settings* are the broker's, *more* lines of recorder.toml; *data* is copied."""
         self.folder = folder
         self.cable = cable
-        self.box = SoakBox(folder / "box", cable.namespace, cable.tap, codec=codec, rate=1.0)
+        self.box = SoakBox(folder / "box", cable.namespace, cable.tap, codec=codec, rate=0.3)
         if data:
             shutil.rmtree(self.box.data)
             shutil.copytree(data, self.box.data)
@@ -101,6 +101,13 @@ class SyncLab:
         """The box's name."""
         name: str = json.loads((self.box.data / "device.json").read_text())["device"]
         return name
+
+    @property
+    def line(self) -> Uplink:
+        """The slow line. Raises Unwell where none was asked for."""
+        if self.uplink is None:
+            raise Unwell("there is no slow line in this lab")
+        return self.uplink
 
     def _enrol(self) -> None:
         office, data = str(self.head.office.path), str(self.box.data)
@@ -174,15 +181,22 @@ def lab(folder: Path, **options: Any) -> Iterator[SyncLab]:
         yield SyncLab(folder, stack.enter_context(wire()), stack, **options)
 
 
-def fill(box: SoakBox, parts: int, seconds: int) -> None:
-    """Put *parts* sealed parts of calls of *seconds* into the data directory of a box at rest."""
-    for number in range(parts):
-        plan = captures.Plan(
+def filled(parts: int, seconds: int) -> list[captures.Plan]:
+    """The calls that :func:`fill` puts there, the newest first."""
+    return [
+        captures.Plan(
             call_id=f"filled-{number}@sim",
             start_ns=time.time_ns() - (number + 2) * (seconds + 60) * 1_000_000_000,
             talk_ms=seconds * 1000,
             ptime_ms=60,
         )
+        for number in range(parts)
+    ]
+
+
+def fill(box: SoakBox, parts: int, seconds: int) -> None:
+    """Put *parts* sealed parts of calls of *seconds* into the data directory of a box at rest."""
+    for plan in filled(parts, seconds):
         frames = packets.frames_of(captures.in_order(captures.call(plan)))
         path = box.folder / "filled.pcap"
         path.write_bytes(packets.pcap(frames, nanoseconds=True))

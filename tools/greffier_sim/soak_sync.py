@@ -1,0 +1,269 @@
+"""Kills on the whole way to head office, while calls run: nothing is lost, nothing is there twice.
+
+Calls of SIPp through a mirrored port are recorded, and go over a slow line to a head office. By a
+seed, recorder, sync, broker and head office are killed (kill -9), also while they start, and the
+line is cut: reset, silent, or silent and then forgotten. A program of its own
+(:mod:`greffier_sim.soak_sync_checker`) reads both sides by the documents alone, at each kill and at
+the end, when everything has come to rest: each part once and bit for bit, opened with head office's
+key, each receipt verified, the log the same on both sides and cosigned. When head office is down,
+all that the device has a receipt of must lie there.
+
+That shows what survives a process. What survives a *power cut at head office* it cannot show: a
+killed process leaves what it wrote in the kernel's cache. Which fsync comes before which receipt is
+`tests/office`'s matter.
+"""
+
+import argparse
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greffier_sim import lab, parties, soak_sync_said, strikes, sync_lab
+from greffier_sim.lab import Lab, Wire
+from greffier_sim.schedules import DUTY, SAMPLED
+from greffier_sim.service import Unwell, wait_until
+from greffier_sim.soak_peers import Peer
+from greffier_sim.strikes import Strike
+from greffier_sim.sync_lab import Shape, SyncLab, fill
+from greffier_sim.uplink import QUEUE, Cut
+
+Say = Callable[[str], None]
+LOOK_S = 1.0
+_SAMPLED_SHARE = 4
+"""One call in so many is on the line that is drawn."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What happened so far."""
+
+    faults: list[str] = field(default_factory=list)
+    struck: Counter[str] = field(default_factory=Counter)
+    waiting: list[int] = field(default_factory=list)
+    """Octets that had no receipt, about each second."""
+    checked: int = 0
+    """Receipts that head office held up while it was down, all looks together."""
+
+
+class Struck:
+    """Carries strikes out, and has both sides looked at after each."""
+
+    def __init__(self, place: SyncLab, outside: Peer, told: Told) -> None:
+        self._place, self._outside, self._told = place, outside, told
+
+    def run(self, plan: list[Strike], begun: float) -> None:
+        """All of it, on time or as soon as possible. Raises Unwell."""
+        moments = [(one.at_s, 0, number, one) for number, one in enumerate(plan)]
+        moments += [(one.back_s, 1, number, one) for number, one in enumerate(plan)]
+        for at_s, back, _, strike in sorted(moments):
+            while (left := begun + at_s - time.monotonic()) > 0:
+                time.sleep(min(left, LOOK_S))
+                self.look("backlog")
+            (self._up if back else self._down)(strike)
+
+    def look(self, word: str) -> dict[str, Any]:
+        """What the checker says; its faults are noted."""
+        found = self._outside.ask(word)
+        self._told.faults += found.pop("faults")
+        if "waiting_bytes" in found:
+            self._told.waiting.append(found["waiting_bytes"])
+        self._told.checked += found.get("received", 0)
+        return found
+
+    def _down(self, strike: Strike) -> None:
+        place, target = self._place, strike.target
+        self._told.struck[f"{target} {strike.how}"] += 1
+        if target == "line":
+            how = Cut.RESET if strike.how == "reset" else Cut.SILENT
+            place.line.cut(how)
+            return
+        if target == "broker":
+            if not place.head.broker.running:
+                self._told.faults.append("the broker ended by itself")
+            place.head.broker.kill()
+            return
+        service = {"recorder": place.box, "sync": place.sync, "office": place.office}[target]
+        try:
+            service.must_run()
+        except Unwell as error:
+            self._told.faults.append(f"{target} ended by itself: {error}")
+        service.kill()
+        self.look("dead" if target == "office" else "killed")
+
+    def _up(self, strike: Strike) -> None:
+        place = self._place
+        match strike.target:
+            case "line":
+                place.line.restore(forget=strike.how == "forgotten")
+            case "broker":
+                place.head.broker.start()
+            case "recorder":
+                place.box.spawn()
+            case "sync":
+                place.sync.spawn()
+            case "office":
+                place.office.spawn()
+
+
+@contextmanager
+def calling(
+    net: Lab, folder: Path, words: argparse.Namespace, seconds: float
+) -> Iterator[list[Future[parties.Told]]]:
+    """Calls on both lines for *seconds*; those that run are cut off at the end of the ``with``."""
+    sampled = words.calls // _SAMPLED_SHARE
+    plans = [(DUTY, words.calls - sampled, 5060, 10_000), (SAMPLED, sampled, 5062, 30_000)]
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(len(plans)) as pool:
+        try:
+            yield [
+                pool.submit(
+                    parties.place, net, folder / called, calls=calls, rate=calls / seconds,
+                    talk_s=words.talk, called=called, sip_port=sip, media_port=media,
+                )
+                for called, calls, sip, media in plans
+                if calls
+            ]  # fmt: skip
+        finally:
+            for name in (net.caller, net.callee):
+                pids = ["ip", "netns", "pids", name]
+                found = subprocess.run(pids, check=True, capture_output=True, text=True).stdout
+                for pid in found.split():
+                    subprocess.run(["kill", pid], check=False)
+
+
+def rest(place: SyncLab, struck: Struck, seconds: float) -> float:
+    """Wait until head office has all there is, and end it there; the seconds that this took.
+
+    Raises Unwell.
+    """
+    begun = time.monotonic()
+
+    def at_rest() -> bool:
+        found = struck.look("backlog")
+        return not found.get("waiting", 1) and not found.get("not_cosigned", 1)
+
+    for service in (place.box, place.sync, place.office):
+        service.must_run()
+    place.box.wait_idle()
+    while True:
+        wait_until(at_rest, "head office has all there is", seconds, every_s=0.2)
+        took = time.monotonic() - begun
+        place.box.kill()
+        if at_rest():  # the recorder said nothing more meanwhile
+            place.sync.kill()
+            place.office.kill()
+            return took
+        place.box.start()
+
+
+def judged(place: SyncLab, told: Told) -> dict[str, Any]:
+    """What the product's own commands say of the two directories."""
+    keys = [place.box.data / "keys" / name for name in ("log.pub", "head-office.pub")]
+    trust = place.folder / "trust"
+    trust.write_text("".join(path.read_text() for path in keys))
+    place.box.start()  # a recorder that was killed cuts what it had not committed
+    place.box.stop()
+    audit = place.box.ask("audit", "verify", "--trust", str(trust))
+    office = sync_lab.told("greffier-office", "verify", "--office", str(place.head.office.path))
+    told.faults += [] if audit["ok"] else [f"greffier audit verify: {audit['problems'][:3]}"]
+    told.faults += [] if office["ok"] else [f"greffier-office verify: {office}"]
+    return {"audit_verified": audit["ok"], "office_verified": office["ok"]}
+
+
+def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """All of it; the figures. Raises Unwell."""
+    told, seconds = Told(), words.minutes * 60
+    plan = strikes.plan(random.Random(words.seed), words.kills, seconds)
+    shape = Shape(round(words.mbit * 1e6), words.delay_ms, QUEUE)
+    with ExitStack() as stack:
+        wire = Wire(net.recorder, tap=lab.TAPS[0])
+        place = SyncLab(folder, wire, stack, shape=shape)
+        fill(place.box, words.backlog, words.long)
+        office = place.head.office.path
+        outside = Peer(
+            "-m", "greffier_sim.soak_sync_checker",
+            str(place.box.data), str(office), str(place.box.key),
+        )  # fmt: skip
+        stack.callback(outside.close)
+        struck = Struck(place, outside, told)
+        place.start()
+        say(f"{words.calls} calls and {words.kills} kills in {words.minutes:g} minutes")
+        with calling(net, folder / "sipp", words, seconds) as calls:
+            struck.run(plan, time.monotonic())
+            placed = [one.result() for one in calls]
+        say(f"the calls are over; {len(told.faults)} faults; waiting for head office")
+        took = rest(place, struck, words.patience)
+        sent = place.line.sent
+        say("everything is at rest; what is there?")
+        end = struck.look("end")
+        content, faults = soak_sync_said.heard(place, words)
+        told.faults += faults
+        verdict = judged(place, told)
+    return {
+        "kills": sum(told.struck.values()),
+        "struck": dict(told.struck),
+        "calls": sum(one.placed for one in placed),
+        "calls_failed": sum(one.failed for one in placed),
+        **end,
+        **content,
+        **verdict,
+        "receipts_checked_while_down": told.checked,
+        "backlog_mb_most": round(max(told.waiting, default=0) / 1e6, 1),
+        "backlog_share_of_time": _share(told.waiting),
+        "rest_s": round(took, 1),
+        "sent_mb": round(sent / 1e6, 1),
+        "sent_again_percent": _again(sent, end),
+        "faults": told.faults[:20],
+        "ok": not told.faults,
+    }
+
+
+def _share(waiting: list[int]) -> float:
+    return round(sum(1 for one in waiting if one) / max(1, len(waiting)), 2)
+
+
+def _again(sent: int, end: dict[str, Any]) -> float:
+    """Per cent of the parts' octets that were sent beyond once, all else that is sent included."""
+    size: int = end["bytes"]
+    return round(100 * (sent - size) / max(1, size), 1)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    parser.add_argument("--kills", type=int, default=50, help="and cuts of the network, together")
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=12, help="in which all that happens")
+    parser.add_argument("--talk", type=float, default=12, help="seconds of a call")
+    parser.add_argument("--backlog", type=int, default=2, help="long calls that wait at the start")
+    parser.add_argument("--long", type=int, default=600, help="seconds of those")
+    parser.add_argument("--mbit", type=float, default=2.0, help="of the line to head office")
+    parser.add_argument("--delay-ms", type=float, default=15, help="of the line, each way")
+    parser.add_argument(
+        "--patience", type=float, default=900, help="seconds until head office must have all"
+    )
+    parser.add_argument("--keep", type=Path, help="leave both sides' directories here")
+
+
+def main(words: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Run; the figures."""
+    lab.need("tc", "sipp", "mosquitto")
+    folder = words.keep or Path(tempfile.mkdtemp(prefix="greffier-sync-"))
+    folder.mkdir(exist_ok=True)
+    try:
+        with lab.network() as net:
+            return soak(net, folder, words, say)
+    except Unwell as error:
+        return {"ok": False, "error": str(error)}
+    finally:
+        if not words.keep:
+            shutil.rmtree(folder)

@@ -10,6 +10,7 @@ COMMANDS = {
     "claim": "greffier_office.claim",
     "enrol": "greffier_office.enrol",
     "revoke": "greffier_office.revoke",
+    "serve": "greffier_office.serve",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
     "signer": "greffier_office.signer",

@@ -40,4 +40,138 @@ CREATE TABLE claims (
 ) STRICT, WITHOUT ROWID;
 """
 
-CATALOGUE: tuple[str, ...] = (ENROLMENT,)
+# What the collector keeps (docs/sync-protocol.md sections 4 to 8, docs/office-directory.md).
+# ``logs``: the replicated log of a device: ``size`` entries, their root, the frontier's ``peaks``
+# (32 bytes each, biggest subtree first), the newest checkpoint that the device signed (``head``,
+# its size), and the newest that was cosigned. ``forks`` holds both signed checkpoints as evidence.
+# ``batches``: which object holds which entries. ``calls`` and ``parts`` are what the entries say;
+# of a part that is ``stored_ns`` also its clear header and the receipt that was given for it.
+# ``part_blocks`` names the blocks of stored parts only.
+COLLECTION = """
+CREATE TABLE logs (
+    device TEXT PRIMARY KEY REFERENCES devices,
+    size INTEGER NOT NULL,
+    root BLOB NOT NULL,
+    peaks BLOB NOT NULL,
+    head_size INTEGER NOT NULL,
+    head TEXT NOT NULL,
+    cosigned_size INTEGER NOT NULL,
+    cosigned TEXT NOT NULL,
+    cosigned_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE forks (
+    device TEXT NOT NULL REFERENCES devices,
+    reason TEXT NOT NULL,
+    theirs TEXT NOT NULL,
+    ours TEXT NOT NULL,
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (device, reason, theirs)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE batches (
+    device TEXT NOT NULL REFERENCES devices,
+    first INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    object TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (device, first),
+    UNIQUE (device, end)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE calls (
+    device TEXT NOT NULL REFERENCES devices,
+    uid TEXT NOT NULL,
+    line TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER,
+    record TEXT NOT NULL,
+    codes TEXT NOT NULL,
+    result TEXT,
+    recording TEXT,
+    policy TEXT,
+    policy_version INTEGER,
+    decided_seq INTEGER,
+    ended_seq INTEGER,
+    PRIMARY KEY (device, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX calls_by_start ON calls (start_ns, device, uid);
+CREATE TABLE parts (
+    device TEXT NOT NULL REFERENCES devices,
+    part TEXT NOT NULL,
+    recording TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    uid TEXT,
+    class TEXT,
+    commitment TEXT,
+    envelope TEXT,
+    opened_seq INTEGER,
+    closed_seq INTEGER,
+    bytes INTEGER,
+    sha256 TEXT,
+    end TEXT,
+    shredded_seq INTEGER,
+    stored_ns INTEGER,
+    line TEXT,
+    codec TEXT,
+    epoch TEXT,
+    created_ns INTEGER,
+    deletion TEXT,
+    purposes TEXT,
+    receipt TEXT,
+    PRIMARY KEY (device, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parts_by_id ON parts (part);
+CREATE INDEX parts_by_recording ON parts (recording, number, part);
+CREATE INDEX parts_waiting ON parts (device) WHERE stored_ns IS NULL AND closed_seq IS NOT NULL;
+CREATE TABLE blocks (
+    sha256 TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    object TEXT NOT NULL,
+    stored_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE part_blocks (
+    device TEXT NOT NULL,
+    part TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    sha256 TEXT NOT NULL REFERENCES blocks,
+    PRIMARY KEY (device, part, number),
+    FOREIGN KEY (device, part) REFERENCES parts
+) STRICT, WITHOUT ROWID;
+CREATE TABLE presence (
+    device TEXT PRIMARY KEY REFERENCES devices,
+    online INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    version TEXT NOT NULL,
+    log_size INTEGER NOT NULL,
+    parts INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    oldest_ns INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    heard_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refusals (
+    device TEXT NOT NULL REFERENCES devices,
+    reason TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    part TEXT NOT NULL,
+    last_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, reason)
+) STRICT, WITHOUT ROWID;
+"""
+
+CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION)
+
+# A file of its own: whoever restores an old catalogue must not bring destroyed keys back.
+# ``block`` is the envelope block (docs/envelope-format.md) that came with the part.
+ENVELOPES: tuple[str, ...] = (
+    """
+CREATE TABLE envelopes (
+    device TEXT NOT NULL,
+    part TEXT NOT NULL,
+    block BLOB NOT NULL,
+    stored_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, part)
+) STRICT, WITHOUT ROWID;
+""",
+)

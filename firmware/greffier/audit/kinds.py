@@ -178,7 +178,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     "part.opened": _kind(
         {"part": ID, "recording": ID, "number": COUNT},
-        {"uid": UID, "line": NAME, "purposes": NAMES, "class": CLASS, "commitment": HASH},
+        {
+            "uid": UID,
+            "line": NAME,
+            "purposes": NAMES,
+            "class": CLASS,
+            "commitment": HASH,
+            "envelope": HASH,
+        },
     ),
     "part.sealed": _kind(
         {

@@ -315,10 +315,21 @@ class Disk:
         if not missing:
             self.sync_dir(path.parent)
 
+    # open fsync close
+    def sync_file(self, path: Path) -> None:
+        """Make what another program wrote into the file *path* durable. Raises StorageFailed.
+
+        BUG: an error that somebody else's sync of the file was told already is not told again.
+        """
+        self._sync(path, 0)
+
     # open(dir) fsync close
     def sync_dir(self, path: Path) -> None:
         """Make the names in the folder *path* durable. Raises StorageFailed."""
-        fd = self._open(path, os.O_RDONLY | os.O_DIRECTORY, FILE_MODE)
+        self._sync(path, os.O_DIRECTORY)
+
+    def _sync(self, path: Path, flags: int) -> None:
+        fd = self._open(path, os.O_RDONLY | flags, FILE_MODE)
         try:
             self._system.fsync(fd)
         except OSError as error:

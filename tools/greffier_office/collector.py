@@ -1,0 +1,288 @@
+"""The collector: two connections, and the threads behind them.
+
+control, bulk: each owns its connection to the broker; what comes goes into bounded queues.
+audit: owns the replicas of the logs and a connection to the catalogue; no part of a recording ever
+stands before an entry of a log.
+desk: owns the uploads and a connection that only reads; three storing threads work for it.
+committer: owns the envelopes and writes the rows of parts; receipts go out from it.
+
+The thread that made it only looks whether they live (:meth:`Collector.troubles`).
+"""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from greffier.control.forms import BadMessage
+from greffier.durable import Disk
+from greffier.errors import GreffierError
+from greffier.sync import messages, topics
+from greffier.sync.messages import Collector as CollectorMessage
+from greffier.sync.messages import Fork, Have, Later, Need, Presence, Refused
+from greffier_office import migrations, schema
+from greffier_office.broker import Address
+from greffier_office.catalogue import Catalogue
+from greffier_office.committer import Committer, Heard
+from greffier_office.connection import Connection, Will, tls_context
+from greffier_office.desk import Desk
+from greffier_office.log_keeper import LogKeeper
+from greffier_office.objects import Objects
+from greffier_office.place import Office
+from greffier_office.uploads import BUDGET, Finish, Uploads
+
+MOST_BATCHES: Final = 512
+NEED_EXPIRY_S: Final = 30
+SILENT_S: Final = 60.0
+"""A thread that has not gone round for so long is dead: the process ends and is started again."""
+SHARE: Final = "$share/office/"
+_ALL: Final = f"{topics.ROOT}/+/up"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How ``serve`` was asked to work. ``budget`` and ``reserve`` are octets."""
+
+    address: Address
+    lane: str
+    budget: int = BUDGET
+    reserve: int = 1 << 30
+
+
+class AuditDesk(threading.Thread):
+    """Takes batches one after another; *told* takes one line for people."""
+
+    def __init__(
+        self,
+        opened: Callable[[], tuple[LogKeeper, Catalogue]],
+        voice: "_Voice",
+        told: Callable[[str], None],
+    ) -> None:
+        super().__init__(name="audit", daemon=True)
+        self._opened = opened
+        self._voice = voice
+        self._told = told
+        self._queue: queue.Queue[tuple[str, bytes] | None] = queue.Queue(MOST_BATCHES)
+        self.beat = time.monotonic()
+        self.counts: Counter[str] = Counter()
+
+    def batch(self, device: str, payload: bytes) -> None:
+        """A batch came. Any thread; never waits: what has no room is dropped and asked again."""
+        try:
+            self._queue.put_nowait((device, payload))
+        except queue.Full:
+            self.counts["batches dropped"] += 1
+
+    def stop(self) -> None:
+        """End after what came until now."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        """The thread."""
+        keeper, catalogue = self._opened()
+        try:
+            while True:
+                self.beat = time.monotonic()
+                try:
+                    item = self._queue.get(timeout=1.0)
+                except queue.Empty:
+                    continue
+                if item is None:
+                    return
+                self._take(keeper, *item)
+        finally:
+            catalogue.close()
+
+    def _take(self, keeper: LogKeeper, device: str, payload: bytes) -> None:
+        try:
+            answer = keeper.take(device, payload)
+        except (GreffierError, sqlite3.Error) as error:
+            self.counts["log errors"] += 1
+            self._told(f"{device}: {error}")
+            return
+        if answer is None:
+            self.counts["batches refused"] += 1
+            return
+        self._voice.audit(answer.device, answer.message)
+        if answer.alarm:
+            self._told(answer.alarm)
+
+
+@dataclass(slots=True)
+class _Voice:
+    """Messages to boxes, by the control connection; lost while there is none."""
+
+    control: Connection | None = field(default=None)
+
+    def audit(self, device: str, message: Have | Fork) -> None:
+        self._say(topics.down(device, "audit"), messages.write(message))
+
+    def need(self, device: str, message: Need | Later | Refused) -> None:
+        self._say(topics.down(device, "need"), messages.write(message), NEED_EXPIRY_S)
+
+    def receipt(self, device: str, receipt: bytes) -> None:
+        self._say(topics.down(device, "receipt"), receipt)
+
+    def _say(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
+        if self.control is not None:
+            self.control.say(topic, payload, expiry_s=expiry_s)
+
+
+class Collector:
+    """Made, started, looked after and stopped by one thread.
+
+    *told* takes one line for people, from any thread. Raises BadKeyFile, BadDatabase,
+    StorageFailed.
+    """
+
+    def __init__(
+        self, office: Office, settings: Settings, disk: Disk, told: Callable[[str], None]
+    ) -> None:
+        self._office = office
+        self._settings = settings
+        self._disk = disk
+        self._told = told
+        self._writing = threading.Lock()
+        self._open_catalogue().close()  # migrations, and every error of them, before any thread
+        self._open_envelopes()[0].close()
+        objects = Objects(office.objects, disk)
+        voice = _Voice()
+        witness = office.witness_signer()
+        self.committer = Committer(
+            lambda: (self._open_catalogue(), *self._open_envelopes()),
+            office.receipt_signer(),
+            voice,
+            self._finished,
+        )
+        self.desk = Desk(
+            self._open_catalogue,
+            objects,
+            Uploads(settings.lane, settings.budget),
+            self.committer.put,
+            voice,
+            settings.reserve,
+        )
+        self.audit = AuditDesk(lambda: self._keeper(objects, witness), voice, told)
+        self.control, self.bulk = self._connections()
+        voice.control = self.control
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def ready(self) -> bool:
+        """Whether both connections have their subscriptions."""
+        return self.control.ready.is_set() and self.bulk.ready.is_set()
+
+    def start(self) -> None:
+        """Start every thread; those that answer before those that ask."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Say goodbye, finish what was taken, end every thread."""
+        if self.control.ready.is_set():
+            self._be_present(online=False)
+        for connection in (self.bulk, self.control):
+            connection.stop()
+            connection.join(5.0)
+        for thread in (self.audit, self.desk, self.committer):
+            thread.stop()
+            thread.join(15.0)
+
+    def troubles(self) -> list[str]:
+        """Which threads are dead or stand still; nothing to do then but end."""
+        now = time.monotonic()
+        return [
+            thread.name
+            for thread in self._threads
+            if not thread.is_alive() or now - thread.beat > SILENT_S
+        ]
+
+    def status(self) -> Mapping[str, Any]:
+        """Figures for the log: what was dropped, what is under way."""
+        counts = self.counts + self.desk.counts + self.audit.counts
+        return {"ready": self.ready, "lane": self._settings.lane, "counts": dict(counts)}
+
+    @property
+    def _threads(self) -> tuple[Committer | Desk | AuditDesk | Connection, ...]:
+        return (self.committer, self.desk, self.audit, self.control, self.bulk)
+
+    def _connections(self) -> tuple[Connection, Connection]:
+        ca = self._office.ca_certificate
+        lane = self._settings.lane
+        gone = CollectorMessage(online=False, lane=lane, at_ns=time.time_ns())
+        control = Connection(
+            "control",
+            self._settings.address,
+            tls_context(ca, *self._office.collector()),
+            (f"{SHARE}{_ALL}/offer", f"{SHARE}{_ALL}/audit", f"{_ALL}/p"),
+            self._control_heard,
+            self._changed,
+            Will(topics.collector(lane), messages.write(gone)),
+        )
+        bulk = Connection(
+            "bulk",
+            self._settings.address,
+            tls_context(ca, *self._office.collector(bulk=True)),
+            (f"{_ALL}/c/{lane}",),
+            self._bulk_heard,
+            self._changed,
+        )
+        return control, bulk
+
+    def _control_heard(self, topic: str, payload: bytes) -> None:
+        sender = topics.sender(topic)
+        if sender is None or len(payload) > topics.LARGEST_PAYLOAD:
+            self.counts["malformed"] += 1
+            return
+        device, what, _lane = sender
+        if what == "audit":
+            self.audit.batch(device, payload)
+        elif what == "offer":
+            self.desk.offer(device, payload)
+        elif what == "p":
+            self._present(device, payload)
+
+    def _bulk_heard(self, topic: str, payload: bytes) -> None:
+        sender = topics.sender(topic)
+        if sender is None or sender[1] != "c" or len(payload) > topics.LARGEST_PAYLOAD:
+            self.counts["malformed"] += 1
+            return
+        self.desk.chunk(sender[0], payload)
+
+    def _present(self, device: str, payload: bytes) -> None:
+        try:
+            said = messages.read(payload)
+        except BadMessage:
+            self.counts["malformed"] += 1
+            return
+        if isinstance(said, Presence):
+            self.committer.put(Heard(device, said))
+
+    def _changed(self) -> None:
+        """A connection came or went: boxes are told when both are there."""
+        if self.control.ready.is_set():
+            self._be_present(online=self.bulk.ready.is_set())
+
+    def _be_present(self, *, online: bool) -> None:
+        said = CollectorMessage(online, self._settings.lane, time.time_ns())
+        topic = topics.collector(self._settings.lane)
+        self.control.say(topic, messages.write(said), retain=True)
+
+    def _finished(self, part: Finish, outcome: str) -> None:
+        self.desk.finished(part, outcome)
+
+    def _keeper(self, objects: Objects, witness: Any) -> tuple[LogKeeper, Catalogue]:
+        rows = self._open_catalogue()
+        return LogKeeper(rows, objects, witness, time.time_ns), rows
+
+    def _open_catalogue(self) -> Catalogue:
+        return Catalogue.open(self._office.catalogue, self._disk, self._writing)
+
+    def _open_envelopes(self) -> tuple[sqlite3.Connection, Path]:
+        path = self._office.envelopes
+        return migrations.connect(path, schema.ENVELOPES, self._disk), path

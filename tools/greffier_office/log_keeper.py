@@ -1,0 +1,131 @@
+"""Head office's copy of each log: what comes is verified, made durable, cosigned, answered.
+
+docs/sync-protocol.md section 4. The order is: the entries as an object, then one transaction with
+the log's new size, root and frontier, what the entries say, and the cosignature; then the answer.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from greffier.audit import batch as batches
+from greffier.audit import note, segments
+from greffier.audit.batch import BadBatch, Batch
+from greffier.audit.note import BadNote, Checkpoint, Signer
+from greffier.errors import IntegrityError
+from greffier.sync.messages import Fork, Have
+from greffier_office import catalogue, narration, replica
+from greffier_office.catalogue import BatchRow, Catalogue, Log
+from greffier_office.objects import Objects, batch_name
+from greffier_office.replica import Forked, Garbled, Growth
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What *device* is told. ``alarm`` is one line for people where something contradicts."""
+
+    device: str
+    message: Have | Fork
+    alarm: str = ""
+
+
+class LogKeeper:
+    """One thread owns it, with its connection."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        objects: Objects,
+        witness: Signer,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._catalogue = catalogue
+        self._objects = objects
+        self._witness = witness
+        self._now_ns = now_ns
+
+    def take(self, device: str, payload: bytes) -> Answer | None:
+        """Do what the batch in *payload* asks for. None: it is dropped (malformed, a stranger's).
+
+        Raises StorageFailed, IntegrityError: then nothing is answered, and the box asks again.
+        """
+        try:
+            batch = batches.decode(payload)
+            key_line = self._catalogue.log_key(device)
+            if key_line is None:
+                return None
+            key = note.read_key(key_line)
+        except (BadBatch, BadNote):
+            return None
+        for _attempt in range(_ATTEMPTS):  # another collector may take a batch at the same time
+            held = self._catalogue.log(device)
+            try:
+                growth = replica.grown(held, batch, key)
+                self._compare(device, held, batch)
+            except Garbled:
+                return None
+            except Forked as error:
+                return self._forked(device, held, batch, error)
+            cosigned = self._kept(device, held, growth)
+            if cosigned is not None:
+                return Answer(device, Have(growth.log.size, cosigned))
+        return None
+
+    def _compare(self, device: str, held: Log, batch: Batch) -> None:
+        """Entries that are here already must be the ones that are here. Raises Forked."""
+        end = min(batch.end, held.size)
+        if batch.first >= end:
+            return
+        stored: list[bytes] = []
+        rows = self._catalogue.batches(device, batch.first, end)
+        for row in rows:
+            stored += self.entries(row)
+        at = rows[0].first if rows else 0
+        if tuple(stored[batch.first - at : end - at]) != batch.entries[: end - batch.first]:
+            raise Forked("altered", "an entry is not the one that was sent before")
+
+    def entries(self, row: BatchRow) -> list[bytes]:
+        """The entries in the object of *row*, as bytes. Raises IntegrityError, StorageFailed."""
+        raw = self._objects.get(row.object)
+        if hashlib.sha256(raw).hexdigest() != row.sha256:
+            raise IntegrityError(what=row.object, reason="another SHA-256")
+        return [entry for _, entry in segments.frames(raw)]
+
+    def _kept(self, device: str, held: Log, growth: Growth) -> str | None:
+        """Make *growth* durable; the cosigned checkpoint or "". None: the log is another now."""
+        row = self._put(device, growth.first, growth.raw) if growth.raw else None
+        log = self._cosigned(growth.log, growth.cosign) if growth.cosign else growth.log
+        if log == held:
+            return ""
+        with self._catalogue.transaction() as db:
+            if not catalogue.write_log(db, device, held.size, log, growth.root):
+                return None
+            if row is not None:
+                catalogue.write_batch(db, device, row)
+            narration.narrate(db, device, growth.entries)
+        return log.cosigned if growth.cosign else ""
+
+    def _put(self, device: str, first: int, raw: Sequence[bytes]) -> BatchRow:
+        frames = b"".join(map(segments.frame, raw))
+        sha256 = hashlib.sha256(frames).hexdigest()
+        name = batch_name(device, first, first + len(raw), sha256)
+        self._objects.put(name, frames)
+        return BatchRow(first, first + len(raw), name, sha256, len(frames))
+
+    def _cosigned(self, log: Log, head: Checkpoint) -> Log:
+        """*log* with a cosignature, which leaves this process only when it is stored."""
+        now_ns = self._now_ns()
+        line = self._witness.cosign(head, now_ns // 1_000_000_000).decode()
+        return replace(log, cosigned_size=head.size, cosigned=log.head + line, cosigned_ns=now_ns)
+
+    def _forked(self, device: str, held: Log, batch: Batch, error: Forked) -> Answer:
+        """Both signed checkpoints are kept before anybody is told."""
+        theirs = batch.checkpoint.decode()
+        with self._catalogue.transaction() as db:
+            catalogue.write_fork(
+                db, device, error.reason, held.cosigned or held.head, theirs, self._now_ns()
+            )
+        alarm = f"{device}: {error.reason}: {error.detail}"
+        return Answer(device, Fork(held.size, error.reason), alarm)

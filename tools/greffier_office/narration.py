@@ -1,0 +1,128 @@
+"""What the entries of a replicated log say of calls and parts, as rows of the catalogue.
+
+Called inside the transaction that makes the entries part of the log: the rows never say more, nor
+less, than the log. An entry of another kind changes nothing here.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from greffier.audit.entry import Entry
+
+
+def narrate(db: sqlite3.Connection, device: str, entries: Iterable[Entry]) -> None:
+    """Bring the rows of *device* up to date with its next *entries*, in order."""
+    for entry in entries:
+        told = _KINDS.get(entry.ev)
+        if told is not None:
+            told(db, device, entry)
+
+
+def _decided(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """A verdict may come again (other facts): the call keeps its beginning."""
+    data = entry.data
+    db.execute(
+        "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, NULL, ?7, ?8, ?9, ?10, NULL)"
+        " ON CONFLICT (device, uid) DO UPDATE SET record = ?5, codes = ?6,"
+        " recording = coalesce(?7, recording), policy = ?8, policy_version = ?9, decided_seq = ?10",
+        (
+            device,
+            data["uid"],
+            data["line"],
+            data.get("at_ns", entry.t_ns),
+            data["record"],
+            json.dumps(data["codes"]),
+            data.get("recording"),
+            data.get("policy"),
+            data.get("policy_version"),
+            entry.seq,
+        ),
+    )
+
+
+def _ended(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    data = entry.data
+    codes = data.get("codes")
+    db.execute(
+        "INSERT INTO calls VALUES"
+        " (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, NULL, NULL, NULL, ?9)"
+        " ON CONFLICT (device, uid) DO UPDATE SET end_ns = ?4,"
+        " record = coalesce(?10, record), codes = coalesce(?11, codes), result = ?7,"
+        " recording = coalesce(?8, recording), ended_seq = ?9",
+        (
+            device,
+            data["uid"],
+            data.get("line", data["uid"].split("/")[1]),
+            entry.t_ns,
+            data.get("record", "none"),
+            json.dumps(codes or []),
+            data["result"],
+            data.get("recording"),
+            entry.seq,
+            data.get("record"),
+            None if codes is None else json.dumps(codes),
+        ),
+    )
+
+
+def _opened(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """A part is opened once: a second such entry changes nothing."""
+    data = entry.data
+    db.execute(
+        "INSERT INTO parts (device, part, recording, number, uid, class, commitment, envelope,"
+        " opened_seq, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        " ON CONFLICT (device, part) DO UPDATE SET recording = ?3, number = ?4, uid = ?5,"
+        " class = ?6, commitment = ?7, envelope = ?8, opened_seq = ?9, line = ?10"
+        " WHERE opened_seq IS NULL",
+        (
+            device,
+            data["part"],
+            data["recording"],
+            data["number"],
+            data.get("uid"),
+            data.get("class"),
+            data.get("commitment"),
+            data.get("envelope"),
+            entry.seq,
+            data.get("line"),
+        ),
+    )
+
+
+def _closed(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """The last word counts (a part may be recovered after it was sealed), until it is stored."""
+    data = entry.data
+    db.execute(
+        "INSERT INTO parts (device, part, recording, number, closed_seq, bytes, sha256, end)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+        " ON CONFLICT (device, part) DO UPDATE SET closed_seq = ?5, bytes = ?6, sha256 = ?7,"
+        " end = ?8 WHERE stored_ns IS NULL",
+        (
+            device,
+            data["part"],
+            data.get("recording", ""),
+            data.get("number", 0),
+            entry.seq,
+            data["bytes"],
+            data["sha256"],
+            data.get("end"),
+        ),
+    )
+
+
+def _shredded(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    db.executemany(
+        "UPDATE parts SET shredded_seq = ? WHERE device = ? AND part = ?",
+        [(entry.seq, device, part) for part in entry.data.get("parts", ())],
+    )
+
+
+_KINDS: dict[str, Callable[[sqlite3.Connection, str, Entry], None]] = {
+    "call.decided": _decided,
+    "call.ended": _ended,
+    "part.opened": _opened,
+    "part.sealed": _closed,
+    "part.recovered": _closed,
+    "key.shredded": _shredded,
+}

@@ -1,0 +1,114 @@
+"""What head office makes of an audit batch, given what it holds of the log. Pure.
+
+docs/sync-protocol.md section 4, steps 1 to 3: the checkpoint, the place, the proof, the entries.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from greffier import merkle
+from greffier.audit import entry as entries
+from greffier.audit import note
+from greffier.audit.batch import Batch
+from greffier.audit.entry import BadEntry, Entry
+from greffier.audit.note import BadNote, Checkpoint, VerifierKey
+from greffier_office.catalogue import Log
+
+
+class Forked(Exception):
+    """The batch contradicts the log. ``reason`` is that of docs/sync-protocol.md section 3."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Garbled(ValueError):
+    """The batch holds no checkpoint: it is dropped, and proves nothing against anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What is to be stored: the log as it is then, its root, and the entries that are new.
+
+    ``frames`` of the new entries begin at number ``first``; none where ``entries`` is empty.
+    ``cosign`` is the checkpoint that may be cosigned then, None if the log does not reach it.
+    """
+
+    log: Log
+    root: bytes
+    first: int
+    entries: tuple[Entry, ...]
+    raw: tuple[bytes, ...]
+    cosign: Checkpoint | None
+
+
+def grown(held: Log, batch: Batch, key: VerifierKey) -> Growth:
+    """The log after *batch*, all of it verified. The caller compares what is below ``held.size``.
+
+    Raises Forked, Garbled.
+    """
+    head, signed = _checkpoint(batch, key)
+    frontier = held.frontier()
+    _check_head(held, head, frontier.root())
+    if batch.end > head.size:
+        raise Garbled("the checkpoint does not reach the entries")
+    new = batch.entries[held.size - batch.first :] if batch.first <= held.size < batch.end else ()
+    read = _read(held.size, new)
+    for one in new:
+        frontier.append(merkle.leaf_hash(one))
+    placed = batch.entries and batch.first <= held.size <= batch.end
+    root = frontier.root()
+    if placed and not merkle.verify_consistency(
+        frontier.size, head.size, batch.proof, root, head.root
+    ):
+        raise Forked("forked", "the entries are no beginning of what the checkpoint signs")
+    if frontier.size == head.size and root != head.root:
+        raise Forked("forked", "the entries do not have the root that the checkpoint signs")
+    reached = frontier.size == head.size
+    log = replace(held, size=frontier.size, peaks=frontier.peaks)
+    if placed or reached:  # what is not placed proves nothing of the checkpoint's root
+        log = replace(log, head_size=head.size, head=signed)
+    return Growth(log, root, held.size, read, tuple(new), head if reached else None)
+
+
+def _checkpoint(batch: Batch, key: VerifierKey) -> tuple[Checkpoint, str]:
+    """The checkpoint, and its note with the log's own signature alone."""
+    try:
+        opened = note.open_checkpoint(batch.checkpoint, key)
+        signed = note.parse(batch.checkpoint)
+    except BadNote as error:
+        if error.code == "garbled":
+            raise Garbled(error.reason) from None
+        raise Forked("key", error.reason) from None
+    own = next(
+        one.signature
+        for one in signed.signatures
+        if (one.name, one.key_id) == (key.name, key.key_id)
+    )
+    return opened.checkpoint, note.with_signature(signed.text, key, own).decode()
+
+
+def _check_head(held: Log, head: Checkpoint, root: bytes) -> None:
+    if head.size < max(held.cosigned_size, held.size):
+        raise Forked("rewound", f"its log has {head.size} entries, it had {held.size}")
+    if head.size == held.size and head.root != root:
+        raise Forked("forked", "another root over the same number of entries")
+    if held.head and head.size == held.head_size:
+        ours = note.parse_checkpoint(note.parse(held.head.encode()).text)
+        if ours.root != head.root:
+            raise Forked("forked", "two checkpoints of the same size have different roots")
+
+
+def _read(first: int, raw: Sequence[bytes]) -> tuple[Entry, ...]:
+    found = []
+    for number, one in enumerate(raw, first):
+        try:
+            entry = entries.decode(one)
+        except BadEntry as error:
+            raise Forked("altered", f"entry {number}: {error.reason}") from None
+        if entry.seq != number:
+            raise Forked("altered", f"entry {number} says that it is {entry.seq}")
+        found.append(entry)
+    return tuple(found)

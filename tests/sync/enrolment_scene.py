@@ -55,7 +55,7 @@ def waiting(at: Path, state: dict[str, Any] | None = None) -> Waiting:
     box.directory.head_office.parent.mkdir(parents=True)
     box.folder.path.mkdir()
     if state.get("pending", True):
-        box.folder.pending.write_bytes(canonical.dump(RESPONSES["pending"]))
+        box.folder.pending.write_bytes(pending_bytes())
     if "installed" in state:
         box.directory.head_office.write_text(state["installed"])
     return box
@@ -97,3 +97,8 @@ def rows(office: Office) -> list[tuple[Any, ...]]:
             for table in ("devices", "certificates", "claims")
             for row in db.execute(f"SELECT * FROM {table} ORDER BY 1")
         ]
+
+
+def pending_bytes() -> bytes:
+    """The content of pending.json of the vectors of responses."""
+    return canonical.dump(RESPONSES["pending"])

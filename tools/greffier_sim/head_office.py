@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from greffier.clock import SystemClock
 from greffier.durable import Disk
 from greffier.store.layout import DataDirectory
 from greffier.sync import installation
@@ -57,11 +56,11 @@ class HeadOffice:
 
     def enrol(self, directory: DataDirectory, folder: SyncFolder) -> Box:
         """Enrol the box of a data *directory*, by the two files, and tell the broker."""
-        clock = SystemClock()
-        claim = admission.claim(self.office, "", None, 1, self.disk, clock.wall_ns())
-        asked = installation.request(directory, folder, claim.code, self.disk, clock)
-        admitted = admission.admit(self.office, asked, self.disk, clock.wall_ns())
-        installation.install(admitted.response, directory, folder, self.disk, clock.wall_ns())
+        now_ns = time.time_ns()
+        claim = admission.claim(self.office, "", None, 1, self.disk, now_ns)
+        asked = installation.request(directory, folder, claim.code, self.disk, now_ns)
+        admitted = admission.admit(self.office, asked, self.disk, now_ns)
+        installation.install(admitted.response, directory, folder, self.disk, now_ns)
         if self.broker.running:
             self.broker.reload()
         return Box(admitted.device, load_log_key(directory.log_key), folder, directory)

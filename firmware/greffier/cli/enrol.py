@@ -65,7 +65,8 @@ def make_request(data: str, sync: Path, code: str, output: Path, as_json: bool) 
         raise AlreadyThere(path=output)
     disk = Disk()
     try:
-        made = installation.request(directory, SyncFolder(sync), code, disk, SystemClock())
+        now_ns = SystemClock().wall_ns()
+        made = installation.request(directory, SyncFolder(sync), code, disk, now_ns)
     except BadClaim:
         reason = _("the claim code is not right: it has 20 letters and digits; read it out again")
         raise UsageError(reason=reason) from None

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from greffier import canonical, trust
 from greffier.audit.note import VerifierKey
-from greffier.clock import Clock
 from greffier.control.forms import BadMessage, Text, from_object, to_object
 from greffier.durable import Disk
 from greffier.language import translate as _
@@ -57,7 +56,7 @@ class Installed:
 
 
 def request(
-    directory: DataDirectory, folder: SyncFolder, code: str, disk: Disk, clock: Clock
+    directory: DataDirectory, folder: SyncFolder, code: str, disk: Disk, now_ns: int
 ) -> bytes:
     """The content of a request file, of fresh keys; one that waited before is forgotten.
 
@@ -73,7 +72,7 @@ def request(
         log_key=log_key.public_line(),
         control=enrolment.key_request(control, device),
         bulk=enrolment.key_request(bulk, device + BULK),
-        made_ns=clock.wall_ns(),
+        made_ns=now_ns,
     )
     data = enrolment.write_request(body, claim, log_key)
     waits = Pending(

@@ -10,7 +10,7 @@ all that the device has a receipt of must lie there.
 
 That shows what survives a process. What survives a *power cut at head office* it cannot show: a
 killed process leaves what it wrote in the kernel's cache. Which fsync comes before which receipt is
-`tests/office`'s matter.
+`tests/office/test_office_order.py`'s matter.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from greffier.audit.note import read_key
 from greffier.durable import Disk
@@ -70,6 +71,25 @@ def test_nothing_of_others_is_touched(tmp_path: Path) -> None:
     with pytest.raises(AlreadyThere):
         make(made.path)
     assert (made.ca / "ca.key").read_bytes() == key
+
+
+def test_a_broker_that_moves_keeps_authority_and_devices(tmp_path: Path) -> None:
+    made = make(tmp_path / "office")
+    before = {path: path.read_bytes() for path in made.path.rglob("*") if path.is_file()}
+    hosts = [Address("10.0.0.9", 443), Address("new.example.org")]
+    moved = place.move(made, hosts, [], Disk(), NOW_NS)
+    assert place.open(made.path) == moved
+    changed = {path.name for path, data in before.items() if path.read_bytes() != data}
+    assert changed == {"office.json", "mosquitto.conf", "broker.crt", "broker.key"}
+    one = x509.load_pem_x509_certificate((made.broker / "broker.crt").read_bytes())
+    one.verify_directly_issued_by(made.authority().certificate)
+    names = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["new.example.org"]
+    assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == ["10.0.0.9"]
+    text = (made.broker / "mosquitto.conf").read_text()
+    assert "listener 443\n" in text and "listener 8883\n" in text
+    with pytest.raises(UsageError):
+        place.move(made, [], [], Disk(), NOW_NS)
 
 
 @pytest.mark.parametrize("name", ["", "Siege", "a b", "a+b", "a/b", ".a", "a.", "é", "a" * 33])

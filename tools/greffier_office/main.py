@@ -7,6 +7,7 @@ from greffier.cli.main import run
 
 COMMANDS = {
     "init": "greffier_office.office_init",
+    "broker": "greffier_office.move_broker",
     "claim": "greffier_office.claim",
     "enrol": "greffier_office.enrol",
     "revoke": "greffier_office.revoke",

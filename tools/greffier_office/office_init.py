@@ -20,6 +20,25 @@ office_option = click.option(
     type=click.Path(path_type=Path),
     help=_("head office's directory"),
 )
+broker_option = click.option(
+    "--broker",
+    "brokers",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help=_("where devices reach the broker; may be given again; localhost:8883 without"),
+)
+bulk_option = click.option(
+    "--bulk-broker",
+    "bulk",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help=_("another way for sound alone; may be given again"),
+)
+
+
+def addresses(texts: Sequence[str]) -> list[Address]:
+    """The addresses that the options name. Raises UsageError."""
+    return [Address.parse(one) for one in texts]
 
 
 @click.command(
@@ -27,20 +46,8 @@ office_option = click.option(
 )
 @office_option
 @click.option("--name", default=place.NAME, show_default=True, help=_("what devices know it by"))
-@click.option(
-    "--broker",
-    "brokers",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help=_("where devices reach the broker; may be given again; localhost:8883 without"),
-)
-@click.option(
-    "--bulk-broker",
-    "bulk",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help=_("another way for sound alone; may be given again"),
-)
+@broker_option
+@bulk_option
 @json_option
 def command(
     office: Path, name: str, brokers: Sequence[str], bulk: Sequence[str], as_json: bool
@@ -51,8 +58,8 @@ def command(
         Disk(),
         SystemClock().wall_ns(),
         name,
-        [Address.parse(one) for one in brokers] or [Address("localhost")],
-        [Address.parse(one) for one in bulk],
+        addresses(brokers) or [Address("localhost")],
+        addresses(bulk),
     )
     receipt, witness = made.public_keys()
     value: dict[str, Any] = {

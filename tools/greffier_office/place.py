@@ -7,7 +7,7 @@ import pwd
 import re
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greffier import canonical
@@ -139,8 +139,7 @@ def create(
     if not _NAME.fullmatch(name):
         reason = _("a head office's name is 1 to 32 of a-z 0-9 . -")
         raise UsageError(reason=reason)
-    if not 1 <= len(brokers) <= MOST_BROKERS or len(bulk_brokers) > MOST_BROKERS:
-        raise UsageError(reason=_("one to eight brokers"))
+    _check_brokers(brokers, bulk_brokers)
     if path.exists() and (not path.is_dir() or {one.name for one in path.iterdir()} - _OURS):
         raise AlreadyThere(path=path)
     made = Office(path, name, tuple(brokers), tuple(bulk_brokers))
@@ -155,6 +154,27 @@ def create(
         made.open_catalogue(disk).close()
         disk.write_file(path / "office.json", _to_bytes(made))
     return made
+
+
+def move(
+    office: Office,
+    brokers: Sequence[Address],
+    bulk_brokers: Sequence[Address],
+    disk: Disk,
+    now_ns: int,
+) -> Office:
+    """The same head office whose brokers answer elsewhere: certificate and configuration anew.
+
+    Devices that are enrolled keep the addresses that they were told. Killed anywhere, it is
+    repeated. Raises UsageError, BadKeyFile, Busy, StorageFailed.
+    """
+    _check_brokers(brokers, bulk_brokers)
+    moved = replace(office, brokers=tuple(brokers), bulk_brokers=tuple(bulk_brokers))
+    with office.lock(disk):
+        write_server_certificate(moved, disk, now_ns, office.authority())
+        write_configuration(moved, disk)
+        disk.write_file(office.path / "office.json", _to_bytes(moved))
+    return moved
 
 
 def open(path: Path) -> Office:  # noqa: A001 - read as place.open
@@ -205,6 +225,11 @@ def write_lists(office: Office, disk: Disk, now_ns: int, ca: Authority | None = 
     crl = (ca or office.authority()).revocations(revoked, now_ns, now_ns)
     disk.write_for_folder(office.broker / "crl.pem", crl)
     disk.write_for_folder(office.broker / "acl", broker.access(devices).encode())
+
+
+def _check_brokers(brokers: Sequence[Address], bulk_brokers: Sequence[Address]) -> None:
+    if not 1 <= len(brokers) <= MOST_BROKERS or len(bulk_brokers) > MOST_BROKERS:
+        raise UsageError(reason=_("one to eight brokers"))
 
 
 def _make_keys(office: Office, disk: Disk) -> None:

@@ -47,13 +47,15 @@ class SoakBox(Appliance):
         codec: str,
         rate: float,
         consent: str = "opt_out",
+        pauses: bool = True,
     ) -> None:
         place = ("ip", "netns", "exec", namespace)
         super().__init__(folder, folder / "control.sock", place)
         self.data = folder / "box"
         self.key = folder / "keys/office.key"
         folder.mkdir(parents=True, exist_ok=True)
-        write_policy(folder / "policy.toml", codec=codec, rate=rate, consent=consent)
+        policy = folder / "policy.toml"
+        write_policy(policy, codec=codec, rate=rate, consent=consent, pauses=pauses)
         _told(OFFICE, "keygen", "-o", str(folder / "keys"))
         for name in ("alice", "bob"):
             _told(OFFICE, "signer", name, "-o", str(folder))

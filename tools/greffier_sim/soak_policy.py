@@ -38,7 +38,7 @@ quality = 89
 training = 89
 regulatory = 1827
 [pause]
-sources = ["dtmf"]
+sources = [{sources}]
 backdate_s = 5
 auto_resume = false
 [analytics]
@@ -59,7 +59,13 @@ codec = "{codec}"
 """
 
 
-def write_policy(path: Path, *, codec: str, rate: float, consent: str = "opt_out") -> Path:
-    """Write it to *path*: *codec* on both lines, *rate* and *consent* of the drawn one."""
-    path.write_text(POLICY.format(codec=codec, rate=rate, consent=consent))
+def write_policy(
+    path: Path, *, codec: str, rate: float, consent: str = "opt_out", pauses: bool = True
+) -> Path:
+    """Write it to *path*: *codec* on both lines, *rate* and *consent* of the drawn one.
+
+    Without *pauses* nobody may start one, and no sound waits for one.
+    """
+    sources = '"dtmf"' if pauses else ""
+    path.write_text(POLICY.format(codec=codec, rate=rate, consent=consent, sources=sources))
     return path

@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from greffier.audit import verify
+from greffier.capture.datagram import Address
 from greffier.control import client
 from greffier.control.transfer import AskSync, SyncState
 from greffier.errors import GreffierError
+from greffier.store import layout
+from greffier.sync.folder import SyncFolder
 from greffier_sim import captures, packets
 from greffier_sim.broker import HOST
 from greffier_sim.head_office import HeadOffice
 from greffier_sim.lab import Wire, wire
+from greffier_sim.schedules import DUTY
 from greffier_sim.service import BIN, Service, Unwell, wait_until
 from greffier_sim.soak_box import SoakBox
 from greffier_sim.uplink import Uplink
@@ -68,11 +72,17 @@ class SyncLab:
         shape: Shape | None = None,
         more: str = "",
         data: Path | None = None,
+        pauses: bool = True,
     ) -> None:
-        """*settings* are the broker's, *more* lines of recorder.toml; *data* is copied."""
+        """*settings* are the broker's, *more* lines of recorder.toml; *data* is copied.
+
+        Without *pauses* no sound waits for one.
+        """
         self.folder = folder
         self.cable = cable
-        self.box = SoakBox(folder / "box", cable.namespace, cable.tap, codec=codec, rate=0.3)
+        self.box = SoakBox(
+            folder / "box", cable.namespace, cable.tap, codec=codec, rate=0.3, pauses=pauses
+        )
         if data:
             shutil.rmtree(self.box.data)
             shutil.copytree(data, self.box.data)
@@ -87,8 +97,7 @@ class SyncLab:
         run = ["greffier", "sync", "run", "--config", str(config)]
         self.sync = Service(run, folder / "sync.log")
         self.uplink: Uplink | None = None
-        self._calls = 0
-        self._enrol()
+        self.head.enrol(layout.open(self.box.data), SyncFolder(self.sync_folder))
         stack.enter_context(self.head)
         if shape:
             self._shape(stack, shape)
@@ -108,15 +117,6 @@ class SyncLab:
         if self.uplink is None:
             raise Unwell("there is no slow line in this lab")
         return self.uplink
-
-    def _enrol(self) -> None:
-        office, data = str(self.head.office.path), str(self.box.data)
-        claim = told("greffier-office", "claim", "--office", office)["claim"]
-        request, response = str(self.folder / "box.request"), str(self.folder / "box.response")
-        where = ["--data", data, "--sync-folder", str(self.sync_folder)]
-        told("greffier", "enrol", "request", "--claim", claim, "-o", request, *where)
-        told("greffier-office", "enrol", request, "--office", office, "-o", response)
-        told("greffier", "enrol", "install", response, *where)
 
     def _shape(self, stack: ExitStack, shape: Shape) -> None:
         to = (HOST, self.head.broker.port)
@@ -146,16 +146,38 @@ class SyncLab:
 
         return wait_until(look, what, seconds)
 
-    def call(self, milliseconds: int = 1000) -> set[str]:
-        """A call on the tap that is recorded: its parts, once they are sealed. Raises Unwell."""
-        known = sealed(self.box.data)
-        self._calls += 1
-        plan = captures.Plan(call_id=f"call-{self._calls}@lab", talk_ms=milliseconds)
-        path = self.folder / "call.pcap"
-        path.write_bytes(packets.pcap(packets.frames_of(captures.in_order(captures.call(plan)))))
+    @contextmanager
+    def calls(self, count: int, every_ms: int = 1000) -> Iterator["subprocess.Popen[bytes]"]:
+        """*count* calls of a second on the tap, one each *every_ms*, all to be recorded."""
+        plans = [
+            captures.Plan(
+                call_id=f"call-{number}@lab",
+                start_ns=number * every_ms * captures.MS,
+                caller_media=Address(f"10.1.{number // 250}.{1 + number % 250}", 4000),
+                callee_media=Address(f"10.2.{number // 250}.{1 + number % 250}", 5000),
+                to_number=DUTY,
+            )
+            for number in range(count)
+        ]
+        datagrams = captures.in_order([one for plan in plans for one in captures.call(plan)])
+        path = self.folder / "calls.pcap"
+        path.write_bytes(packets.pcap(packets.frames_of(datagrams)))
         words = [sys.executable, "-m", "greffier_sim.replay", str(path), self.cable.port]
-        subprocess.run(self.cable.inside(*words), check=True, stdout=subprocess.DEVNULL)
-        return wait_until(lambda: sealed(self.box.data) - known, "the call is recorded and sealed")
+        with subprocess.Popen(self.cable.inside(*words), stdout=subprocess.DEVNULL) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def fresh(self, count: int = 1) -> set[str]:
+        """*count* parts that are sealed from now on, while calls come. Raises Unwell."""
+        known = sealed(self.box.data)
+
+        def look() -> set[str] | None:
+            found = sealed(self.box.data) - known
+            return found if len(found) >= count else None
+
+        return self.box.wait_until(look, "calls are recorded")
 
     def start(self) -> Self:
         """Start all three."""

@@ -12,17 +12,20 @@ from zoneinfo import ZoneInfo
 
 from greffier.clock import BadZone, zone
 from greffier.config import agents
+from greffier.config.bandwidth import BadLimit, read_limit
 from greffier.config.fields import Problems, Table
 from greffier.config.inputs import read_analogue, read_inside, read_matches, read_taps
 from greffier.config.numbers import Numbering
 from greffier.config.outputs import read_outputs
-from greffier.config.records import Assignment, Config, Control, Limits
+from greffier.config.records import Assignment, Config, Control, Limits, Sync
 from greffier.errors import BadConfig
 from greffier.language import translate
 
 SCHEMA = "recorder/1"
 DEFAULT_PATH = Path("/etc/greffier/recorder.toml")
 DEFAULT_SOCKET = Path("/run/greffier/control.sock")
+DEFAULT_SYNC = Path("/var/lib/greffier-sync")
+DEFAULT_SYNC_SOCKET = Path("/run/greffier-sync/sync.sock")
 # A commit later than this would lose more than a second at a power cut.
 LONGEST_TICK_MS = 750
 
@@ -71,6 +74,7 @@ def parse(tables: Mapping[str, object], path: Path = Path("-"), sha256: str = ""
         assignments=_assignments(top, base, timezone),
         outputs=read_outputs(top, base),
         limits=_limits(top),
+        sync=_sync(top, base),
         path=path,
         sha256=sha256,
     )
@@ -116,11 +120,8 @@ def _numbering(top: Table) -> Numbering:
 
 def _control(top: Table, base: Path) -> Control:
     table = top.table("control")
-    socket = _path(table, "socket", base, str(DEFAULT_SOCKET))
-    if len(str(socket).encode("utf-8", "surrogateescape")) > 107:
-        table.wrong("socket", "is too long for a socket (107 bytes)")
     control = Control(
-        socket=socket,
+        socket=_socket(table, base, DEFAULT_SOCKET),
         watch=_users(table, "watch"),
         operate=_users(table, "operate"),
         stop=_users(table, "stop"),
@@ -128,6 +129,36 @@ def _control(top: Table, base: Path) -> Control:
     )
     table.done()
     return control
+
+
+def _socket(table: Table, base: Path, default: Path) -> Path:
+    socket = _path(table, "socket", base, str(default))
+    if len(str(socket).encode("utf-8", "surrogateescape")) > 107:
+        table.wrong("socket", "is too long for a socket (107 bytes)")
+    return socket
+
+
+def _sync(top: Table, base: Path) -> Sync:
+    table = top.table("sync")
+    limits = []
+    for line in table.texts("limits", default=()):
+        try:
+            limits.append(read_limit(line))
+        except BadLimit:
+            table.wrong("limits", "must hold lines such as Mon-Fri 08:00-19:00 256k")
+    sync = Sync(
+        folder=_path(table, "folder", base, str(DEFAULT_SYNC)),
+        socket=_socket(table, base, DEFAULT_SYNC_SOCKET),
+        limits=tuple(limits),
+        least_chunk_kib=table.whole("least_chunk_kib", 1, 111, default=16),
+        most_chunk_kib=table.whole("most_chunk_kib", 1, 111, default=111),
+        alarm_hours=table.whole("alarm_hours", 1, 8760, default=24),
+    )
+    sound = table.sound("least_chunk_kib", "most_chunk_kib")
+    if sound and sync.least_chunk_kib > sync.most_chunk_kib:
+        table.wrong("least_chunk_kib", "must not be above most_chunk_kib")
+    table.done()
+    return sync
 
 
 def _users(table: Table, name: str) -> tuple[str | int, ...]:

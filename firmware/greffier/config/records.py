@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from greffier.config.bandwidth import Limit
 from greffier.config.numbers import Numbering
 
 Network = IPv4Network | IPv6Network
@@ -163,6 +164,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Sync:
+    """The process that carries parts and log to head office: its folder, socket, and pace.
+
+    Chunks have ``least_chunk_kib`` to ``most_chunk_kib``; ``alarm_hours`` without a receipt while
+    parts wait are an alarm.
+    """
+
+    folder: Path
+    socket: Path
+    limits: tuple[Limit, ...]
+    least_chunk_kib: int
+    most_chunk_kib: int
+    alarm_hours: int
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. ``sha256`` is of its bytes."""
 
@@ -182,6 +199,7 @@ class Config:
     assignments: tuple[Assignment, ...]
     outputs: tuple[Output, ...]
     limits: Limits
+    sync: Sync
     path: Path
     sha256: str
 

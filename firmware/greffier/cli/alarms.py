@@ -16,12 +16,12 @@ from greffier.cli.running import config_option, find_config, find_socket, socket
 from greffier.clock import SystemClock, format_time
 from greffier.control.client import ask
 from greffier.control.messages import Acknowledge, Alarm, Alarms, AskAlarms, Done
+from greffier.control.notify import Notifier
 from greffier.errors import UsageError
 from greffier.language import translate as _
 from greffier.recorder import outputs
 from greffier.recorder.alarm import sentence
 from greffier.recorder.forwarder import Forwarder
-from greffier.recorder.notify import Notifier
 
 POLL_S = 2.0
 PATIENCE_S = 3.0

@@ -19,6 +19,7 @@ from greffier.config.lines import CallFacts, agent_of, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board
 from greffier.control.messages import Failure, Pause, Replay, Resume
+from greffier.control.notify import Notifier
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels, recovery
@@ -29,7 +30,6 @@ from greffier.recorder.card_line import Cut
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.channels import CutLines, cut_lines
 from greffier.recorder.intake import Intake
-from greffier.recorder.notify import Notifier
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, StorageWatch

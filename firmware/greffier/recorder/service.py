@@ -21,6 +21,7 @@ from greffier.clock import Clock
 from greffier.config.records import Config
 from greffier.control.board import Board
 from greffier.control.messages import Failure, Replay
+from greffier.control.notify import Notifier
 from greffier.errors import Busy, NotADataDirectory, StorageFailed
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
@@ -28,7 +29,6 @@ from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.live import Live
-from greffier.recorder.notify import Notifier
 from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, alarm_of, word_of
 from greffier.recorder.recall import Recall

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from greffier.recorder.notify import Notifier
+from greffier.control.notify import Notifier
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from greffier.config import records
+from greffier.config.bandwidth import Limit
 from greffier.config.numbers import Numbering
 
 PACKAGE = Path(records.__file__).parents[1]
@@ -31,6 +32,7 @@ READERS: dict[type, dict[str, str]] = {
         "assignments": "recorder/channels.py",
         "outputs": RUN,
         "limits": TRUNK,
+        "sync": "sync/service.py",
         "path": "recorder/checks.py",
         "sha256": "recorder/live.py",
     },
@@ -115,6 +117,15 @@ READERS: dict[type, dict[str, str]] = {
         "stall_s": CARDS,
         "encoder_threads": TRUNK,
     },
+    records.Sync: {
+        "folder": "sync/service.py",
+        "socket": "sync/service.py",
+        "limits": "sync/service.py",
+        "least_chunk_kib": "sync/transfer.py",
+        "most_chunk_kib": "sync/transfer.py",
+        "alarm_hours": "sync/service.py",
+    },
+    Limit: dict.fromkeys(("days", "begin", "end", "bps"), "config/bandwidth.py"),
     Numbering: dict.fromkeys(
         ("country_code", "trunk_prefix", "international_prefix", "extension_digits"),
         "config/numbers.py",

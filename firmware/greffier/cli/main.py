@@ -26,6 +26,7 @@ COMMANDS = {
     "pause": "greffier.cli.pause",
     "resume": "greffier.cli.resume",
     "replay": "greffier.cli.replay",
+    "sync": "greffier.cli.sync",
     "doctor": "greffier.cli.doctor",
     "enrol": "greffier.cli.enrol",
 }

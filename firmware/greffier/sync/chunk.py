@@ -10,6 +10,7 @@ BLOCK: Final = 4_194_304
 """Octets of a block of a part; its last one may be shorter."""
 MAGIC: Final = b"GRC1"
 _HEAD = struct.Struct(">4s16sQ")
+HEAD_BYTES: Final = _HEAD.size
 LARGEST_CHUNK: Final = LARGEST_PAYLOAD - _HEAD.size
 MOST_BLOCKS: Final = 1600
 """Of a part: as many hashes as fit the payload of an offer."""

@@ -1,0 +1,177 @@
+"""The thread that carries the log: it waits for nothing that parts need.
+
+An entry is on the wire some hundredths of a second after the recorder published it: the file of
+leaf hashes tells by its length, for one system call, that something new is there.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from greffier.audit.note import BadNote, parse
+from greffier.clock import SECOND, Clock
+from greffier.control.forms import BadMessage
+from greffier.control.transfer import Work
+from greffier.sync import messages, topics
+from greffier.sync.connection import Acked, Connection, Down, Event, Heard, Publication, Up
+from greffier.sync.inbox import Inbox
+from greffier.sync.log_reader import LogReader
+from greffier.sync.logkeeper import Entries, Keep, LogAction, LogKeeper, Question
+from greffier.sync.messages import Collector, Fork, Have
+from greffier.sync.recorder_link import Away, NotBelieved, RecorderLink
+from greffier.sync.waits import Draw
+
+_LOOK_S: Final = 0.015
+_ASK_NS: Final = SECOND
+_ASK_AWAY_NS: Final = 2 * SECOND
+_ASK_GROWN_NS: Final = SECOND // 100
+_GROWN_FOR_NS: Final = 2 * SECOND
+_NO_PARTS: Final = 2**53 - 1
+
+
+class Urge:
+    """Ask head office at once."""
+
+
+class LogCarrier:
+    """Everything here is its thread's, but ``inbox`` and what is read of it as a whole."""
+
+    def __init__(
+        self,
+        device: str,
+        socket: Path,
+        clock: Clock,
+        draw: Draw,
+        connection: Callable[[], Connection],
+        grown: Callable[[], None],
+    ) -> None:
+        """*grown* is called when the recorder published something new."""
+        self._device = device
+        self._clock = clock
+        self._connection = connection
+        self._grown = grown
+        self._link = RecorderLink(socket)
+        self._reader = LogReader(socket)
+        self._work: Work | None = None
+        self._ask_ns = 0
+        self._leaves = 0
+        self._grown_until_ns = 0
+        self.keeper = LogKeeper(draw)
+        self.inbox: Inbox[Event | Urge] = Inbox()
+        self.away = False
+        self.foreign = ""
+        """The recorder's device, where it is not the one that was enrolled."""
+        self.last_cosigned_ns = 0
+        self.beat_ns = clock.monotonic_ns()
+        self.malformed = 0
+
+    @property
+    def log_size(self) -> int:
+        """How many entries the recorder's log holds durably."""
+        return self.keeper.size
+
+    def run(self, stop: threading.Event) -> None:
+        """Carry until *stop*."""
+        while not stop.is_set():
+            self.beat_ns = self._clock.monotonic_ns()
+            for event in self.inbox.take(_LOOK_S):
+                self._hear(event)
+            self._look()
+            if self._work is not None and not self.foreign:
+                for action in self.keeper.step(self._clock.monotonic_ns()):
+                    self._do(action, self._work)
+        self._reader.forget()
+
+    def _hear(self, event: Event | Urge) -> None:
+        now = self._clock.monotonic_ns()
+        if isinstance(event, Up):
+            self.keeper.connected()
+        elif isinstance(event, Down):
+            self.keeper.disconnected()
+        elif isinstance(event, Urge):
+            self.keeper.urge()
+        elif isinstance(event, Acked):
+            if isinstance(event.token, int):
+                self.keeper.acknowledged(event.token, event.code, now)
+        else:
+            self._read(event, now)
+
+    def _read(self, event: Heard, now: int) -> None:
+        try:
+            message = messages.read(event.payload)
+        except BadMessage:
+            self.malformed += 1
+            return
+        if isinstance(message, Collector):
+            if message.online:
+                self.keeper.collector_there()
+        elif isinstance(message, Have):
+            self.keeper.have(message, now)
+        elif isinstance(message, Fork):
+            self.keeper.fork(message, now)
+        else:
+            self.malformed += 1
+
+    def _look(self) -> None:
+        """Ask the recorder what is durable: when its leaves grew, and now and then."""
+        now = self._clock.monotonic_ns()
+        leaves = self._reader.grown()
+        if leaves is not None and leaves != self._leaves:
+            self._leaves = leaves
+            self._grown_until_ns = now + _GROWN_FOR_NS
+        if leaves is not None and self._work is not None and leaves <= self._work.log_size:
+            self._grown_until_ns = 0
+        if now < self._ask_ns:
+            return
+        try:
+            work = self._link.work(_NO_PARTS, 1)
+            if leaves is None:
+                self._reader.open_leaves()
+        except Away:
+            self.away = True
+            self._reader.forget()
+            self._ask_ns = self._clock.monotonic_ns() + _ASK_AWAY_NS
+            return
+        self._seen(work)
+        hurry = now < self._grown_until_ns
+        self._ask_ns = now + (_ASK_GROWN_NS if hurry else _ASK_NS)
+
+    def _seen(self, work: Work) -> None:
+        self.away = False
+        self.foreign = "" if work.device == self._device else work.device
+        before = self._work
+        self._work = work
+        self.keeper.grown(work.log_size)
+        if before is None or before.log_size != work.log_size:
+            self._grown()
+
+    def _do(self, action: LogAction, work: Work) -> None:
+        if isinstance(action, Keep):
+            self._keep(action)
+            return
+        try:
+            if isinstance(action, Entries):
+                payload = self._reader.batch(work, action.first)
+            else:
+                payload = self._reader.question(work)
+        except Away:
+            self.keeper.not_made(self._clock.monotonic_ns())
+            return
+        self._publish(action, payload)
+
+    def _publish(self, action: Entries | Question, payload: bytes) -> None:
+        topic = topics.up(self._device, "audit")
+        self._connection().publish(Publication(topic, payload, ("log", action.token)))
+
+    def _keep(self, action: Keep) -> None:
+        try:
+            size = int(parse(action.checkpoint.encode()).text.split("\n")[1])
+            self._link.cosigned(action.checkpoint)
+        except Away:
+            self.keeper.not_kept(believed=True, now_ns=self._clock.monotonic_ns())
+        except (NotBelieved, BadNote, ValueError, IndexError):
+            self.keeper.not_kept(believed=False, now_ns=self._clock.monotonic_ns())
+        else:
+            self.last_cosigned_ns = self._clock.wall_ns()
+            self.keeper.kept(size)

@@ -1,0 +1,181 @@
+"""The log's way to head office: ask, send from there, hand over what it cosigned. Pure.
+
+docs/sync-protocol.md section 4. One batch is on its way; entries that come meanwhile share the
+next. Every wait ends in a question. One thread owns an instance; times are monotonic ns.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from greffier.clock import SECOND
+from greffier.sync.messages import Fork, Have
+from greffier.sync.waits import Backoff, Draw
+
+ANSWER_NS: Final = 10 * SECOND
+FORK_NS: Final = 3600 * SECOND
+IDLE_NS: Final = 300 * SECOND
+"""So often at least head office is asked: its cosignature also says what time it is."""
+UNSIGNED_NS: Final = 60 * SECOND
+_DENIED: Final = 0x87
+_TOO_LARGE: Final = 0x95
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Publish a batch without entries; *token* comes back with the acknowledgement."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Publish a batch of the entries from *first* on, under the latest checkpoint."""
+
+    token: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Hand this cosigned checkpoint to the recorder."""
+
+    checkpoint: str
+
+
+LogAction = Question | Entries | Keep
+
+
+class LogKeeper:
+    """``head`` is what head office said it has (None: not asked yet), ``size`` what we have."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.size = 0
+        self.head: int | None = None
+        self.cosigned = 0
+        self.troubles: set[str] = set()
+        self._kept = ""
+        self._keep = ""
+        self._keep_ns = 0
+        self._online = False
+        self._answered = False
+        self._token = 0
+        self._until_ns = 0
+        self._hold_ns = 0
+        self._absent = Backoff(5, 600, draw)
+
+    def connected(self) -> None:
+        """Head office may be heard: ask first."""
+        self._online = True
+        self._absent.reset()
+        self._hold_ns = 0
+        self._ask_again()
+
+    def disconnected(self) -> None:
+        """It may not."""
+        self._online = False
+        self._until_ns = 0
+        self.head = None
+
+    def collector_there(self) -> None:
+        """A collector says that it is there."""
+        if self._hold_ns:
+            self.urge()
+
+    def urge(self) -> None:
+        """Ask at once."""
+        self._hold_ns = 0
+        self._absent.reset()
+        self._ask_again()
+
+    def grown(self, size: int) -> None:
+        """So many entries are durable in our log."""
+        self.size = max(size, self.size)
+
+    def acknowledged(self, token: int, code: int, now_ns: int) -> None:
+        """The broker answered the batch *token* by the reason *code*."""
+        if code == 0:
+            self.troubles -= {"sync.denied", "sync.too_large", "sync.broker"}
+            return
+        if token != self._token:
+            return
+        if code >= 0x80:
+            named = {_DENIED: "sync.denied", _TOO_LARGE: "sync.too_large"}
+            self.troubles.add(named.get(code, "sync.broker"))
+        self._hold_ns = now_ns + self._absent.next_ns()
+        self._ask_again()
+
+    def not_made(self, now_ns: int) -> None:
+        """The batch could not be made: the recorder does not answer, or its files do not fit."""
+        self._hold_ns = now_ns + SECOND
+        self._ask_again()
+
+    def have(self, have: Have, now_ns: int) -> None:
+        """Head office has so many entries."""
+        self._absent.reset()
+        self._hold_ns = 0
+        self._answered = True
+        self._until_ns = 0
+        self.troubles.discard("sync.fork")
+        if have.size > self.size:  # of a log that we have not: ask again, when ours is known
+            self._hold_ns = now_ns + ANSWER_NS
+            self._ask_again()
+            return
+        self.head = have.size
+        if have.cosigned and have.cosigned != self._kept:
+            self._keep, self._keep_ns = have.cosigned, 0
+        self._until_ns = now_ns + (IDLE_NS if self._settled else UNSIGNED_NS)
+
+    def fork(self, _fork: Fork, now_ns: int) -> None:
+        """Our log is not the one that it has a part of."""
+        self.troubles.add("sync.fork")
+        self._hold_ns = now_ns + FORK_NS
+        self._ask_again()
+
+    def kept(self, size: int) -> None:
+        """The recorder took the checkpoint; it is of *size* entries."""
+        self._kept, self._keep = self._keep, ""
+        self.cosigned = max(self.cosigned, size)
+        self.troubles.discard("sync.cosignature")
+
+    def not_kept(self, believed: bool, now_ns: int) -> None:
+        """It did not: it is away, or does not believe it (then it is not offered again)."""
+        if believed:
+            self._keep_ns = now_ns + SECOND
+            return
+        self._kept, self._keep = self._keep, ""
+        self.troubles.add("sync.cosignature")
+
+    def step(self, now_ns: int) -> list[LogAction]:
+        """What is to be done now."""
+        actions: list[LogAction] = []
+        if self._keep and now_ns >= self._keep_ns:
+            self._keep_ns = now_ns + ANSWER_NS
+            actions.append(Keep(self._keep))
+        if not self._online or now_ns < self._hold_ns:
+            return actions
+        if self._hold_ns:
+            self._hold_ns = 0
+            self._ask_again()
+        behind = self._answered and self.head is not None and self.head < self.size
+        if behind:
+            self._send(actions, now_ns, question=False)
+        elif now_ns >= self._until_ns:
+            self._send(actions, now_ns, question=True)
+        return actions
+
+    @property
+    def _settled(self) -> bool:
+        return self.head == self.size and bool(self._kept or self._keep)
+
+    def _send(self, actions: list[LogAction], now_ns: int, question: bool) -> None:
+        self._token += 1
+        self._answered = False
+        self._until_ns = now_ns + ANSWER_NS
+        if question or self.head is None:
+            actions.append(Question(self._token))
+        else:
+            actions.append(Entries(self._token, self.head))
+
+    def _ask_again(self) -> None:
+        self._answered = False
+        self._until_ns = 0

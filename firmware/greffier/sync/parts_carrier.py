@@ -1,0 +1,328 @@
+"""The thread that carries parts: it does what the engine wants, and tells it what came of it."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from greffier.clock import SECOND, Clock
+from greffier.control.board import Orders
+from greffier.control.forms import BadMessage
+from greffier.control.messages import Done, Failure
+from greffier.control.transfer import SyncNow, SyncPause
+from greffier.sync import messages, topics
+from greffier.sync.actions import Action, HandOver, Prepare, PublishOffer, Release, Send
+from greffier.sync.connection import Acked, Connection, Down, Event, Heard, Publication, Up
+from greffier.sync.inbox import Inbox
+from greffier.sync.messages import Collector, Later, Need, Offer, Refused
+from greffier.sync.outbox import NOTHING, Backlog, Outbox
+from greffier.sync.parts import Parts
+from greffier.sync.pump import Pump, Sent, Unsendable
+from greffier.sync.recorder_link import (
+    Altered,
+    Away,
+    Gone,
+    NotBelieved,
+    RecorderLink,
+)
+from greffier.sync.waits import Draw
+
+LONGEST_PAUSE_NS: Final = 31 * 86_400 * SECOND
+"""A pause that a wrong clock would make longer than this is none."""
+_LOOK_S: Final = 0.25
+_SWEEP_NS: Final = 600 * SECOND
+_LOOK_WORK_NS: Final = 5 * SECOND
+_AWAY_NS: Final = 2 * SECOND
+_COUNT_NS: Final = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How it stands, replaced as a whole."""
+
+    backlog: Backlog = NOTHING
+    offered: int = 0
+    sending: int = 0
+    waiting: int = 0
+    received: int = 0
+    last_receipt_ns: int = 0
+    pause_until_ns: int = 0
+    complete: bool = False
+    """Whether the recorder was asked for everything once."""
+
+
+class PartsCarrier:
+    """Everything here is its thread's, but ``inbox``, ``orders``, and what is read as a whole."""
+
+    def __init__(
+        self,
+        device: str,
+        socket: Path,
+        outbox: Outbox,
+        clock: Clock,
+        draw: Draw,
+        connection: Callable[[], Connection],
+        bulk: Callable[[], Connection],
+        pump: Pump,
+        urged: Callable[[], None],
+    ) -> None:
+        """*urged* is called for ``sync now``."""
+        self._device = device
+        self._clock = clock
+        self._connection = connection
+        self._bulk = bulk
+        self._pump = pump
+        self._urged = urged
+        self._outbox = outbox
+        self._link = RecorderLink(socket)
+        self._prepare: deque[Prepare] = deque()
+        self._files: dict[str, int] = {}
+        self._sweep = 1
+        self._begun = outbox.begun
+        self._cursor = 0
+        self._sweeping = True
+        self._sweep_ns = 0
+        self._work_ns = 0
+        self._count_ns = 0
+        self._written = 0
+        self._backlog = NOTHING
+        self._complete = False
+        self._pause_ns = outbox.fact("pause_until_ns")
+        self.engine = Parts(outbox, draw)
+        self.inbox: Inbox[Event | Sent | Unsendable] = Inbox()
+        self.orders = Orders(wake=self.inbox.ring)
+        self.limit: int | None = None
+        """Octets a second that may be sent now; set by the service."""
+        self.away = False
+        self.stats = Stats()
+        self.beat_ns = clock.monotonic_ns()
+        self.malformed = 0
+
+    @property
+    def troubles(self) -> set[str]:
+        """What is wrong with parts or the outbox."""
+        found = set(self.engine.troubles)
+        if self._outbox.degraded:
+            found.add("sync.outbox")
+        if self._pump.too_small:
+            found.add("sync.too_large")
+        if self.stats.backlog.refused:
+            found.add("sync.refused")
+        return found
+
+    def work_grew(self) -> None:
+        """There may be new parts. Any thread."""
+        self._work_ns = 0
+        self.inbox.ring()
+
+    def run(self, stop: threading.Event) -> None:
+        """Carry until *stop*."""
+        try:
+            while not stop.is_set():
+                self.beat_ns = self._clock.monotonic_ns()
+                for event in self.inbox.take(0 if self._busy else _LOOK_S):
+                    self._hear(event)
+                for order in self.orders.take():
+                    order.done(self._obey(order.request))
+                self._look()
+                self._step()
+                self._publish_stats()
+        finally:
+            self.engine.flush()
+            for fd in self._files.values():
+                os.close(fd)
+            self._files.clear()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._prepare) or (self._sweeping and not self.away)
+
+    # --- what it hears ---
+
+    def _hear(self, event: Event | Sent | Unsendable) -> None:
+        now = self._clock.monotonic_ns()
+        if isinstance(event, Up):
+            self.engine.connected()
+        elif isinstance(event, Down):
+            self.engine.disconnected()
+        elif isinstance(event, Sent):
+            self.engine.sent(event.part, event.serial, event.chunk_ns, now)
+        elif isinstance(event, Unsendable):
+            self.engine.unsendable(event.part, event.serial, event.code, now)
+        elif isinstance(event, Acked):
+            if isinstance(event.token, int):
+                self.engine.acknowledged(event.token, event.code, now)
+        else:
+            self._read(event, now)
+
+    def _read(self, event: Heard, now: int) -> None:
+        try:
+            if event.topic.endswith("/down/receipt"):
+                self.engine.receipt(event.payload.decode())
+                return
+            message = messages.read(event.payload)
+        except (BadMessage, UnicodeDecodeError):
+            self.malformed += 1
+            return
+        if isinstance(message, Need):
+            self.engine.need(message, now)
+        elif isinstance(message, Later):
+            self.engine.later(message, now)
+        elif isinstance(message, Refused):
+            self.engine.refused(message, now, self._clock.wall_ns())
+        elif isinstance(message, Collector):
+            if message.online:
+                self.engine.collector_there()
+        else:
+            self.malformed += 1
+
+    def _obey(self, request: object) -> Done | Failure:
+        if isinstance(request, SyncNow):
+            self._pause(0)
+            known = self.engine.urge(request.part)
+            self._urged()
+            return Done() if known else Failure("refused", "no_such_part")
+        if isinstance(request, SyncPause):
+            until = request.until_ns
+            if until - self._clock.wall_ns() > LONGEST_PAUSE_NS:
+                return Failure("refused", "pause_too_long")
+            changed = until != self._pause_ns
+            self._pause(until)
+            return Done(changed)
+        return Failure("refused", "not_supported")
+
+    def _pause(self, until_ns: int) -> None:
+        if until_ns != self._pause_ns:
+            self._pause_ns = until_ns
+            self._outbox.keep({"pause_until_ns": until_ns})
+
+    @property
+    def paused_until_ns(self) -> int:
+        """Until when (wall) no parts are sent; 0 where they are."""
+        left = self._pause_ns - self._clock.wall_ns()
+        return self._pause_ns if 0 < left <= LONGEST_PAUSE_NS else 0
+
+    # --- what the recorder has ---
+
+    def _look(self) -> None:
+        now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
+        self._outbox.look_again(now, wall)
+        if self._outbox.begun != self._begun:
+            self._begun = self._outbox.begun
+            self._begin_sweep()
+        if self._complete and not self._sweeping and now >= self._sweep_ns:
+            self._begin_sweep()
+        if now < self._work_ns:
+            return
+        self._work_ns = now + _LOOK_WORK_NS
+        try:
+            work = self._link.work(self._cursor)
+        except Away:
+            self.away = True
+            self._work_ns = self._clock.monotonic_ns() + _AWAY_NS
+            return
+        self.away = False
+        taken = self._outbox.sight(work.parts, self._sweep)
+        if taken:
+            self._cursor = max(self._cursor, work.parts[taken - 1].seq)
+            self.engine.seen()
+        if work.more and taken:
+            self._work_ns = 0
+        elif self._sweeping and taken == len(work.parts):
+            self._outbox.swept(self._sweep, self._cursor)
+            self._sweeping, self._complete = False, True
+            self._sweep_ns = self._clock.monotonic_ns() + _SWEEP_NS
+        else:
+            self._sweeping = self._sweeping and taken == len(work.parts)
+
+    def _begin_sweep(self) -> None:
+        """Ask for everything again: what is urgent, when it ends, and what waits no more."""
+        self._sweep += 1
+        self._cursor = 0
+        self._sweeping = True
+        self._work_ns = 0
+
+    # --- what is to be done ---
+
+    def _step(self) -> None:
+        self.engine.allowed = not self.paused_until_ns and self.limit != 0
+        for action in self.engine.step(self._clock.monotonic_ns(), self._clock.wall_ns()):
+            self._do(action)
+        if self._prepare:
+            self._make_ready(self._prepare.popleft())
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Prepare):
+            self._prepare.append(action)
+        elif isinstance(action, PublishOffer):
+            payload = messages.write(Offer(action.parts))
+            topic = topics.up(self._device, "offer")
+            self._connection().publish(Publication(topic, payload, ("parts", action.token)))
+        elif isinstance(action, Send):
+            self._send(action)
+        elif isinstance(action, Release):
+            self._release(action.part)
+        else:
+            self._hand_over(action)
+
+    def _send(self, action: Send) -> None:
+        fd = self._files.get(action.grant.part)
+        bulk = self._bulk()
+        if fd is not None and bulk.up:
+            self._pump.grant(action.grant, os.dup(fd))
+            bulk.poke()
+
+    def _release(self, part: str) -> None:
+        fd = self._files.pop(part, None)
+        if fd is not None:
+            os.close(fd)
+            self._pump.release(part)
+            self._bulk().poke()
+
+    def _hand_over(self, action: HandOver) -> None:
+        now = self._clock.monotonic_ns()
+        try:
+            results = self._link.receipts(tuple(text for _, text in action.receipts))
+        except Away:
+            self.engine.not_taken(now)
+            return
+        except NotBelieved:
+            results = ("garbled",) * len(action.receipts)
+        parts = (part for part, _ in action.receipts)
+        self.engine.taken(tuple(zip(parts, results, strict=True)), now, self._clock.wall_ns())
+
+    def _make_ready(self, action: Prepare) -> None:
+        sealed = action.sealed
+        if not self.engine.is_preparing(sealed.part):
+            return
+        try:
+            ready = self._link.part(sealed)
+        except (Gone, Altered, Away, ValueError) as error:
+            why = {Gone: "gone", Altered: "altered", Away: "away"}.get(type(error), "large")
+            now = self._clock.monotonic_ns()
+            self.engine.unprepared(sealed.part, why, now)  # type: ignore[arg-type]
+            return
+        self._release(sealed.part)
+        self._files[sealed.part] = ready.fd
+        self.engine.prepared(ready.offered, self._clock.monotonic_ns())
+
+    def _publish_stats(self) -> None:
+        now = self._clock.monotonic_ns()
+        if now >= self._count_ns or self.engine.written != self._written:
+            self._written = self.engine.written
+            self._count_ns = now + _COUNT_NS
+            self._backlog = self._outbox.backlog()
+        engine = self.engine
+        self.stats = Stats(
+            self._backlog,
+            engine.count("offered"),
+            engine.count("sending"),
+            engine.count("waiting", "receipt"),
+            engine.counts.received,
+            engine.counts.last_receipt_ns,
+            self.paused_until_ns,
+            self._complete,
+        )

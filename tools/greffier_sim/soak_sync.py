@@ -186,7 +186,7 @@ def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[st
     shape = Shape(round(words.mbit * 1e6), words.delay_ms, QUEUE)
     with ExitStack() as stack:
         wire = Wire(net.recorder, tap=lab.TAPS[0])
-        place = SyncLab(folder, wire, stack, shape=shape)
+        place = SyncLab(folder, wire, stack, shape=shape, pauses=False)
         fill(place.box, words.backlog, words.long)
         office = place.head.office.path
         outside = Peer(

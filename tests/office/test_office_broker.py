@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.office.talker import of_box, of_collector, refused
+from tests.office.talker import Talker, of_box, of_collector, refused, taken
 
 from greffier.durable import Disk
 from greffier.errors import UsageError
@@ -210,6 +210,23 @@ def test_a_killed_broker_comes_back_on_its_port_and_knows_nothing(head_office: H
         collector.listen("greffier/1/+/up/#")
         collector.say(topic(box, "down/need"))
         assert collector.heard == []
+
+
+def test_sound_may_go_to_a_broker_of_its_own(tmp_path: Path) -> None:
+    with HeadOffice(tmp_path, apart=True) as at:
+        box = at.admit()
+        assert at.bulk_broker.port != at.broker.port
+        assert box.folder.read_enrolment().bulk_brokers == (f"{HOST}:{at.bulk_broker.port}",)
+        folder, office = box.folder, at.office
+        context = client_context(folder.authority, folder.certificate(True), folder.key(True))
+        theirs = client_context(office.ca_certificate, *office.collector(bulk=True))
+        with (
+            taken(Talker(theirs, at.bulk_broker.port)) as collector,
+            taken(Talker(context, at.bulk_broker.port)) as bulk,
+        ):
+            collector.listen("greffier/1/+/up/c/a1")
+            assert bulk.say(topic(box, "up/c/a1")) == "Success"
+            assert collector.wait(lambda: collector.heard)
 
 
 def test_only_a_mosquitto_is_told_to_reload(head_office: HeadOffice) -> None:

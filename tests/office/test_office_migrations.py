@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -108,23 +109,33 @@ def test_a_folder_that_is_missing_is_one_clear_error(tmp_path: Path) -> None:
         migrations.connect(tmp_path / "none" / "x.sqlite", [ONE], Disk())
 
 
-def _open_it(path: Path, answers: "multiprocessing.SimpleQueue[int]") -> None:
-    db = migrations.connect(path, schema.CATALOGUE, Disk())
-    answers.put(version(db))
+ROUNDS, PROCESSES = 20, 4
+
+
+def _open_them(
+    folder: Path, start: "threading.Barrier", answers: "multiprocessing.SimpleQueue[int]"
+) -> None:
+    for number in range(ROUNDS):
+        start.wait(60)
+        db = migrations.connect(folder / f"{number}.sqlite", schema.CATALOGUE, Disk())
+        answers.put(version(db))
 
 
 def test_processes_that_open_a_new_file_at_once_do_each_step_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     answers: multiprocessing.SimpleQueue[int] = context.SimpleQueue()
+    start = context.Barrier(PROCESSES)
     several = [
-        context.Process(target=_open_it, args=(tmp_path / "c.sqlite", answers)) for _ in range(3)
+        context.Process(target=_open_them, args=(tmp_path, start, answers))
+        for _ in range(PROCESSES)
     ]
     for one in several:
         one.start()
     for one in several:
         one.join(60)
-    assert [one.exitcode for one in several] == [0, 0, 0]
-    assert [answers.get() for _ in several] == [len(schema.CATALOGUE)] * 3
+    assert [one.exitcode for one in several] == [0] * PROCESSES
+    found = {answers.get() for _ in range(ROUNDS * PROCESSES)}
+    assert found == {len(schema.CATALOGUE)}
 
 
 def test_a_text_of_sql_is_cut_at_its_statements() -> None:

@@ -106,6 +106,7 @@ def test_a_name_that_no_key_line_may_hold_is_refused(tmp_path: Path, name: str) 
         "{}",
         "[]",
         '{"brokers":["a:1"],"bulk_brokers":[],"format":2,"name":"siege"}',
+        '{"brokers":[],"bulk_brokers":[],"format":1,"name":"siege"}',
         '{"brokers":["a:0"],"bulk_brokers":[],"format":1,"name":"siege"}',
         '{"brokers":"a:1","bulk_brokers":[],"format":1,"name":3}',
         '{"brokers":["a:1"],"bulk_brokers":[],"format":1,"name":"SIEGE"}',

@@ -57,12 +57,13 @@ def _cut(text: str) -> tuple[str, str]:
 def configuration(folder: Path, ports: Sequence[int], user: str, bind: str = "") -> str:
     """The text of mosquitto.conf, whose files are in *folder*.
 
-    *user* is whom a broker that root starts becomes; *bind* limits it to one local address.
+    *user* is whom a broker that root starts becomes ("": mosquitto's own choice); *bind* limits it
+    to one local address.
     """
     head = f"""\
 # Made by greffier-office. docs/office-directory.md says why each line is there.
 per_listener_settings false
-user {user}
+{f"user {user}" if user else "# started by the user that this folder belongs to"}
 allow_anonymous false
 acl_file {folder / "acl"}
 pid_file {folder / PID_FILE}

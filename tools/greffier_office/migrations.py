@@ -6,6 +6,7 @@ has had. A step that was released is never changed: a new one is added behind it
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,7 +80,7 @@ def statements(text: str) -> Iterator[str]:
 def _bring_up(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
     _check_version(db, path, steps)  # before anything is written, were it only the journal's mode
-    db.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(db)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
     for number, step in enumerate(steps, 1):
@@ -91,12 +92,28 @@ def _bring_up(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
             db.execute(f"PRAGMA user_version = {number}")
 
 
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Have the journal written ahead; two that do so at once are told "locked" without a wait."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _check_version(db: sqlite3.Connection, path: Path, steps: Sequence[str]) -> int:
-    (found,) = db.execute("PRAGMA user_version").fetchone()
+    found, objects = db.execute(  # in one statement, for another process may be at work
+        "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
+    ).fetchone()
     if not 0 <= found <= len(steps):
         reason = _("its schema is {found}, this version knows {known}")
         raise BadDatabase(path=path, reason=reason.format(found=found, known=len(steps)))
-    if found == 0 and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if found == 0 and objects:
         raise BadDatabase(path=path, reason=_("it belongs to another program"))
     return int(found)
 

@@ -188,6 +188,7 @@ def open(path: Path) -> Office:  # noqa: A001 - read as place.open
         brokers, bulk = (
             tuple(map(Address.parse, value[key])) for key in ("brokers", "bulk_brokers")
         )
+        _check_brokers(brokers, bulk)
         return Office(path, value["name"], brokers, bulk)
     except OSError as error:
         raise NotAnOffice(path=path, reason=error.strerror) from None
@@ -198,8 +199,7 @@ def open(path: Path) -> Office:  # noqa: A001 - read as place.open
 def write_configuration(office: Office, disk: Disk) -> None:
     """Write broker/mosquitto.conf for the ports of the brokers. Raises StorageFailed."""
     ports = sorted({one.port for one in (*office.brokers, *office.bulk_brokers)})
-    owner = pwd.getpwuid(office.broker.stat().st_uid).pw_name
-    text = broker.configuration(office.broker.absolute(), ports, owner)
+    text = broker.configuration(office.broker.absolute(), ports, _owner(office.broker))
     disk.write_for_folder(office.broker / "mosquitto.conf", text.encode())
 
 
@@ -225,6 +225,14 @@ def write_lists(office: Office, disk: Disk, now_ns: int, ca: Authority | None = 
     crl = (ca or office.authority()).revocations(revoked, now_ns, now_ns)
     disk.write_for_folder(office.broker / "crl.pem", crl)
     disk.write_for_folder(office.broker / "acl", broker.access(devices).encode())
+
+
+def _owner(folder: Path) -> str:
+    """The user that *folder* belongs to; "" where he has no name."""
+    try:
+        return pwd.getpwuid(folder.stat().st_uid).pw_name
+    except KeyError:
+        return ""
 
 
 def _check_brokers(brokers: Sequence[Address], bulk_brokers: Sequence[Address]) -> None:

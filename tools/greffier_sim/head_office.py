@@ -29,18 +29,31 @@ class Box:
 
 @dataclass
 class HeadOffice:
-    """An office directory in ``folder`` and its broker, started by the ``with``."""
+    """An office directory in ``folder`` and its broker, started by the ``with``.
+
+    ``bulk_broker`` is another mosquitto where sound is to go *apart*, else the same one.
+    """
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    apart: bool = False
 
     def __post_init__(self) -> None:
         self.disk = Disk()
-        port = free_port()
+        at = self.folder / "broker"
+        bulk = [Address(HOST, free_port())] if self.apart else []
         self.office: Office = place.create(
-            self.folder / "office", self.disk, time.time_ns(), brokers=[Address(HOST, port)]
+            self.folder / "office",
+            self.disk,
+            time.time_ns(),
+            brokers=[Address(HOST, free_port())],
+            bulk_brokers=bulk,
         )
-        self.broker = Broker(self.office, self.folder / "broker", settings=self.settings)
+        self.broker = Broker(self.office, at, settings=self.settings)
+        self.bulk_broker = self.broker
+        if bulk:
+            own = self.settings | {"pid_file": str(at / "bulk.pid")}
+            self.bulk_broker = Broker(self.office, at, bulk[0].port, own)
 
     def admit(self, number: int = 1, log_key: LogKey | None = None) -> Box:
         """Make and enrol a box without an archive: keys alone, in a folder beside the office.
@@ -61,12 +74,19 @@ class HeadOffice:
         asked = installation.request(directory, folder, claim.code, self.disk, now_ns)
         admitted = admission.admit(self.office, asked, self.disk, now_ns)
         installation.install(admitted.response, directory, folder, self.disk, now_ns)
-        if self.broker.running:
-            self.broker.reload()
+        for one in dict.fromkeys((self.broker, self.bulk_broker)):
+            if one.running:
+                one.reload()
         return Box(admitted.device, load_log_key(directory.log_key), folder, directory)
 
     def __enter__(self) -> Self:
-        self.broker.start()
+        try:
+            self.broker.start()
+            if self.bulk_broker is not self.broker:
+                self.bulk_broker.start()
+        except BaseException:
+            self.broker.stop()
+            raise
         return self
 
     def __exit__(
@@ -76,3 +96,4 @@ class HeadOffice:
         at: TracebackType | None,
     ) -> None:
         self.broker.stop()
+        self.bulk_broker.stop()

@@ -35,14 +35,15 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except Refused as error:
         raise BadEnrolment(path=path, reason=error.reason, number=error.number) from None
-    except FileNotFoundError:
-        raise UsageError(reason=_("{path} is not a file").format(path=path)) from None
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """The content of the file *path*, one octet more than *most* at the longest. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(most + 1)
+    """The content of the file *path*, at most one octet more than *most*. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise UsageError(reason=f"{path}: {error.strerror}") from None
 
 
 @click.group(help=_("Make this device known to a head office."))

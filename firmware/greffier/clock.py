@@ -55,6 +55,9 @@ class Clock(Protocol):
     def lower_bound(self) -> LowerBound:
         """The lower bound of trusted time; within one run it never falls."""
 
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        """Someone trusted signed *t_ns*, now or earlier; an older bound changes nothing."""
+
 
 class SystemClock:
     """The clock of the machine.
@@ -66,8 +69,8 @@ class SystemClock:
 
     def __init__(self, persisted_ns: int = 0) -> None:
         source: Source = "persisted" if persisted_ns > BUILT_NS else "build"
-        self._anchor = LowerBound(max(persisted_ns, BUILT_NS), source)
-        self._anchored_at = self.monotonic_ns()
+        # The bound, and when it was so: replaced as one, because any thread asks.
+        self._anchor = LowerBound(max(persisted_ns, BUILT_NS), source), self.monotonic_ns()
         self._boot_id = _boot_id()
 
     @property
@@ -81,15 +84,15 @@ class SystemClock:
         return steady_ns()
 
     def lower_bound(self) -> LowerBound:
-        elapsed = self.monotonic_ns() - self._anchored_at
+        anchor, anchored_at = self._anchor
+        elapsed = self.monotonic_ns() - anchored_at
         credited = elapsed - elapsed * DRIFT_PPM // 1_000_000
-        return LowerBound(self._anchor.t_ns + credited, self._anchor.source)
+        return LowerBound(anchor.t_ns + credited, anchor.source)
 
     def witnessed(self, t_ns: int, source: Source) -> None:
         """Someone trusted signed *t_ns*, now or earlier; an older bound changes nothing."""
         if t_ns > self.lower_bound().t_ns:
-            self._anchor = LowerBound(t_ns, source)
-            self._anchored_at = self.monotonic_ns()
+            self._anchor = LowerBound(t_ns, source), self.monotonic_ns()
 
 
 def steady_ns() -> int:
@@ -128,6 +131,9 @@ class CaptureClock:
     def lower_bound(self) -> LowerBound:
         """The machine's: a capture may carry any time, so it proves none."""
         return self._machine.lower_bound()
+
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        self._machine.witnessed(t_ns, source)
 
     def move_to(self, t_ns: int) -> None:
         """The record at hand was captured at *t_ns*."""

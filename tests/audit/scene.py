@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from greffier.audit import note
 from greffier.audit.log import Log
-from greffier.clock import BUILT_NS, LowerBound
+from greffier.clock import BUILT_NS, LowerBound, Source
 from greffier.durable import Disk
 
 DEVICE = "d0" * 16
@@ -43,6 +43,9 @@ class TickingClock:
 
     def lower_bound(self) -> LowerBound:
         return LowerBound(BUILT_NS, "build")
+
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        """Nobody is believed here."""
 
 
 def fixed_salts() -> Callable[[int], bytes]:

@@ -31,6 +31,8 @@ TEXTS = {
     "reason": st.sampled_from(["SAMPLED_OUT", "overrun"]),
     "version": st.sampled_from(["0.1.0", "2026-11"]),
     "hex": st.just("00ff"),
+    "key hash": st.just("49b66042"),
+    "signature": st.text("0123456789abcdef", min_size=128, max_size=128),
     "log file": st.sampled_from(["entries-0000000000.glog", "entries-0000065536.2.glog"]),
     "count": st.integers(0, LARGEST),
     "ns": st.integers(0, LARGEST_NS),

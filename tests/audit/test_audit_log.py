@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from pymerkle import InmemoryTree
 from tests.audit.faulty import KEPT, LOST, FaultySystem
-from tests.audit.scene import SIGNER, WITNESS, log_of, new_log, open_log, story
+from tests.audit.scene import SIGNER, WITNESS, log_of, new_log, open_log, signer, story
 
 from greffier import merkle
 from greffier.audit import note, segments
 from greffier.audit.entry import BadEntry, Entry, decode
 from greffier.audit.log import Log
 from greffier.audit.verify import entries, verify
+from greffier.audit.witness import BadCosigned, Cosigned
 from greffier.durable import Disk
 from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
 
@@ -230,7 +231,7 @@ def test_an_older_disk_than_the_witness_saw_is_refused(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "now", tmp_path / "old")
     say(log, 1)
     head = log.commit()
-    log.keep_cosigned(SIGNER.sign(head.text) + WITNESS.cosign(head, 5), [WITNESS.witness_key])
+    assert log.keep(cosigned_of(log, head))
     trust = [SIGNER.log_key, WITNESS.witness_key]
     assert verify(tmp_path / "now", trust).cosigned_size == 8
     say(log, 2)
@@ -248,11 +249,83 @@ def test_a_cosigned_checkpoint_must_be_ours_and_cosigned(tmp_path: Path) -> None
     log = new_log(tmp_path)
     story(log, 1)
     head = log.commit()
-    with pytest.raises(note.BadNote):
-        log.keep_cosigned(SIGNER.sign(head.text), [WITNESS.witness_key])
     fork = note.Checkpoint(head.origin, head.size, bytes(32))
-    with pytest.raises(IntegrityError):
-        log.keep_cosigned(SIGNER.sign(fork.text) + WITNESS.cosign(fork, 5), [WITNESS.witness_key])
+    ahead = note.Checkpoint(head.origin, head.size + 1, head.root)
+    theirs = note.Checkpoint("greffier/" + "e0" * 16, head.size, head.root)
+    good = SIGNER.sign(head.text) + WITNESS.cosign(head, 5)
+    wrong = {
+        "garbled": [b"", good + b"x", b"\n" * 5000],
+        "unsigned": [
+            SIGNER.sign(head.text),
+            head.text.encode() + b"\n" + WITNESS.cosign(head, 5),
+            SIGNER.sign(head.text) + signer("office.example", bytes(32)).cosign(head, 5),
+        ],
+        "forged": [SIGNER.sign(head.text) + WITNESS.cosign(fork, 5)],
+        "foreign": [signer(theirs.origin, bytes(32)).sign(theirs.text) + WITNESS.cosign(theirs, 5)],
+        "forked": [SIGNER.sign(fork.text) + WITNESS.cosign(fork, 5)],
+        "beyond": [SIGNER.sign(ahead.text) + WITNESS.cosign(ahead, 5)],
+    }
+    for code, notes in wrong.items():
+        for data in notes:
+            with pytest.raises(BadCosigned) as refused:
+                log.believed(data, [WITNESS.witness_key])
+            assert refused.value.code == code
+    assert log.cosigned is None
+
+
+def test_of_cosigned_checkpoints_the_newest_is_kept_and_known_after_a_start(tmp_path: Path) -> None:
+    log = new_log(tmp_path)
+    heads = []
+    for number in range(6):
+        say(log, number)
+        heads.append(log.commit())
+    assert log.keep(cosigned_of(log, heads[2]))
+    assert not log.keep(cosigned_of(log, heads[1]))
+    assert not log.keep(cosigned_of(log, heads[2]))
+    log.close()
+    log = open_log(tmp_path)
+    assert log.cosigned == heads[2]
+    # Of this run it knows one root only; the others are computed, forwards and backwards.
+    for head in (heads[4], heads[3], heads[5], heads[0]):
+        assert cosigned_of(log, head).checkpoint == head
+        fork = note.Checkpoint(head.origin, head.size, bytes(32))
+        with pytest.raises(BadCosigned) as refused:
+            cosigned_of(log, fork)
+        assert refused.value.code == "forked"
+    assert log.keep(cosigned_of(log, heads[5]))
+    assert log.signed[1] == (tmp_path / "audit" / "checkpoint").read_bytes()
+    log.close()
+
+
+def test_every_fault_while_a_cosigned_checkpoint_is_kept_leaves_the_old_or_the_new(
+    tmp_path: Path,
+) -> None:
+    for mode in (LOST, KEPT):
+        for number in range(1, 6):
+            folder = tmp_path / f"{number}{mode}"
+            system = FaultySystem()
+            log = new_log(folder, Disk(system))
+            say(log, 0)
+            first = log.commit()
+            assert log.keep(cosigned_of(log, first))
+            say(log, 1)
+            second = log.commit()
+            believed = cosigned_of(log, second)
+            system.arm(number, mode)
+            try:
+                log.keep(believed)
+            except StorageFailed:
+                assert log.cosigned == first
+                system.disarm()
+                assert log.keep(believed)
+            assert log.cosigned == second
+            log.close()
+            assert open_log(folder).cosigned == second
+
+
+def cosigned_of(log: Log, head: note.Checkpoint) -> Cosigned:
+    data = SIGNER.sign(head.text) + WITNESS.cosign(head, 5)
+    return log.believed(data, [WITNESS.witness_key])
 
 
 class Rig:

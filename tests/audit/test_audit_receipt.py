@@ -25,7 +25,7 @@ def test_a_receipt_is_read_and_made_again(name: str) -> None:
     data = RECEIPTS["valid"][name].encode()
     found = receipt.read(data, KEYS)
     assert found.key == KEYS[0]
-    assert receipt.rebuild(found.receipt, found.key, found.signature) == data
+    assert receipt.rebuild(found.receipt.device, receipt.entry_of(found)) == data
 
 
 @pytest.mark.parametrize("name", RECEIPTS["invalid"])

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from greffier.audit.note import Signer
 from greffier.cli.main import COMMANDS, run
-from greffier.clock import SECOND, LowerBound, SystemClock
+from greffier.clock import SECOND, LowerBound, Source, SystemClock
 from greffier.config.recorder import load
 from greffier.policy import rules
 from greffier.recorder import adoption, archive, load_work
@@ -40,6 +40,9 @@ class Noon:
 
     def lower_bound(self) -> LowerBound:
         return SystemClock().lower_bound()
+
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        """Nobody is believed here."""
 
 
 def signed(path: Path, signers: Path) -> None:

@@ -11,7 +11,7 @@ from greffier.audit.entry import Entry
 from greffier.capture.datagram import Datagram
 from greffier.capture.flows import Flows
 from greffier.capture.record import Record
-from greffier.clock import SECOND, LowerBound, SystemClock
+from greffier.clock import SECOND, LowerBound, Source, SystemClock
 from greffier.config.recorder import load
 from greffier.control.board import Board
 from greffier.control.messages import Alarm
@@ -50,6 +50,9 @@ class Hands:
 
     def lower_bound(self) -> LowerBound:
         return SystemClock().lower_bound()
+
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        """Nobody is believed here."""
 
 
 class Shown(Port):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from greffier.clock import SECOND, LowerBound
+from greffier.clock import SECOND, LowerBound, Source
 from greffier.config.records import Output
 from greffier.control.board import Snapshot
 from greffier.control.messages import (
@@ -44,6 +44,9 @@ class Time:
 
     def lower_bound(self) -> LowerBound:
         return LowerBound(self.now, "build")
+
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        """Nobody is believed here."""
 
 
 class Box(Outbox):

@@ -26,7 +26,7 @@ from typing import Any
 
 from greffier.audit import coverage, verify
 from greffier.capture.alsa import BACK_OFF_S
-from greffier.clock import Clock, LowerBound, SystemClock
+from greffier.clock import Clock, LowerBound, Source, SystemClock
 from greffier.config.recorder import load
 from greffier.config.records import Config
 from greffier.control.board import Board
@@ -96,6 +96,9 @@ class FastClock:
 
     def lower_bound(self) -> LowerBound:
         return self._machine.lower_bound()
+
+    def witnessed(self, t_ns: int, source: Source) -> None:
+        """Nobody is believed here."""
 
 
 class Watched(Archive):

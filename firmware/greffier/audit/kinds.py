@@ -84,6 +84,8 @@ WORD = _text("word", r"(?!(?:\D*\d){4})[a-z][a-z0-9_.-]{0,47}")
 REASON = _text("reason", r"(?!(?:\D*\d){4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
 VERSION = _text("version", r"(?!(?:\D*\d){7})[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
 SEALED = _text("hex", r"(?:[0-9a-f]{2}){1,4096}")
+KEY_HASH = _text("key hash", r"[0-9a-f]{8}")
+SIGNATURE = _text("signature", r"[0-9a-f]{128}")
 FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
 COUNT = _whole("count", LARGEST, str)
 TIME = _whole("ns", LARGEST_NS, _quoted)
@@ -93,7 +95,7 @@ RECORD = _choice("record", RECORDS)
 RESULT = _choice("result", RESULTS)
 CLASS = _choice("class", CLASSES)
 IDS, CODES, NAMES, EPOCHS = _several(ID), _several(CODE), _several(NAME), _several(EPOCH)
-UIDS = _several(UID)
+UIDS, KEY_HASHES = _several(UID), _several(KEY_HASH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,8 @@ KINDS: Mapping[str, Kind] = {
             "class": CLASS,
             "commitment": HASH,
             "envelope": HASH,
+            "created_ns": TIME,
+            "until_ns": TIME,
         },
     ),
     "part.sealed": _kind(
@@ -204,6 +208,19 @@ KINDS: Mapping[str, Kind] = {
         {"part": ID, "bytes": COUNT, "sha256": HASH, "frames": COUNT},
         {"recording": ID, "number": COUNT, "end": WORD},
     ),
+    "part.received": _kind(
+        {
+            "part": ID,
+            "bytes": COUNT,
+            "sha256": HASH,
+            "envelope": HASH,
+            "at_ns": TIME,
+            "by": NAME,
+            "key": KEY_HASH,
+            "signature": SIGNATURE,
+        },
+    ),
+    "office.trusted": _kind({"sha256": HASH}, {"keys": KEY_HASHES}),
     "coverage": _kind(
         {"line": NAME, "channel": CHANNEL, "from_ns": TIME, "to_ns": TIME, "state": STATE},
         {"reason": REASON, "packets": COUNT, "samples": COUNT},
@@ -250,7 +267,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "key.shredded": _kind(
         {"reason": REASON, "class": CLASS},
-        {"parts": IDS, "epochs": EPOCHS, "generation": COUNT},
+        {"parts": IDS, "epochs": EPOCHS, "generation": COUNT, "outcome": REASON},
     ),
     "log.recovered": _kind({"bytes": COUNT, "entries": COUNT}),
     "log.file_abandoned": _kind({"file": FILE, "bytes": COUNT}),

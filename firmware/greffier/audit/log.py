@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from greffier import merkle
-from greffier.audit import note, recovery, segments
+from greffier.audit import note, recovery, segments, witness
 from greffier.audit.entry import Entry, encode
 from greffier.audit.recovery import Cut
 from greffier.audit.segments import Segment
+from greffier.audit.witness import BadCosigned, Cosigned, Roots
 from greffier.clock import Clock
 from greffier.durable import Appender, Disk
 from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
@@ -56,7 +57,13 @@ class Log:
         self._door = threading.Lock()
         self._accepted = found.checkpoint.size
         self._checkpoint = found.checkpoint
+        self._signed = signer.sign(found.checkpoint.text)
+        self._cosigned = found.cosigned
+        self._roots = Roots(folder / segments.LEAVES)
+        self._roots.add(found.checkpoint)
         self._pending: list[_Accepted] = []  # the entries from the checkpoint's size on
+        # One thread at a time computes roots of the past.
+        self._walking = threading.Lock()
         # Guarded by _turn: only the thread that commits touches them.
         self._turn = threading.Lock()
         self._frontier = found.frontier
@@ -86,7 +93,7 @@ class Log:
         empty = note.Checkpoint(signer.name, 0, merkle.empty_root())
         disk.write_file(folder / segments.LEAVES, b"")
         disk.write_file(path, signer.sign(empty.text))
-        found = recovery.Found(empty, merkle.Frontier(), None, Cut(0, 0))
+        found = recovery.Found(empty, merkle.Frontier(), None, Cut(0, 0), None)
         log = cls(disk, folder, signer, clock, found=found, random=random)
         log._leaves = disk.open(folder / segments.LEAVES)
         return log
@@ -128,6 +135,18 @@ class Log:
         """The last durable checkpoint; its size is how many entries are durable."""
         with self._door:
             return self._checkpoint
+
+    @property
+    def signed(self) -> tuple[note.Checkpoint, bytes]:
+        """The last durable checkpoint, and the signed note of it."""
+        with self._door:
+            return self._checkpoint, self._signed
+
+    @property
+    def cosigned(self) -> note.Checkpoint | None:
+        """The largest checkpoint that a witness cosigned and that is kept durably."""
+        with self._door:
+            return self._cosigned
 
     def append(self, kind: str, rec: str | None, data: Mapping[str, Any]) -> Entry:
         """Accept one entry into RAM; it is durable after the next ``commit`` that returns.
@@ -171,28 +190,53 @@ class Log:
             self._store_entries(batch, start)
             self._store_leaves(batch, start)
             latest = note.Checkpoint(self._signer.name, start + len(batch), self._frontier.root())
-            self._disk.write_file(
-                self._folder / segments.CHECKPOINT, self._signer.sign(latest.text)
-            )
+            signed = self._signer.sign(latest.text)
+            self._disk.write_file(self._folder / segments.CHECKPOINT, signed)
             with self._door:
                 del self._pending[: len(batch)]
-                self._checkpoint = latest
+                self._checkpoint, self._signed = latest, signed
+                self._roots.add(latest)
             return latest
 
-    def keep_cosigned(self, data: bytes, witnesses: Sequence[note.VerifierKey]) -> None:
-        """Store a checkpoint of ours that a witness cosigned, so that no older disk passes for new.
+    def believed(self, data: bytes, witnesses: Sequence[note.VerifierKey]) -> Cosigned:
+        """The checkpoint in *data*, if it is one of this log that one of *witnesses* cosigned.
 
-        Raises BadNote when it is not ours or not cosigned by one of *witnesses*, IntegrityError
-        when it contradicts this log, StorageFailed.
+        Any thread may call this. One that was made in this run is compared in memory; for another
+        the leaves are read and hashed, about a microsecond each. Raises BadCosigned, StorageFailed.
         """
-        opened = note.open_checkpoint(data, self._signer.log_key, witnesses)
-        if not opened.cosignatures:
-            raise note.BadNote("unsigned", "no trusted witness cosigned this")
+        found = witness.read(data, self._signer.log_key, witnesses)
+        size = found.checkpoint.size
+        if size > self.checkpoint.size:
+            raise BadCosigned("beyond", "this log never was as long")
+        if found.checkpoint.root != self._root_at(size):
+            raise BadCosigned("forked", "this log had another root")
+        return found
+
+    def _root_at(self, size: int) -> bytes:
+        with self._door:
+            known = self._roots.known(size)
+        if known is not None:
+            return known
+        with self._walking:
+            try:
+                return self._roots.computed(size)
+            except (OSError, EOFError) as error:
+                raise StorageFailed(path=self._folder / segments.LEAVES, reason=error) from error
+
+    def keep(self, cosigned: Cosigned) -> bool:
+        """Store a checkpoint that was :meth:`believed`, so that no older disk passes for new.
+
+        Durable at return; whether it is newer than what was kept (else nothing is stored). For who
+        commits. Raises StorageFailed.
+        """
         with self._turn:
-            size = opened.checkpoint.size
-            if merkle.root(self._read_leaves(size)) != opened.checkpoint.root:
-                raise IntegrityError(what="the cosigned checkpoint", reason="it is of another log")
-            self._disk.write_file(self._folder / recovery.COSIGNED, data)
+            kept = self.cosigned
+            if kept is not None and cosigned.checkpoint.size <= kept.size:
+                return False
+            self._disk.write_file(self._folder / recovery.COSIGNED, cosigned.data)
+            with self._door:
+                self._cosigned = cosigned.checkpoint
+            return True
 
     def inclusion(self, seq: int, size: int) -> list[bytes]:
         """The proof that entry *seq* is in the durable tree of *size* entries (RFC 6962 2.1.1).

@@ -5,11 +5,13 @@ is whole. Rules and codes: docs/audit-format.md section 6.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from greffier.audit import receipt
 from greffier.audit.entry import Entry
+from greffier.audit.note import VerifierKey
 from greffier.seal.envelope import What, epoch_id
 
 _RUN_ENDS = frozenset({"epoch.opened", "epoch.closed", "import.ended"})
@@ -35,6 +37,8 @@ class _Part:
     size: int = 0
     sha256: str = ""
     shredded: bool = False
+    envelope: str | None = None
+    received: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,9 @@ class Narrative:
     """
 
     problems: list[Problem] = field(default_factory=list)
+    receipt_keys: Sequence[VerifierKey] = ()
+    """Head office's, as far as they are known: receipts by others are not checked."""
+    _device: str = ""
     _numbers: dict[str, int] = field(default_factory=dict)
     _parts: dict[str, _Part] = field(default_factory=dict)
     _calls: dict[str, _Call] = field(default_factory=dict)
@@ -83,9 +90,12 @@ class Narrative:
         elif entry.ev == "call.ended":
             self._calls.setdefault(entry.data["uid"], _Call(None)).ended = entry
         elif entry.ev in ("device.created", "epoch.opened"):
+            self._device = entry.data.get("device", self._device)
             self._keys(entry)
         elif entry.ev in ("part.opened", "part.sealed", "part.recovered"):
             self._part(entry)
+        elif entry.ev == "part.received":
+            self._receipt(entry)
         elif entry.ev == "key.shredded":
             for part in entry.data.get("parts", ()):
                 self._parts.setdefault(part, _Part()).shredded = True
@@ -198,6 +208,7 @@ class Narrative:
             if known.opened is not None:
                 self._problem("part.opened_twice", f"part {part} was opened before", entry.seq)
             known.opened = entry.seq
+            known.envelope = entry.data.get("envelope")
             return
         if known.opened is None:
             self._problem("part.not_opened", f"part {part} was never opened", entry.seq)
@@ -206,8 +217,37 @@ class Narrative:
         known.closed = entry.seq
         known.size, known.sha256 = entry.data["bytes"], entry.data["sha256"]
 
+    def _receipt(self, entry: Entry) -> None:
+        """Head office's word is about a part that ended, once, and about this very part."""
+        part, data = entry.data["part"], entry.data
+        known = self._parts.setdefault(part, _Part())
+        if known.closed is None:
+            self._problem("part.received_unknown", f"part {part} was never sealed", entry.seq)
+        elif (known.size, known.sha256, known.envelope) != (
+            data["bytes"],
+            data["sha256"],
+            data["envelope"],
+        ):
+            self._problem("part.received_other", f"part {part} was sealed otherwise", entry.seq)
+        if known.received:
+            self._problem("part.received_twice", f"part {part} was received before", entry.seq)
+        known.received = True
+        known_key = any(
+            (one.name, one.key_id.hex()) == (data["by"], data["key"]) for one in self.receipt_keys
+        )
+        if known_key and not _holds(self._device, data, self.receipt_keys):
+            self._problem("receipt.forged", f"nobody signed that of part {part}", entry.seq)
+
     def _problem(self, code: str, detail: str, seq: int) -> None:
         self.problems.append(Problem(code, detail, seq))
+
+
+def _holds(device: str, data: Mapping[str, Any], keys: Sequence[VerifierKey]) -> bool:
+    try:
+        receipt.read(receipt.rebuild(device, data), keys)
+    except ValueError:
+        return False
+    return True
 
 
 def _same(ended: Mapping[str, Any], listed: ListedCall) -> bool:

@@ -130,13 +130,14 @@ class Signer:
 
     def sign(self, text: str) -> bytes:
         """A signed note of *text*. Raises BadNote for a text that no note may hold."""
-        _check_text(text)
-        return f"{text}\n{_line(self.log_key, self._key.sign(text.encode()))}".encode()
+        signed = Signature(self.name, self.log_key.key_id, self._key.sign(text.encode()))
+        return with_signature(text, signed)
 
     def cosign(self, checkpoint: Checkpoint, time_s: int) -> bytes:
         """The signature line of a witness over *checkpoint* at Unix second *time_s*."""
         signed = self._key.sign(_cosigned(checkpoint.text, time_s))
-        return _line(self.witness_key, time_s.to_bytes(8, "big") + signed).encode()
+        stamped = time_s.to_bytes(8, "big") + signed
+        return _line(self.name, self.witness_key.key_id, stamped).encode()
 
 
 def read_key(text: str) -> VerifierKey:
@@ -193,10 +194,10 @@ def parse(data: bytes) -> Note:
     return Note(text, tuple(signatures))
 
 
-def with_signature(text: str, key: VerifierKey, signature: bytes) -> bytes:
-    """The note of *text* with one signature by *key*, which is not verified. Raises BadNote."""
+def with_signature(text: str, signature: Signature) -> bytes:
+    """The note of *text* with one signature, which is not verified. Raises BadNote."""
     _check_text(text)
-    return f"{text}\n{_line(key, signature)}".encode()
+    return f"{text}\n{_line(signature.name, signature.key_id, signature.signature)}".encode()
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -271,8 +272,8 @@ def _cosigned(text: str, time_s: int) -> bytes:
     return f"cosignature/v1\ntime {time_s}\n{text}".encode()
 
 
-def _line(key: VerifierKey, signature: bytes) -> str:
-    return f"{_DASH}{key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+def _line(name: str, key_id: bytes, signature: bytes) -> str:
+    return f"{_DASH}{name} {base64.b64encode(key_id + signature).decode()}\n"
 
 
 def _signature(line: str, at: int) -> Signature:

@@ -4,11 +4,13 @@ Pure. Whoever signs one, and what a device does with it, is decided elsewhere.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from greffier.audit import note
-from greffier.audit.note import ED25519, BadNote, Signer, VerifierKey
+from greffier.audit.note import ED25519, BadNote, Signature, Signer, VerifierKey
+from greffier.clock import SECOND
 
 TITLE = "greffier/receipt@v1"
 LARGEST_RECEIPT = 2048
@@ -98,6 +100,34 @@ def read(data: bytes, keys: Sequence[VerifierKey]) -> Signed:
     return Signed(receipt, key, parsed.signatures[0].signature)
 
 
-def rebuild(receipt: Receipt, key: VerifierKey, signature: bytes) -> bytes:
-    """The receipt as it came, made again from what the log keeps of it."""
-    return note.with_signature(receipt.text, key, signature)
+def entry_of(signed: Signed) -> dict[str, Any]:
+    """What the log keeps of a receipt that was accepted: all of it (kind ``part.received``)."""
+    told = signed.receipt
+    return {
+        "part": told.part,
+        "bytes": told.size,
+        "sha256": told.sha256,
+        "envelope": told.envelope,
+        "at_ns": told.time_s * SECOND,
+        "by": signed.key.name,
+        "key": signed.key.key_id.hex(),
+        "signature": signed.signature.hex(),
+    }
+
+
+def rebuild(device: str, entry: Mapping[str, Any]) -> bytes:
+    """The receipt as it came, made again from the data of its ``part.received`` in the log of
+    *device*. Raises ValueError where that is no receipt.
+    """
+    receipt = Receipt(
+        device,
+        entry["part"],
+        entry["bytes"],
+        entry["sha256"],
+        entry["envelope"],
+        entry["at_ns"] // SECOND,
+    )
+    signature = Signature(
+        entry["by"], bytes.fromhex(entry["key"]), bytes.fromhex(entry["signature"])
+    )
+    return note.with_signature(receipt.text, signature)

@@ -29,12 +29,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A log as its last checkpoint says. ``last`` is the segment to go on in, None to begin one."""
+    """A log as its last checkpoint says. ``last`` is the segment to go on in, None to begin one.
+
+    ``cosigned`` is the latest checkpoint that a witness cosigned.
+    """
 
     checkpoint: note.Checkpoint
     frontier: merkle.Frontier
     last: Segment | None
     cut: Cut
+    cosigned: note.Checkpoint | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ def recover(disk: Disk, folder: Path, log_key: note.VerifierKey) -> Found:
         disk.write_file(path, b"")
     elif len(leaves) > checkpoint.size * merkle.HASH_BYTES:
         disk.truncate_to(path, checkpoint.size * merkle.HASH_BYTES)
-    return Found(checkpoint, frontier, _last(folder, checkpoint.size), Cut(entries, size))
+    last = _last(folder, checkpoint.size)
+    return Found(checkpoint, frontier, last, Cut(entries, size), read_cosigned(folder, log_key))
 
 
 def read_checkpoint(folder: Path, log_key: note.VerifierKey) -> note.Checkpoint:
@@ -80,10 +85,19 @@ def read_checkpoint(folder: Path, log_key: note.VerifierKey) -> note.Checkpoint:
     if not path.is_file():
         raise IntegrityError(what=path, reason="it is missing")
     checkpoint = _opened(path, log_key)
-    cosigned = folder / COSIGNED
-    if cosigned.is_file() and _opened(cosigned, log_key).size > checkpoint.size:
+    cosigned = read_cosigned(folder, log_key)
+    if cosigned is not None and cosigned.size > checkpoint.size:
         raise IntegrityError(what=path, reason="it is older than one that a witness cosigned")
     return checkpoint
+
+
+def read_cosigned(folder: Path, log_key: note.VerifierKey) -> note.Checkpoint | None:
+    """The latest checkpoint that a witness cosigned, None before there is one.
+
+    Raises IntegrityError.
+    """
+    path = folder / COSIGNED
+    return _opened(path, log_key) if path.is_file() else None
 
 
 def _opened(path: Path, log_key: note.VerifierKey) -> note.Checkpoint:

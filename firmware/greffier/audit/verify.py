@@ -19,6 +19,7 @@ from greffier.errors import IntegrityError
 
 FOLDER = "audit"
 LOG_KEY = Path("keys") / "log.pub"
+OFFICE_KEYS = Path("keys") / "head-office.pub"
 # A damaged file must not fill a screen or the memory with its every consequence.
 MOST_PROBLEMS = 1000
 _NAMES = frozenset(
@@ -105,14 +106,16 @@ def verify(
 ) -> Report:
     """Verify the log of a data directory.
 
-    *trust*: the log's key (type 1) and witnesses' keys (type 4), got elsewhere; without it the
-    directory's own ``keys/log.pub`` is believed. *parts*: the vault's, see ``cross_check``.
+    *trust*: the log's key (type 1), witnesses' keys (type 4) and those of receipts (type 1), got
+    elsewhere; without it the directory's own ``keys/log.pub`` and ``keys/head-office.pub`` are
+    believed. *parts*: the vault's, see ``cross_check``.
     *calls*: the journal's, see ``Narrative.against_journal``. *held*: what an envelope opens, see
     ``Narrative.against_keys``. *origin*: under which name the directory says that it signs. *live*:
     a recorder is writing, so bytes beyond the checkpoint are not a problem.
     """
     reading = _Reading(data_dir / FOLDER, live)
     keys = tuple(trust) if trust is not None else _own_keys(data_dir, reading)
+    reading.narrative.receipt_keys = [key for key in keys if key.kind == note.ED25519]
     latest = _checkpoint(reading, keys, segments.CHECKPOINT)
     cosigned = _checkpoint(reading, keys, COSIGNED, needed=False)
     size = latest.checkpoint.size if latest else None
@@ -181,17 +184,20 @@ def entries(data_dir: Path) -> Iterator[Entry]:
 
 
 def _own_keys(data_dir: Path, reading: _Reading) -> tuple[note.VerifierKey, ...]:
-    path = data_dir / LOG_KEY
-    if not path.is_file():
-        reading.add("key.missing", "the log's public key is missing", file=str(LOG_KEY))
-        return ()
-    try:
-        return note.read_keys(path.read_bytes().decode("utf-8"))
-    except UnicodeDecodeError:
-        reading.add("key.garbled", "the log's public key is not text", file=str(LOG_KEY))
-    except note.BadNote as error:
-        reading.add("key.garbled", error.reason, file=str(LOG_KEY))
-    return ()
+    found: tuple[note.VerifierKey, ...] = ()
+    for name in (LOG_KEY, OFFICE_KEYS):
+        path = data_dir / name
+        if not path.is_file():
+            if name == LOG_KEY:
+                reading.add("key.missing", "the log's public key is missing", file=str(name))
+            continue
+        try:
+            found += note.read_keys(path.read_bytes().decode("utf-8"))
+        except UnicodeDecodeError:
+            reading.add("key.garbled", "a public key is not text", file=str(name))
+        except note.BadNote as error:
+            reading.add("key.garbled", error.reason, file=str(name))
+    return found
 
 
 def _checkpoint(
@@ -205,12 +211,14 @@ def _checkpoint(
     data = path.read_bytes()
     log_keys = [key for key in keys if key.kind == note.ED25519]
     witnesses = [key for key in keys if key.kind == note.COSIGNATURE_V1]
-    failure = note.BadNote("unsigned", "no key of a log is trusted")
+    failure, tried = note.BadNote("unsigned", "no key of a log is trusted"), False
     for key in log_keys:
         try:
             return note.open_checkpoint(data, key, witnesses)
         except note.BadNote as error:
-            failure = error
+            # That it is not the log of a key for receipts says nothing.
+            failure = failure if error.code == "origin" and tried else error
+            tried = True
     reading.add(f"{name}.{failure.code}", failure.reason, file=name)
     return None
 

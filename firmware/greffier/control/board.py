@@ -29,11 +29,23 @@ from greffier.control.messages import (
     Status,
     Stop,
 )
+from greffier.control.transfer import (
+    AskEntries,
+    AskLeaves,
+    AskPart,
+    AskWork,
+    Cosigned,
+    Receipts,
+    SyncReport,
+)
 
 MOST_ORDERS = 32
 _NO_REPLAY = Failure("refused", "replay_not_available")
 _NOT_SUPPORTED = Failure("refused", "not_supported")
 _FULL = Failure("busy", "too_many_orders")
+
+_OF_THE_LOOP = (Acknowledge, Pause, Resume, Stop, SyncReport)
+_OF_AN_ARCHIVE = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned)
 
 Question = AskStatus | AskLevels | AskAlarms
 
@@ -120,6 +132,9 @@ class Orders:
             self._wake()
         return True
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def take(self) -> list[Order]:
         """The orders that have come, oldest first."""
         found: list[Order] = []
@@ -163,16 +178,25 @@ class Desk:
         return route(request, uid)
 
 
+def _is_starting(request: object, uid: int) -> Answer:
+    return Failure("busy", "starting")
+
+
 class Board(Desk):
     """The recorder's. ``publish``, ``take`` and ``route`` are the recorder's own."""
 
     def __init__(self) -> None:
         self.orders = Orders()
         """What waits for the recorder's loop."""
-        loop = dict.fromkeys((Acknowledge, Pause, Resume, Stop), self.orders)
-        super().__init__({**loop, Replay: lambda request, uid: _NO_REPLAY})
+        routes: dict[type[Any], Route] = dict.fromkeys(_OF_THE_LOOP, self.orders)
+        super().__init__(routes | dict.fromkeys(_OF_AN_ARCHIVE, _is_starting))
+        self.route({Replay: lambda request, uid: _NO_REPLAY})
         # Replaced as a whole.
         self._snapshot: Snapshot | None = None
+
+    def close_archive(self) -> None:
+        """What an open archive answers waits from now on for the next one."""
+        self.route(dict.fromkeys(_OF_AN_ARCHIVE, _is_starting))
 
     def publish(self, snapshot: Snapshot) -> None:
         """Show *snapshot* from now on."""

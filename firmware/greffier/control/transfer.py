@@ -22,6 +22,19 @@ from greffier.control.forms import Text, Whole
 
 MOST_RECEIPTS: Final = 4
 """Receipts in one request."""
+TROUBLES: Final = (
+    "sync.offline",
+    "sync.no_collector",
+    "sync.refused",
+    "sync.forked",
+    "sync.broker_denied",
+    "sync.certificate",
+    "sync.too_large",
+    "sync.backlog",
+    "sync.storage",
+    "sync.paused",
+)
+"""The alarms that a report may name; any other one becomes ``sync.other``."""
 
 
 # --- what it asks the recorder -----------------------------------------------------------------

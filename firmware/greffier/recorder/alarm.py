@@ -41,6 +41,8 @@ class Kind:
 
 _DISK = "check the disk of the data directory"
 _PORT = "check the cable and the mirror port of the switch"
+_UPLINK = "check the network; see `greffier sync status`"
+_ENROL = "see `greffier sync status`; enrol this box again"
 _CARD = "check the sound card and its cable"
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -89,6 +91,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "lower instant_replay_s, or split the lines among recorders",
     ),
     "clock.wrong": Kind("warning", "the clock is wrong", "run `greffier doctor`"),
+    "clock.differs": Kind(
+        "warning", "head office's clock is ahead of this one", "check the time on both sides"
+    ),
     "memory.unlocked": Kind(
         "warning", "memory could be swapped to disk", "give the service LimitMEMLOCK"
     ),
@@ -103,6 +108,60 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "recorder.silent": Kind(
         "critical", "the recorder does not answer", "see `systemctl status greffier-recorder`"
+    ),
+    "sync.forged": Kind(
+        "critical",
+        "receipts or cosignatures come that head office did not give",
+        "tell head office; nothing was deleted for them",
+    ),
+    "sync.forked": Kind(
+        "critical",
+        "head office has seen another history of this log",
+        "run `greffier audit verify`, and tell head office; this box may be a copy",
+    ),
+    "sync.keys": Kind(
+        "critical",
+        "keys/head-office.pub cannot be used, so no receipt counts",
+        "run `greffier enrol install` again with head office's response",
+    ),
+    "sync.silent": Kind(
+        "critical",
+        "the transfer to head office does not report",
+        "see `systemctl status greffier-sync`",
+    ),
+    "sync.offline": Kind("warning", "head office cannot be reached", _UPLINK),
+    "sync.no_collector": Kind(
+        "warning", "nobody at head office takes recordings", "start `greffier-office serve` there"
+    ),
+    "sync.refused": Kind(
+        "critical",
+        "head office refuses recordings of this box",
+        "see `greffier sync status`, and the journal of head office",
+    ),
+    "sync.broker_denied": Kind(
+        "critical", "the broker of head office forbids what this box sends", _ENROL
+    ),
+    "sync.certificate": Kind(
+        "critical", "the certificate for head office is missing, expired or refused", _ENROL
+    ),
+    "sync.too_large": Kind(
+        "critical",
+        "the broker of head office takes no message as large as is needed",
+        "set max_packet_size of the broker to 262144",
+    ),
+    "sync.backlog": Kind(
+        "warning",
+        "recordings wait too long for head office",
+        "see `greffier sync status`; check the limit of bandwidth",
+    ),
+    "sync.storage": Kind(
+        "warning", "the transfer to head office cannot write its folder", "check its disk"
+    ),
+    "sync.paused": Kind(
+        "info", "the transfer to head office is paused", "`greffier sync now` ends the pause"
+    ),
+    "sync.other": Kind(
+        "warning", "the transfer to head office has a trouble", "see `greffier sync status`"
     ),
     OVERFLOW: Kind("critical", "there are more alarms than can be shown", "see `greffier doctor`"),
 }

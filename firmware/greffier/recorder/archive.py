@@ -17,9 +17,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from greffier import __version__, trust
-from greffier.audit import verify
+from greffier.audit import receipt, verify
+from greffier.audit.entry import Entry
 from greffier.audit.log import Log
 from greffier.audit.note import Signer
+from greffier.audit.receipt import Signed
+from greffier.audit.witness import Cosigned
 from greffier.clock import Clock, day_of
 from greffier.durable import Disk
 from greffier.errors import IntegrityError, StorageFailed
@@ -28,6 +31,7 @@ from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.epoch import Epoch
 from greffier.recorder.tape import Tape, Valve
+from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.recorder.writer import Writer
 from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
@@ -106,12 +110,20 @@ class Archive:
             raise
         self.epoch: Epoch | None = None
         self.valve = Valve()
-        self._committer = Committer(data, disk, self.log, self.shred, self.vault, self.index)
+        self.unconfirmed = Unconfirmed()
+        """What head office has not confirmed, once :mod:`greffier.recorder.recovery` has read the
+        log. Any thread may ask it."""
+        self._committer = Committer(
+            data, disk, self.log, self.shred, self.vault, self.index, self.unconfirmed
+        )
         self._writer: Writer | None = None
         self._epochs: list[NewEpoch] = []
         self._opening: list[Tape] = []
         self._stirred: dict[Tape, None] = {}
         self._calls: list[EndedCall] = []  # that ended since the last tick
+        # What head office said since: parts that it has, and how far it has seen the log.
+        self._received: list[str] = []
+        self._cosigned: Cosigned | None = None
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Self:
@@ -202,7 +214,24 @@ class Archive:
         tape.valve, tape.stirred = self.valve, self._stirred
         self._stirred[tape] = None
         self._opening.append(tape)
-        self.log.append("part.opened", tape.recording.hex(), tape.opened())
+        entry = self.log.append("part.opened", tape.recording.hex(), tape.opened())
+        self.unconfirmed.read(entry)
+
+    # --- head office ---
+
+    def receive(self, signed: Signed) -> Entry:
+        """Take the receipt of a part that waits: durable, and in the index, after the next tick."""
+        waiting = self.unconfirmed.find(signed.receipt.part)
+        recording = waiting.recording if waiting else None
+        entry = self.log.append("part.received", recording, receipt.entry_of(signed))
+        self.unconfirmed.read(entry)
+        self._received.append(signed.receipt.part)
+        return entry
+
+    def keep_cosigned(self, cosigned: Cosigned) -> None:
+        """Take a checkpoint that :meth:`Log.believed` was asked about: kept after the next tick."""
+        if self._cosigned is None or cosigned.checkpoint.size > self._cosigned.checkpoint.size:
+            self._cosigned = cosigned
 
     def tick(self) -> None:
         """Hand over what was accepted so far, to be made durable in the order above.
@@ -228,7 +257,10 @@ class Archive:
         self._stirred.clear()
         calls, self._calls = tuple(self._calls), []
         begun, self._epochs = tuple(self._epochs), []
-        return Batch(self.clock.monotonic_ns(), begun, openings, pieces, ended, calls)
+        received, self._received = tuple(self._received), []
+        cosigned, self._cosigned = self._cosigned, None
+        now = self.clock.monotonic_ns()
+        return Batch(now, begun, openings, pieces, ended, calls, received, cosigned)
 
     @property
     def committed(self) -> Mapping[bytes, Durable]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from greffier.audit.witness import Cosigned
+
 
 @dataclass(frozen=True, slots=True)
 class NewEpoch:
@@ -66,7 +68,8 @@ class EndedCall:
 class Batch:
     """Everything that was accepted since the batch before, but for the log, which has its own.
 
-    *at_ns* is when it was handed over, monotonic.
+    *at_ns* is when it was handed over, monotonic. *received* are ids of parts of which the log has
+    accepted a receipt; *cosigned* is the newest checkpoint that head office cosigned.
     """
 
     at_ns: int
@@ -75,11 +78,14 @@ class Batch:
     pieces: tuple[Piece, ...] = ()
     endings: tuple[Ending, ...] = ()
     calls: tuple[EndedCall, ...] = ()
+    received: tuple[str, ...] = ()
+    cosigned: Cosigned | None = None
 
     @property
     def empty(self) -> bool:
         """Whether it holds nothing, and only the log may have grown."""
-        return not (self.epochs or self.openings or self.pieces or self.endings or self.calls)
+        kept = self.epochs or self.openings or self.pieces or self.endings or self.calls
+        return not (kept or self.received or self.cosigned)
 
     @property
     def octets(self) -> int:

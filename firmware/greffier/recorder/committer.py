@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greffier.audit.log import Log
+from greffier.audit.witness import Cosigned
 from greffier.durable import Disk
 from greffier.durable.system import failed
 from greffier.errors import AlreadyThere, StorageFailed
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch, Opening
+from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.seal.envelope import epoch_id
 from greffier.store import journal
 from greffier.store.index import CallRow, Index, PartRow
@@ -67,6 +69,7 @@ class Committer:
         shred: ShredStore,
         vault: Vault,
         index: Index,
+        unconfirmed: Unconfirmed,
     ) -> None:
         self._data = data
         self._disk = disk
@@ -74,6 +77,7 @@ class Committer:
         self._shred = shred
         self._vault = vault
         self.index = index
+        self._unconfirmed = unconfirmed
         self.journal: Journal | None = None
         self._epochs: list[NewEpoch] = []  # whose journal is not begun
         self._tried = ""  # of which epoch a journal was to be created last
@@ -86,6 +90,8 @@ class Committer:
         self._calls: list[EndedCall] = []
         self._rows: list[CallRow] = []
         self._part_rows: list[PartRow] = []
+        self._received: list[str] = []  # parts whose receipt the log has
+        self._cosigned: Cosigned | None = None  # not kept yet
         self.durable: Mapping[bytes, Durable] = {}
         """The parts that are being written. A new mapping after each commit: any thread reads."""
 
@@ -104,6 +110,8 @@ class Committer:
             part = self._ended[ending.part] = self._parts[ending.part]
             part.ending = ending
         self._calls += batch.calls
+        self._received += batch.received
+        self._cosigned = batch.cosigned or self._cosigned
 
     def commit(self) -> None:
         """Make everything durable that was taken, in the order.
@@ -113,6 +121,7 @@ class Committer:
         try:
             self._put_envelopes()
             self._log.commit()
+            self._keep_cosigned()
             self._write_parts()
             self._write_calls()
             self._finish_parts()
@@ -265,7 +274,8 @@ class Committer:
         opening, sealed = part.opening, part.ending.sealed
         stored = StoredPart(closed.part_id, opening.day, self._path(opening), closed.size)
         self._part_rows.append(part_row(stored, self._shred))
-        self._log.append("part.sealed", str(sealed["recording"]), sealed)
+        entry = self._log.append("part.sealed", str(sealed["recording"]), sealed)
+        self._unconfirmed.read(entry)
 
     def _close(self, part: _Part) -> Closed:
         """Close the file of *part*, once: what follows may fail and be tried again."""
@@ -278,7 +288,15 @@ class Committer:
             raise
         return part.closed
 
+    def _keep_cosigned(self) -> None:
+        if self._cosigned is not None:
+            self._log.keep(self._cosigned)
+            self._cosigned = None
+
     def _put_rows(self) -> None:
         if self._rows or self._part_rows:
             self.index.put(self._rows, self._part_rows)
             self._rows, self._part_rows = [], []
+        if self._received:
+            self.index.mark_synced(self._received)
+            self._received = []

@@ -20,6 +20,7 @@ from greffier.config.records import Config
 from greffier.control.board import Board
 from greffier.control.messages import Failure, Pause, Replay, Resume
 from greffier.control.notify import Notifier
+from greffier.control.transfer import SyncReport
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels, recovery
@@ -29,6 +30,7 @@ from greffier.recorder.card import CardSource
 from greffier.recorder.card_line import Cut
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.channels import CutLines, cut_lines
+from greffier.recorder.head_office import HeadOffice
 from greffier.recorder.intake import Intake
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.orders import obey
@@ -52,6 +54,8 @@ CALL_OCTETS = 20_000
 HEARTBEAT_NS = 60_000_000_000
 LATE_NS = 1_000_000_000
 """Between two ticks: more than what a power cut may take."""
+HURRY_NS = 100_000_000
+"""After a tick, the next one comes no sooner for the sake of receipts."""
 _MS = 1_000_000
 
 
@@ -88,6 +92,7 @@ class Live:
         self.sources: list[Source] = []
         self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
         self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
+        self._office = HeadOffice(archive, board, self._troubles)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
@@ -133,6 +138,7 @@ class Live:
             },
         )
         self.recall.attach(self.archive.log)
+        self._office.meet(found.trusted)
         if outage is not None:
             self.archive.log.append("storage.outage", None, outage.entry(now))
         self._adopt_policy()
@@ -322,6 +328,7 @@ class Live:
         self.storage.look()
         self._board.publish(snapshot_of(self, self._alarms.view()))
         self._notifier.alive()
+        self._office.watch()
         if self.archive.writer is not None:
             self.archive.writer.check()
 
@@ -334,6 +341,7 @@ class Live:
         epoch = self.archive.epoch
         if epoch is not None and day_of(now) != day_of(epoch.opened_ns):
             self.archive.renew_epoch()
+        self._office.beat()
 
     def _settle(self, source: Source, now: int) -> None:
         for interval in source.settle(now):
@@ -345,10 +353,15 @@ class Live:
             if isinstance(request, Pause | Resume):
                 self._pausing.obey(request, order)
                 self._due_ns = 0  # its answer waits for the commit
+            elif isinstance(request, SyncReport):
+                self._office.report(request, order)
             else:
                 refusal = Failure("refused", "not_supported")
                 order.done(obey(request, self.stop, self._alarms, refusal))
         self._pausing.answer()
+        if self._office.step():
+            # Receipts come by the dozen: one commit is for all of a moment.
+            self._due_ns = min(self._due_ns, self._ticked_ns + HURRY_NS)
 
     # --- the end ---
 
@@ -358,6 +371,7 @@ class Live:
         Raises StorageFailed.
         """
         self._notifier.stopping()
+        self._office.leave()
         self.recall.close()
         now = self.clock.wall_ns()
         for source in self.sources:
@@ -368,12 +382,14 @@ class Live:
         self.archive.tick()
         self.archive.stop_writer(self.config.limits.stall_s)
         self.archive.tick()
+        self._office.answer()
 
     def drop(self) -> None:
         """End at once, after a failure of the disk: nothing is ended, nothing is suspended.
 
         What can be replayed stays, and so do entries of replays that are not durable.
         """
+        self._office.leave()
         self.recall.detach()
         for source in self.sources:
             source.drop()

@@ -12,10 +12,11 @@ from greffier.audit.entry import Entry
 from greffier.clock import SECOND
 from greffier.config.records import Config
 from greffier.control.board import Order
-from greffier.control.messages import Answer, Done, Failure, Pause, Resume
+from greffier.control.messages import Done, Failure, Pause, Resume
 from greffier.policy.site import Policy
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
+from greffier.recorder.promises import Promises
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source
 
@@ -39,7 +40,7 @@ class Pausing:
         self._archive = archive
         self._troubles = troubles
         self._sources = sources
-        self._promised: list[tuple[int, Order, Answer]] = []  # by the seq of the entry
+        self._promises = Promises(archive.log)
         self._overrun: set[str] = set()
 
     def obey(self, request: Pause | Resume, order: Order) -> None:
@@ -51,19 +52,13 @@ class Pausing:
         entries = [self._change(request, call, order.uid) for call in calls]
         changed = [entry.seq for entry in entries if entry is not None]
         if changed:
-            self._promised.append((changed[-1], order, Done()))
+            self._promises.make(changed[-1], order, Done())
         else:
             order.done(Done(changed=False))
 
     def answer(self) -> None:
         """Answer the orders whose entries are durable by now."""
-        if not self._promised:
-            return
-        durable = self._archive.log.checkpoint.size
-        for seq, order, answer in self._promised:
-            if seq < durable:
-                order.done(answer)
-        self._promised = [one for one in self._promised if one[0] >= durable]
+        self._promises.keep()
 
     def watch(self, now_ns: int) -> None:
         """Raise the alarm of each line on which a pause lasts too long, and clear it."""

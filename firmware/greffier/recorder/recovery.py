@@ -79,6 +79,8 @@ class Recovered:
     """Up to when the time of each channel is accounted for; under "" when the recorder started."""
     states: Mapping[str, str] = field(default_factory=dict)
     """In which state each channel was last accounted for."""
+    trusted: str | None = None
+    """The SHA-256 of the keys of head office that the log says last are believed."""
     cut_off: bool = False
     """Whether a recorder ran before and did not end in good order."""
 
@@ -101,11 +103,15 @@ class _Told:
     running: bool = False
     pauses: dict[str, list[Window]] = field(default_factory=dict)  # uid -> in order
     heard: set[str] = field(default_factory=set)  # calls of the last run
+    received: set[str] = field(default_factory=set)  # parts that head office has
+    trusted: str | None = None  # the file of head office's keys
+    bound_ns: int = 0  # the latest lower bound of trusted time
 
     def read(self, entry: Entry) -> None:
         data = entry.data
         alive_ns = 0 if entry.ev in _OF_A_START else entry.t_ns
         self.last_ns = max(self.last_ns, alive_ns)
+        self.bound_ns = max(self.bound_ns, entry.t_lb_ns)
         if entry.ev == "coverage":
             channel, until = data["channel"], data["to_ns"]
             if until >= self.settled.get(channel, 0):
@@ -123,12 +129,10 @@ class _Told:
         elif entry.ev == "call.unpaused":
             pauses = self.pauses[data["uid"]]
             pauses[-1] = replace(pauses[-1], to_ns=data["at_ns"])
-        elif entry.ev == "part.opened":
-            self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
-            self.sizes[data["part"]] = None
-            self.uids[data["part"]] = (data.get("uid", ""), data["recording"])
-        elif entry.ev in ("part.sealed", "part.recovered"):
-            self.sizes[data["part"]] = data["bytes"]
+        elif entry.ev == "office.trusted":
+            self.trusted = data["sha256"]
+        elif entry.ev.startswith("part."):
+            self._read_part(entry.ev, data)
         elif entry.ev == "call.decided":
             self.decided[data["uid"]] = entry
             self.heard.add(data["uid"])
@@ -136,6 +140,16 @@ class _Told:
             self.heard.add(data["uid"])
         elif entry.ev == "call.ended":
             self.ended[data["uid"]] = entry
+
+    def _read_part(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "part.opened":
+            self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
+            self.sizes[data["part"]] = None
+            self.uids[data["part"]] = (data.get("uid", ""), data["recording"])
+        elif kind in ("part.sealed", "part.recovered"):
+            self.sizes[data["part"]] = data["bytes"]
+        elif kind == "part.received":
+            self.received.add(data["part"])
 
 
 def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recovered:
@@ -147,6 +161,7 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     told = _Told()
     for entry in verify.entries(archive.data.path):
         told.read(entry)
+        archive.unconfirmed.read(entry)
         alive()
     unended = {part for part, size in told.sizes.items() if size is None}
     kept = empty = 0
@@ -160,19 +175,32 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
             told.sizes[stored.part_id] = size = _recover_part(archive, stored)
             kept, empty = kept + bool(size), empty + (not size)
     for part in sorted(unended):  # its file never began, or was empty and has gone
-        archive.log.append("part.recovered", None, _nothing(part))
+        _append_recovered(archive, None, _nothing(part))
         told.sizes[part] = 0
         empty += 1
     mended = journal.recover(archive.data.calls, archive.disk)
     if kept or empty or mended or archive.index.fresh:
         archive.log.commit()
         archive.index.close()
-        rebuild(archive.data, archive.disk, archive.shred)
+        rebuild(archive.data, archive.disk, archive.shred, synced=told.received)
         archive.reopen_index()
+    # A kill may have come between the entry of a receipt and the row of its part.
+    late = [part for part in archive.index.unsynced() if part in told.received]
+    if late:
+        archive.index.mark_synced(late)
+    archive.clock.witnessed(told.bound_ns, "persisted")
     calls = tuple(_cut_calls(archive, told))
     settled = told.settled | {"": told.started_ns}
     return Recovered(
-        kept, empty, len(mended), calls, told.last_ns, settled, told.states, cut_off=told.running
+        kept,
+        empty,
+        len(mended),
+        calls,
+        told.last_ns,
+        settled,
+        told.states,
+        told.trusted,
+        told.running,
     )
 
 
@@ -302,6 +330,10 @@ def _write(archive: Archive, call: CutCall, result: str, end: str) -> None:
     )
 
 
+def _append_recovered(archive: Archive, recording: str | None, data: Mapping[str, Any]) -> None:
+    archive.unconfirmed.read(archive.log.append("part.recovered", recording, data))
+
+
 def _nothing(part: str) -> dict[str, object]:
     sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
     return {"part": part, "bytes": 0, "sha256": sha256, "frames": 0, "end": "empty"}
@@ -316,13 +348,13 @@ def _recover_part(archive: Archive, stored: StoredPart) -> int:
             header = reader.header
     except BadPart:
         archive.disk.remove([stored.path])
-        archive.log.append("part.recovered", None, _nothing(stored.part_id))
+        _append_recovered(archive, None, _nothing(stored.part_id))
         return 0
     if scan.good < stored.size:
         archive.disk.truncate_to(stored.path, scan.good)
     digest = archive.vault.digest(stored.part_id)
-    archive.log.append(
-        "part.recovered",
+    _append_recovered(
+        archive,
         header.recording_id.hex(),
         {
             "part": stored.part_id,

@@ -6,6 +6,7 @@ memory, sealed already. While the archive's valve is closed audio is dropped bef
 and the part says so.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from greffier.encode.core import OpusCoder
 from greffier.encode.leg import Item, LegEncoder
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
+from greffier.policy.purposes import MANDATORY
 from greffier.recorder.batch import Opening, Piece
 from greffier.recorder.outcome import Span
 from greffier.seal import envelope
@@ -63,6 +65,16 @@ class PartPlan:
     in_file: bool
     deletion: str
     delayed: bool = False
+
+    @property
+    def until_ns(self) -> int | None:
+        """When the key is destroyed, whether head office has the part or not: at the end of the
+        longest purpose. None: a duty is among the purposes, which waits for head office.
+        """
+        if any(name in MANDATORY for name in self.purposes):
+            return None
+        days = max((most for _, most in self.purposes.values()), default=0)
+        return self.start_ns + days * 86_400 * SECOND
 
 
 @dataclass(slots=True)
@@ -126,6 +138,8 @@ class Tape:
         self.sealed: dict[str, Any] = {}  # what the log says of the part, once it ended
         self._put(Meta(about))
 
+        self._offered = hashlib.sha256(envelope.block_for(Role.OFFICE, self.envelopes)).hexdigest()
+
     @property
     def recording(self) -> bytes:
         """The 16-byte id of the recording that this is a part of."""
@@ -165,6 +179,9 @@ class Tape:
             "purposes": sorted(self.plan.purposes),
             "class": self.plan.deletion,
             "commitment": self.commitment,
+            "envelope": self._offered,
+            "created_ns": self.plan.start_ns,
+            "until_ns": self.plan.until_ns,
         }
 
     # --- audio in ---

@@ -21,23 +21,28 @@ class Troubles:
         self._said: dict[tuple[str, str], bool] = {}
         self._passing: dict[tuple[str, str], int] = {}  # -> when it clears, monotonic
 
-    def happened(self, name: str, subject: str = "") -> None:
-        """Something happened; its alarm clears when it has not happened again for a minute."""
+    def happened(self, name: str, subject: str = "", *, for_ns: int = QUIET_NS) -> None:
+        """Something happened; its alarm clears when it has not happened again for *for_ns*."""
         self._alarms.raise_alarm(name, subject)
-        self._passing[name, subject] = self._clock.monotonic_ns() + QUIET_NS
+        self._passing[name, subject] = self._clock.monotonic_ns() + for_ns
 
     def set(self, wrong: bool, name: str, subject: str = "") -> None:
-        """Something is *wrong*, or right; may be said again and again."""
+        """Something is *wrong*, or right; may be said again and again.
+
+        What happened before stands as long as it would have.
+        """
         if self._said.get((name, subject)) != wrong:
             self._said[name, subject] = wrong
-            self._alarms.set(wrong, name, subject)
+            if wrong or (name, subject) not in self._passing:
+                self._alarms.set(wrong, name, subject)
 
     def calm(self) -> None:
         """Clear what has not happened for long enough."""
         now = self._clock.monotonic_ns()
         for name, subject in [key for key, until in self._passing.items() if until <= now]:
             del self._passing[name, subject]
-            self._alarms.clear(name, subject)
+            if not self._said.get((name, subject)):
+                self._alarms.clear(name, subject)
 
     def leave(self) -> None:
         """Whoever complained is gone: nothing of it stands any more."""

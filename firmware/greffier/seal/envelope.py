@@ -140,6 +140,14 @@ def encode_block(envelopes: Sequence[Envelope]) -> bytes:
     return block
 
 
+def block_for(role: Role, block: bytes) -> bytes:
+    """The block of those records of *block* that are for *role*, and of no other.
+
+    Raises BadEnvelope where *block* is none, or has no such record.
+    """
+    return encode_block([one for one in parse_block(block) if one.role is role])
+
+
 def parse_block(block: bytes) -> tuple[Envelope, ...]:
     """The records of *block*. Raises BadEnvelope for anything but a whole, well-formed block."""
     if not block:

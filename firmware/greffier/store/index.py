@@ -147,6 +147,16 @@ class Index:
         with self._writing() as db:
             _insert(db, calls, parts)
 
+    def mark_synced(self, part_ids: Iterable[str]) -> None:
+        """Head office has these parts; all or none, durable. Raises StorageFailed."""
+        with self._writing() as db:
+            db.executemany("UPDATE parts SET synced = 1 WHERE id = ?", [(one,) for one in part_ids])
+
+    def unsynced(self) -> list[str]:
+        """The id of every part that head office is not known to have. Raises StorageFailed."""
+        with self._reading() as db:
+            return [one for (one,) in db.execute("SELECT id FROM parts WHERE NOT synced")]
+
     def remove_parts(self, part_ids: Iterable[str]) -> None:
         """Forget parts, all or none, durable. Raises StorageFailed."""
         with self._writing() as db:

@@ -1,17 +1,19 @@
 """The shred store: envelope blocks that can be destroyed (docs/shred-format.md).
 
 Two copies of everything; one commit for everything that is not a plain append; at any power cut the
-state is all old or all new. One thread owns a store.
+state is all old or all new. One thread owns a store; any other may call :meth:`ShredStore.read`,
+which waits for no disk but that of its own read, and makes nobody wait.
 """
 
 import secrets
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from greffier.durable import Appender, Disk, commit
+from greffier.durable import Disk, commit
 from greffier.errors import AlreadyThere, IntegrityError, NotFound, StorageFailed
+from greffier.store.shred_day import Day, Destroyed, Report
 from greffier.store.shred_format import (
     BUCKET_HEADER,
     BadBucket,
@@ -19,7 +21,6 @@ from greffier.store.shred_format import (
     BucketKey,
     Entry,
     Name,
-    Placed,
     Root,
     bucket_header,
     is_day,
@@ -33,49 +34,7 @@ from greffier.trust import DeletionClass, EffaceableRoot
 
 COPIES = ("a", "b")
 KEY_FILE = "effaceable.key"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something the store mended or lost: ``count`` copies repaired, bytes torn, entries lost.
-
-    ``unreadable`` is a whole day of which no copy has a header left.
-    """
-
-    day: str
-    kind: Literal["repaired", "torn", "lost", "unreadable"]
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Destroyed:
-    """What a destruction did. The entries are dead even where ``leftovers`` files could not be
-    unlinked: their keys are gone, and the files go when the store is opened next.
-    """
-
-    names: tuple[Name, ...]
-    absent: tuple[Name, ...]
-    leftovers: int
-
-
-@dataclass(slots=True)
-class _Day:
-    """One bucket as this process knows it; ``sound`` is false after a failed append or sync."""
-
-    key: BucketKey
-    placed: dict[Name, tuple[int, int, int]] = field(default_factory=dict)
-    next_seq: int = 0
-    sound: bool = True
-    appenders: list[Appender] = field(default_factory=list)
-
-    def add(self, one: Placed) -> None:
-        self.placed[one.entry.name] = (one.seq, one.offset, one.length)
-        self.next_seq = max(self.next_seq, one.seq + 1)
-
-    def close(self) -> None:
-        for appender in self.appenders:
-            appender.close()
-        self.appenders = []
+_LOOKS = 3
 
 
 class ShredStore:
@@ -86,10 +45,13 @@ class ShredStore:
         self._disk = disk
         self._effaceable = effaceable
         self._root = Root(0, {})
-        self._days: dict[str, _Day] = {}
+        self._days: dict[str, Day] = {}
         self._where: dict[Name, str] = {}
         self._stale = True  # memory may differ from the medium: read it before doing anything
         self._reports: list[Report] = []
+        # Only the owner changes root, days and places, and it holds this while it does, never while
+        # it writes; who is not the owner holds it to look at them.
+        self._door = threading.Lock()
 
     @classmethod
     def create(cls, folder: Path, disk: Disk, effaceable: EffaceableRoot) -> Self:
@@ -180,6 +142,28 @@ class ShredStore:
                 return entry
         raise IntegrityError(what="an entry of the shred store", reason="no copy is whole")
 
+    def read(self, name: Name) -> Entry:
+        """The entry *name*, from whichever copy has it whole; nothing is mended.
+
+        Any thread may call this. Raises NotFound, IntegrityError if no copy has it, StorageFailed
+        while nobody knows what the medium holds (a commit failed; the owner finds out).
+        """
+        for _ in range(_LOOKS):
+            with self._door:
+                if self._stale:
+                    raise StorageFailed(path=self._folders[0], reason="a commit failed")
+                day = self._where.get(name)
+                if day is None:
+                    raise NotFound(what="that entry of the shred store")
+                bucket = self._days[day]
+                found = bucket.key, bucket.placed[name]
+            for copy in range(len(COPIES)):
+                entry = self._read_at(day, *found, name, copy)
+                if entry is not None:
+                    return entry
+            # Its file may just have been replaced by that of another generation.
+        raise IntegrityError(what="an entry of the shred store", reason="no copy is whole")
+
     def destroy(self, names: Iterable[Name]) -> Destroyed:
         """Destroy the entries *names*, all or none, in one commit; unknown ones are ``absent``.
 
@@ -211,11 +195,13 @@ class ShredStore:
         root, slot = self._find_root(self._effaceable.read())
         for folder in self._folders:
             self._mend(folder / f"root.{root.generation % 2}", slot)
-        self._root, self._days, self._where = root, {}, {}
+        with self._door:
+            self._root, self._days, self._where = root, {}, {}
         for day in root.buckets:
             self._reload_day(day)
         self._sweep()
-        self._stale = False
+        with self._door:
+            self._stale = False
 
     def _find_root(self, effaceable: bytes) -> tuple[Root, bytes]:
         found: list[tuple[int, bytes, Root]] = []
@@ -249,7 +235,7 @@ class ShredStore:
         if day in self._days:
             self._days[day].close()
         paths = [folder / f"{day}.{key.generation}" for folder in self._folders]
-        bucket = _Day(key)
+        bucket = Day(key)
         try:
             walked = walk([_content(path) for path in paths], day, key)
         except BadBucket:
@@ -269,22 +255,28 @@ class ShredStore:
             if walked.lost:
                 found.append(Report(day, "lost", walked.lost))
             self._reports += found
-        self._days[day] = bucket
-        self._where = {name: at for name, at in self._where.items() if at != day}
-        self._where |= dict.fromkeys(bucket.placed, day)
+        with self._door:
+            self._days[day] = bucket
+            self._where = {name: at for name, at in self._where.items() if at != day}
+            self._where |= dict.fromkeys(bucket.placed, day)
 
-    def _read(self, day: str, bucket: _Day, name: Name, copy: int) -> Entry | None:
-        seq, offset, length = bucket.placed[name]
-        path = self._folders[copy] / f"{day}.{bucket.key.generation}"
+    def _read(self, day: str, bucket: Day, name: Name, copy: int) -> Entry | None:
+        return self._read_at(day, bucket.key, bucket.placed[name], name, copy)
+
+    def _read_at(
+        self, day: str, key: BucketKey, place: tuple[int, int, int], name: Name, copy: int
+    ) -> Entry | None:
+        seq, offset, length = place
+        path = self._folders[copy] / f"{day}.{key.generation}"
         try:
             with path.open("rb") as file:
                 file.seek(offset)
-                entry = open_record(file.read(length), 0, day, bucket.key, seq)
+                entry = open_record(file.read(length), 0, day, key, seq)
         except (OSError, BadBucket):
             return None
         return entry if entry.name == name else None
 
-    def _survivors(self, bucket: _Day, day: str, doomed: Collection[Name]) -> list[Entry]:
+    def _survivors(self, bucket: Day, day: str, doomed: Collection[Name]) -> list[Entry]:
         """What stays of a bucket; an entry that no copy has is reported and left behind."""
         kept: list[Entry] = []
         for name in bucket.placed:
@@ -300,7 +292,7 @@ class ShredStore:
 
     # --- writing ---
 
-    def _append(self, day: str, bucket: _Day, entries: Sequence[Entry]) -> None:
+    def _append(self, day: str, bucket: Day, entries: Sequence[Entry]) -> None:
         size = self._size(day, bucket)
         data, placed = seal_records(day, bucket.key, bucket.next_seq, size, entries, _salts())
         try:
@@ -312,11 +304,12 @@ class ShredStore:
             bucket.sound = False
             bucket.close()
             raise
-        for one in placed:
-            bucket.add(one)
-            self._where[one.entry.name] = day
+        with self._door:
+            for one in placed:
+                bucket.add(one)
+                self._where[one.entry.name] = day
 
-    def _size(self, day: str, bucket: _Day) -> int:
+    def _size(self, day: str, bucket: Day) -> int:
         """Open both copies for appending; how long they are. They are the same after a walk."""
         if not bucket.appenders:
             name = f"{day}.{bucket.key.generation}"
@@ -328,7 +321,7 @@ class ShredStore:
         """Give each day its new entries, all in one; how many files could not be unlinked."""
         generation = self._root.generation + 1
         keys = {day: key for day, key in self._root.buckets.items() if day not in changes}
-        fresh: dict[str, _Day] = {}
+        fresh: dict[str, Day] = {}
         files: dict[Path, bytes] = {}
         for day, entries in changes.items():
             if not entries:
@@ -338,18 +331,19 @@ class ShredStore:
             for folder in self._folders:
                 files[folder / f"{day}.{generation}"] = bucket_header(day, generation) + data
             keys[day] = key
-            fresh[day] = _Day(key)
+            fresh[day] = Day(key)
             for one in placed:
                 fresh[day].add(one)
         self._write_root(Root(generation, keys), files)
-        for day in changes:
-            if old := self._days.pop(day, None):
-                old.close()
-                for name in old.placed:
-                    self._where.pop(name, None)
-        for day, bucket in fresh.items():
-            self._days[day] = bucket
-            self._where |= dict.fromkeys(bucket.placed, day)
+        with self._door:
+            for day in changes:
+                if old := self._days.pop(day, None):
+                    old.close()
+                    for name in old.placed:
+                        self._where.pop(name, None)
+            for day, bucket in fresh.items():
+                self._days[day] = bucket
+                self._where |= dict.fromkeys(bucket.placed, day)
         return self._sweep()
 
     def _write_root(self, root: Root, files: dict[Path, bytes]) -> None:

@@ -62,8 +62,29 @@ def sample() -> list[bytes]:
     return [reference.entry_bytes(entry(seq, *row)) for seq, row in enumerate(rows)]
 
 
+def of_head_office() -> list[bytes]:
+    """What a log says of receipts: entries of their own, after those of the sample."""
+    part, rec, digest = "aa" * 16, "bb" * 16, "cc" * 32
+    opened = {
+        "part": part, "recording": rec, "number": 0, "envelope": digest, "created_ns": NANO,
+        "until_ns": NANO + 180 * 86_400 * 10**9,
+    }  # fmt: skip
+    received = {
+        "part": part, "bytes": 2048, "sha256": digest, "envelope": digest, "at_ns": NANO,
+        "by": "siege/receipt", "key": "49b66042", "signature": "dd" * 64,
+    }  # fmt: skip
+    shredded = {"reason": "due", "class": "C", "parts": [part], "outcome": "done"}
+    rows = [
+        ("part.opened", opened, rec),
+        ("office.trusted", {"sha256": digest, "keys": ["49b66042"]}, None),
+        ("part.received", received, rec),
+        ("key.shredded", shredded, None),
+    ]
+    return [reference.entry_bytes(entry(seq, *row)) for seq, row in enumerate(rows, 8)]
+
+
 def entries() -> dict[str, Any]:
-    good = sample()
+    good = sample() + of_head_office()
     first = good[0].decode()
     changes = {
         "a space": first.replace('":', '": ', 1),
@@ -86,11 +107,14 @@ def entries() -> dict[str, Any]:
         "an array": "[]",
         "nothing": "",
         "a newline after it": first + "\n",
+        "a receipt without its signature": good[10].decode().replace(
+            f',"signature":"{"dd" * 64}"', ""
+        ),
         "a number of a caller for a line": good[2].decode().replace(
             '"line":"accueil"', '"line":"0142345678"'
         ),
     }  # fmt: skip
-    assert all(text != first for text in changes.values())
+    assert all(text.encode() not in good for text in changes.values())
     return {
         "valid": [
             {"entry": data.decode(), "leaf": reference.leaf(data).hex()} for data in good

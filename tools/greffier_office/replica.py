@@ -82,12 +82,8 @@ def _checkpoint(batch: Batch, key: VerifierKey) -> tuple[Checkpoint, str]:
         if error.code == "garbled":
             raise Garbled(error.reason) from None
         raise Forked("key", error.reason) from None
-    own = next(
-        one.signature
-        for one in signed.signatures
-        if (one.name, one.key_id) == (key.name, key.key_id)
-    )
-    return opened.checkpoint, note.with_signature(signed.text, key, own).decode()
+    own = next(one for one in signed.signatures if (one.name, one.key_id) == (key.name, key.key_id))
+    return opened.checkpoint, note.with_signature(signed.text, own).decode()
 
 
 def _check_head(held: Log, head: Checkpoint, root: bytes) -> None:

@@ -44,8 +44,8 @@ TROUBLES: Final = (
 class AskWork:
     """The log's head, and sealed parts that head office has not confirmed.
 
-    Those whose end is an entry numbered above *after*, in that order, at most *most*. *after* is a
-    count of entries: 0 asks for all.
+    Those whose end is an entry numbered above *after*, in that order, at most *most*: 0 asks for
+    all, since the first entry is the end of no part.
     """
 
     after: Count = 0

@@ -165,13 +165,13 @@ class Unconfirmed:
     # --- questions ---
 
     def listed(self, after: int, most: int, size: int) -> tuple[tuple[Waiting, ...], bool]:
-        """Parts that wait and whose end is entry number *after* or a later one, below *size*.
+        """Parts that wait and whose end is an entry numbered above *after* and below *size*.
 
         In that order, at most *most*, and whether there are others behind them.
         """
         found: list[Waiting] = []
         with self._door:
-            for one in self._from(max(after, 0)):
+            for one in self._from(after + 1):
                 if one.seq >= size:
                     break
                 if len(found) == most:

@@ -91,6 +91,8 @@ class Party:
         """Disconnect; what was heard stays."""
         self._client.disconnect()
         self._client.loop_stop()
+        # The library leaves its own two sockets to the collector of cycles, which complains.
+        self._client._reset_sockets()
 
     @property
     def heard(self) -> tuple[Heard, ...]:

@@ -34,7 +34,7 @@ pcm = "lines"
 channel = {channel}
 channels = 2
 hang_over_s = 2
-longest_s = 60
+longest_s = {longest}
 """
 Samples = NDArray[np.int16]
 
@@ -69,12 +69,29 @@ class Reader:
 class Scene(Box):
     """A box with the lines *a* and *b* on one card; *more* is what each of them says besides."""
 
-    def __init__(self, folder: Path, policy: Path, line: str, more: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policy: Path,
+        line: str,
+        more: str = "",
+        *,
+        ring_s: int = 30,
+        longest_s: int = 60,
+    ) -> None:
+        """*ring_s*: seconds of sound for which there is room before the recorder takes it.
+
+        *longest_s*: a call is cut into two after so long.
+        """
         super().__init__(folder)
+        self._ring_s = ring_s
         self.clock = Hands()
         self._policy = rules.load(policy)
         path = folder / "recorder.toml"
-        lines = [LINE.format(name=name, line=line, channel=at) for at, name in enumerate("ab")]
+        lines = [
+            LINE.format(name=name, line=line, channel=at, longest=longest_s)
+            for at, name in enumerate("ab")
+        ]
         path.write_text(CONFIG + "".join(one + more for one in lines))
         self.config = load(path)
         self.sent: list[list[Samples]] = [[], []]
@@ -90,7 +107,7 @@ class Scene(Box):
         self.live = Live(
             self.config, self._policy, PACKS, self.clock, self.archive, self.board, self.alarms
         )
-        self.card = SoundCard(self.config.analogue, self.clock, 30)
+        self.card = SoundCard(self.config.analogue, self.clock, self._ring_s)
         self.reader = Reader(self.clock)
         self.card.reader = self.reader  # type: ignore[assignment]
         self.at = 0
@@ -99,8 +116,14 @@ class Scene(Box):
 
     # --- what the card does ---
 
-    def hear(self, seconds: float, *loud: int, level: int = 8000, seed: int = 1) -> None:
-        """Sound on the channels *loud*, silence on the others, for *seconds*."""
+    def hear(
+        self, seconds: float, *loud: int, level: int = 8000, seed: int = 1, stalls: bool = False
+    ) -> None:
+        """Sound on the channels *loud*, silence on the others, for *seconds*.
+
+        *stalls*: the recorder looked at the clock before, and takes all at once.
+        """
+        since_ns = self.clock.now
         noise = np.random.default_rng(seed + self.at)
         for _ in range(round(seconds * RATE / PERIOD)):
             frames = np.zeros((PERIOD, 2), np.int16)
@@ -112,8 +135,10 @@ class Scene(Box):
             self.card.ring.put_period(self.at, told_ns, frames.tobytes())
             self.at += PERIOD
             self.clock.now += PERIOD * SECOND // RATE
-            if self.at % (PERIOD * 6) == 0:
+            if self.at % (PERIOD * 6) == 0 and not stalls:
                 self.work()
+        if stalls:
+            self.source.work(since_ns)
         self.work()
 
     def miss(self, frames: int) -> None:

@@ -51,6 +51,8 @@ STALL_S = 30
 """Real seconds that the disk may need."""
 HANG_OVER_S = 15
 RETURN_S = 2.0
+MEASURED = 2e-5
+"""Of all time, what is counted by a clock that knows the drift of a card only that well."""
 _NOTHING = [
     "wrong_samples",
     "gaps_wrong_by_more_than_a_period",
@@ -338,9 +340,23 @@ def _figures(
         "worst_return_of_the_card_s": round(max(returns, default=0.0), 3),
         "worst_return_s": round(max((_felt(one, words) for one in returns), default=0.0), 3),
         "coverage_accounted": summary.accounted,
+        "said_recorded_and_not_kept_s": round(_overstated(taps, judge, summary), 3),
         "coverage_hours": {name: round(ns / 3.6e12, 3) for name, ns in seconds.items() if ns},
         **ran,
     }
+
+
+def _overstated(taps: list[Tap], judge: Judge, summary: coverage.Summary) -> float:
+    """Seconds that the ledger calls recorded and that no part holds, over all lines."""
+    said = {one.channel: one.states["recorded"] / 1e9 for one in summary.channels}
+    found = 0.0
+    for tap in taps:
+        for channel in range(tap.channels):
+            name = f"{tap.name}-{channel}"
+            samples = judge.lines[name]["samples"] if name in judge.lines else 0
+            kept = samples / (tap.rate * (1 + tap.drift_ppm / 1e6))
+            found += max(said.get(name, 0.0) - kept, 0.0)
+    return found
 
 
 def _strange(taps: list[Tap], words: argparse.Namespace, judge: Judge) -> list[str]:
@@ -391,6 +407,7 @@ def is_good(figures: dict[str, Any]) -> bool:
         and figures["coverage_accounted"] == 1.0
         and figures["numbers_without_gaps"]
         and figures["worst_return_s"] <= RETURN_S
+        and figures["said_recorded_and_not_kept_s"] <= MEASURED * 3600 * figures["hours"]
         and figures["parts"] > 0
     )
 

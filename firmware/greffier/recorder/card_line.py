@@ -26,6 +26,7 @@ from greffier.recorder.intake import Intake
 from greffier.recorder.ledger import UNDECIDED, Ledger
 from greffier.recorder.line_call import LineCall
 from greffier.recorder.meter import Meter
+from greffier.recorder.outcome import STORAGE
 from greffier.recorder.recovery import CutCall
 
 Samples = NDArray[np.int16]
@@ -344,7 +345,10 @@ class CardLine:
             before_ns = kept.from_ns if kept is not None else at_ns
             if before_ns - self._ledger.at_ns > SECOND // self._rate:
                 self._ledger.until(before_ns, "not_recorded", "NOTICE_PENDING")
-        samples = (at_ns - self._ledger.at_ns) * self._rate // SECOND if state == "recorded" else 0
+        if state == "recorded" and not self._intake.writable:
+            state, reason = "lost", STORAGE
+        known = state in ("recorded", "lost")
+        samples = (at_ns - self._ledger.at_ns) * self._rate // SECOND if known else 0
         self._ledger.until(at_ns, state, reason, max(samples, 0))
 
     def _running(self) -> Call | None:

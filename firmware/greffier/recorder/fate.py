@@ -30,18 +30,24 @@ def fate_of(
 ) -> Callable[[int, int], Iterator[Told]]:
     """What became of any span of *call* that is decided: *time_of* tells when its samples were."""
     hidden = [tuple(map(time_of, span)) for span in call.hidden]
+    missing = [(time_of(start), time_of(end), reason) for start, end, reason in call.missing]
     first = call.kept_from
     kept_ns = None if first is None else time_of(first)
     before = state_of(call) if kept_ns is None else PENDING
 
     def fate(since_ns: int, end_ns: int) -> Iterator[Told]:
         edges = {edge for span in hidden for edge in span} | {end_ns, kept_ns or end_ns}
+        edges |= {edge for low, high, _ in missing for edge in (low, high)}
         at = since_ns
         for edge in sorted(edge for edge in edges if since_ns < edge <= end_ns):
-            if any(low <= at < high for low, high in hidden):
+            samples = round((edge - at) * rate / SECOND)
+            lost = next((why for low, high, why in missing if low <= at < high), None)
+            if lost is not None:
+                yield Told(edge, "lost", lost, samples)
+            elif any(low <= at < high for low, high in hidden):
                 yield Told(edge, "paused", "PAUSE_SAD")
             elif kept_ns is not None and at >= kept_ns:
-                yield Told(edge, "recorded", None, round((edge - at) * rate / SECOND))
+                yield Told(edge, "recorded", None, samples)
             else:
                 yield Told(edge, *before)
             at = edge

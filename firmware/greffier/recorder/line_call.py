@@ -4,7 +4,7 @@ What there is no payload of cannot be kept as its ``original``: such a line's sa
 without loss as FLAC then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from greffier.calls.sampled import LineJoined, LineSummary, NotCaptured, Sampled
@@ -14,13 +14,15 @@ from greffier.encode.delay import Dated
 from greffier.encode.stored import Kind
 from greffier.encode.timeline import Placed
 from greffier.recorder.call import Call
-from greffier.recorder.outcome import Span
+from greffier.recorder.outcome import STORAGE, Span
 from greffier.recorder.tape import first_sample, unwritten_of
-from greffier.recorder.track import Track
+from greffier.recorder.track import Track, extend
 
 _SECOND = 1_000_000_000
 _NO_TYPE: Final = 0xFF
 _LEG: Final = 0
+CROWDED: Final = "CARD_OVERRUN"
+"""Why sound is lost that came faster than there was room: the recorder was held up."""
 
 
 class LineCall(Call):
@@ -31,10 +33,13 @@ class LineCall(Call):
     decided = 0
     """The position up to which it is known what became of the sound: stored, hidden or missing."""
     _sequence = 0
+    _dropped: list[list[int]]
+    """Spans that came while no disk took anything, in order."""
 
     def join(self, event: LineJoined) -> None:
         """Its leg is known: both parties on one channel of a card."""
         self.joined = event
+        self._dropped = []
         self.codec = by_name("L16", event.rate)
         self._tables[_LEG] = {"source": event.channel, "side": "unknown", "codec": "L16"}
 
@@ -69,6 +74,13 @@ class LineCall(Call):
     def hidden(self) -> Sequence[Sequence[int]]:
         """The samples that pauses hide, spans in order."""
         return [span for track in self._tracks.values() for span in track.hidden]
+
+    @property
+    def missing(self) -> Iterator[tuple[int, int, str]]:
+        """The samples that came and are in no part, spans, and the ledger's reason for each."""
+        for track in self._tracks.values():
+            yield from ((start, end, CROWDED) for start, end in track.crowded)
+        yield from ((start, end, STORAGE) for start, end in self._dropped)
 
     @property
     def kept_from(self) -> int | None:
@@ -111,6 +123,10 @@ class LineCall(Call):
 
     def _store(self, track: Track, dated: Sequence[Dated]) -> None:
         super()._store(track, dated)
+        if not self._archive.valve.open:
+            for _, item in dated:
+                if isinstance(item, Placed):
+                    extend(self._dropped, item.position, item.position + item.samples)
         if dated:
             last = dated[-1][1]
             self.decided = last.end if isinstance(last, Gap) else last.position + last.samples

@@ -70,7 +70,7 @@ class Pausable:
         """Store all that waits: nothing can hide it any more."""
         for track in self._tracks.values():
             if track.waiting is not None:
-                self._pass_on(track, track.waiting.take(_ALL))
+                self._pass_on(track, track.waiting.take(_ALL) + track.rest())
 
     def _pass_on(self, track: Track, dated: Sequence[Dated]) -> None:
         """Store what has waited, in its order; what stands for hidden sound is told."""
@@ -122,9 +122,9 @@ class Pausable:
         (first, begin), (_, last) = placed[0], placed[-1]
         start, end = begin.position, last.position + last.samples
         self._count_hidden(len(placed), sum(item.samples for _, item in placed))
-        if track.waiting is not None and track.waiting.counts().items:
+        if track.waiting is not None and track.holds_back:
             # Kept sound waits before it: the mask waits for its turn.
-            track.waiting.append(first, Gap(start, end, len(placed), _HIDDEN))
+            track.wait(track.waiting, [(first, Gap(start, end, len(placed), _HIDDEN))])
         else:
             self._mask(track, start, end)
 

@@ -187,7 +187,7 @@ class Tape:
     # --- audio in ---
 
     def take(self, leg: int, table: Mapping[str, Any], items: Sequence[Item]) -> None:
-        """Encode and seal *items* of the timeline of *leg*.
+        """Encode and seal *items* of the timeline of *leg*, or drop them while the valve is closed.
 
         *table* is what the part says of the leg: addresses, SSRC, side, codec. Raises NotDecodable
         when the part's kind needs sound that this machine cannot make.
@@ -199,7 +199,26 @@ class Tape:
             if track is None:
                 return
         self._tell_mask(leg, track)
-        self._sort(leg, track, track.encoder.feed(items))
+        if self.valve.open:
+            self._sort(leg, track, track.encoder.feed(items))
+        else:
+            self._drop(track, items)
+
+    def _drop(self, track: _Track, items: Sequence[Item]) -> None:
+        """Leave *items* out: what cannot be written must not fill the memory.
+
+        What the encoder has already is sealed all the same: so who gives knows at once what of it
+        is dropped.
+        """
+        start = first_sample(self.plan.start_ns, self.plan.origin_ns, track.encoder.stored.rate)
+        for item in items:
+            if isinstance(item, Missing):
+                low, high, packets = max(item.start, start), item.end, 0
+            else:
+                low, high, packets = max(item.position, start), item.position + item.samples, 1
+            if low < high:
+                track.missing = [min([low, *track.missing]), max([high, *track.missing])]
+                track.missing_packets += packets
 
     def _stir(self) -> None:
         self._quiet = False
@@ -304,9 +323,6 @@ class Tape:
     def _sort(self, leg: int, track: _Track, out: Sequence[Coded | Missing]) -> None:
         rate = track.encoder.stored.rate
         for item in out:
-            if isinstance(item, Missing) and not self.valve.open:
-                self._miss(track, item.start, item.end, 0)
-                continue
             if isinstance(item, Missing):
                 self._put(Gap(item.start, item.end, item.packets, item.cause), leg)
                 continue
@@ -322,20 +338,11 @@ class Tape:
             return
         start = track.waiting[0].position
         end = track.waiting[-1].position + track.waiting[-1].samples  # positions only grow
-        if not self.valve.open:
-            self._miss(track, start, end, len(track.waiting))
-            track.waiting = []
-            return
         self._tell_missing(leg, track)
         self._sealed_end = max(self._sealed_end, end)
         plaintext = audio_bytes(start, end - start, track.waiting)
         track.waiting = []
         self._frames.append(self._writer.seal_frame(FrameType.AUDIO, leg, plaintext))
-
-    def _miss(self, track: _Track, start: int, end: int, packets: int) -> None:
-        """Samples [start, end) are dropped: what cannot be written must not fill the memory."""
-        track.missing = [min([start, *track.missing]), max([end, *track.missing])]
-        track.missing_packets += packets
 
     def _tell_missing(self, leg: int, track: _Track) -> None:
         if not track.missing:

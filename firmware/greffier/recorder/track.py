@@ -39,20 +39,56 @@ class Track:
     kept: list[int] = field(default_factory=list)  # first and last kept position
     waiting: DelayLine | None = None
     hidden: list[list[int]] = field(default_factory=list)  # spans that pauses hide, in order
+    crowded: list[list[int]] = field(default_factory=list)
+    """Spans for which there was no room where sound waits, in order."""
+    _untold: tuple[int, Gap] | None = None  # stands for the last of them, and does not wait yet
+    _full_at: int = 0  # how many items waited when there was no room
 
     def wait(self, waiting: DelayLine, dated: Sequence[Dated]) -> None:
-        """Let *dated* wait; a packet for which there is no room leaves a gap."""
+        """Let *dated* wait. What there is no room for becomes one gap, up to where there is again;
+        it waits in its place.
+        """
         for at, item in dated:
-            if not waiting.append(at, item) and isinstance(item, Placed):
-                end = item.position + item.samples
-                waiting.append(at, Gap(item.position, end, 1, "overrun"))
+            if self._untold is not None and waiting.counts().items < self._full_at:
+                self._untold = None if waiting.append(*self._untold) else self._untold
+            if self._untold is None and waiting.append(at, item):
+                continue
+            self._crowd(at, item)
+            self._full_at = waiting.counts().items
+
+    def _crowd(self, at: int, item: Placed | Gap) -> None:
+        if isinstance(item, Gap):
+            start, end, packets = item.start, item.end, item.packets
+        else:
+            start, end, packets = item.position, item.position + item.samples, 1
+        since, gap = self._untold or (at, Gap(start, start, 0, "overrun"))
+        self._untold = since, Gap(gap.start, end, gap.packets + packets, gap.cause)
+        extend(self.crowded, start, end)
+
+    def rest(self) -> list[Dated]:
+        """The gap that did not find room to wait, for whoever has taken out all that waited."""
+        rest: list[Dated] = [] if self._untold is None else [self._untold]
+        self._untold = None
+        return rest
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether anything waits."""
+        return self._untold is not None or (
+            self.waiting is not None and self.waiting.counts().items > 0
+        )
 
     def hide(self, start: int, end: int) -> None:
         """A pause hides samples [start, end)."""
-        if self.hidden and self.hidden[-1][1] == start:
-            self.hidden[-1][1] = end
-        else:
-            self.hidden.append([start, end])
+        extend(self.hidden, start, end)
+
+
+def extend(spans: list[list[int]], start: int, end: int) -> None:
+    """Put [start, end) behind *spans*, or lengthen the last of them if it ends there."""
+    if spans and spans[-1][1] == start:
+        spans[-1][1] = end
+    else:
+        spans.append([start, end])
 
 
 def delay_line(waits_ns: int, rate: int) -> DelayLine | None:

@@ -194,9 +194,9 @@ class CardSource:
             energy.fill(0)
             line.hear(Heard(first.position, at_ns, pcm, sizes, powers.tolist()))
             pcm.fill(0)
+        whole[:] = bytes(len(whole))
         # After a stall more comes at once than there is room for where sound waits. How much of it
         # has waited long enough is not known from a time of before the stall.
         now_ns = self._clock.wall_ns()
         for call in self._intake.running:
             call.release(now_ns)
-        whole[:] = bytes(len(whole))

@@ -45,7 +45,7 @@ def test_a_request_is_taken_or_refused_as_the_vectors_say(
     before = scene.rows(office)
     assert reason_of_request(office, vector["text"]) == vector["reason"]
     if vector["reason"] is None:
-        assert f"user {REQUESTS['device']}\n" in (office.broker / "acl").read_text()
+        assert f"greffier/1/{REQUESTS['device']}/up/c/+\n" in (office.broker / "acl").read_text()
     elif vector["reason"] != 5:  # the key of an expired claim is erased, and nothing else
         assert scene.rows(office) == before
 

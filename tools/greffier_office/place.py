@@ -213,8 +213,7 @@ def write_lists(office: Office, disk: Disk, now_ns: int, ca: Authority | None = 
     try:
         path = office.catalogue
         with migrations.transaction(db, path):
-            found = db.execute("SELECT device FROM devices WHERE revoked_ns IS NULL")
-            devices = [device for (device,) in found]
+            found = db.execute("SELECT device, revoked_ns IS NULL FROM devices").fetchall()
             gone = db.execute(
                 "SELECT serial, revoked_ns FROM certificates WHERE revoked_ns IS NOT NULL"
                 " ORDER BY serial"
@@ -222,9 +221,11 @@ def write_lists(office: Office, disk: Disk, now_ns: int, ca: Authority | None = 
             revoked = [(serial, at_ns) for serial, at_ns in gone]
     finally:
         db.close()
+    devices = [device for device, good in found if good]
+    shut_out = [device for device, good in found if not good]
     crl = (ca or office.authority()).revocations(revoked, now_ns, now_ns)
     disk.write_for_folder(office.broker / "crl.pem", crl)
-    disk.write_for_folder(office.broker / "acl", broker.access(devices).encode())
+    disk.write_for_folder(office.broker / "acl", broker.access(devices, shut_out).encode())
 
 
 def _owner(folder: Path) -> str:

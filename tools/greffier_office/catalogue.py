@@ -320,4 +320,4 @@ def _time(about: Mapping[str, object]) -> int | None:
     value = about.get("created_ns")
     if not isinstance(value, str) or not value.isascii() or not value.isdigit():
         return None
-    return int(value) if len(value) <= 18 else None
+    return int(value) if len(value) <= 19 and int(value) < 2**63 else None

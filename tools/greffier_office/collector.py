@@ -46,9 +46,13 @@ _ALL: Final = f"{topics.ROOT}/+/up"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How ``serve`` was asked to work. ``budget`` and ``reserve`` are octets."""
+    """How ``serve`` was asked to work. ``budget`` and ``reserve`` are octets.
+
+    Sound comes from the broker at ``bulk``, everything else goes by the one at ``address``.
+    """
 
     address: Address
+    bulk: Address
     lane: str
     budget: int = BUDGET
     reserve: int = 1 << 30
@@ -226,7 +230,7 @@ class Collector:
         )
         bulk = Connection(
             "bulk",
-            self._settings.address,
+            self._settings.bulk,
             tls_context(ca, *self._office.collector(bulk=True)),
             (f"{_ALL}/c/{lane}",),
             self._bulk_heard,

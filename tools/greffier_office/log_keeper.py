@@ -62,8 +62,9 @@ class LogKeeper:
         for _attempt in range(_ATTEMPTS):  # another collector may take a batch at the same time
             held = self._catalogue.log(device)
             try:
-                growth = replica.grown(held, batch, key)
+                head = replica.head_of(held, batch, key)
                 self._compare(device, held, batch)
+                growth = replica.grown(held, batch, head)
             except Garbled:
                 return None
             except Forked as error:

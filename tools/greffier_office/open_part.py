@@ -1,10 +1,11 @@
-"""``greffier-office open``: one sealed part, far from its device, with head office's key.
+"""``greffier-office open``: what is sealed, far from its device, with head office's key.
 
 The envelope of a voluntary part is not in its file: it is in the device's shred store, which is
-looked for above the file, or comes as a file of its own.
+looked for above the file, or comes as a file of its own; head office has those of its parts.
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -16,10 +17,14 @@ from greffier.errors import BadKeyFile, NotADataDirectory, NotFound, UsageError
 from greffier.language import translate as _
 from greffier.seal import keys
 from greffier.seal.header import BadPart
-from greffier.seal.keys import Role
+from greffier.seal.keys import PrivateKey, Role
 from greffier.seal.reader import Reader
 from greffier.store import layout, playback
+from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import PART, Name
+from greffier_office import place
+from greffier_office.place import Office
+from greffier_office.stored import Holdings
 
 
 def envelope_beside(path: Path) -> bytes | None:
@@ -46,8 +51,17 @@ def envelope_beside(path: Path) -> bytes | None:
             store.close()
 
 
-@click.command(help=_("Open one sealed part with head office's key."))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.command(
+    help=_("Open a sealed part, or a recording that head office holds, with head office's key.")
+)
+@click.argument("target")
+@click.option(
+    "--office",
+    "folder",
+    type=click.Path(path_type=Path),
+    help=_("head office's directory; then the argument is the id of a part or a recording"),
+)
+@click.option("--device", help=_("of this device"))
 @click.option(
     "--key", required=True, type=click.Path(path_type=Path), help=_("secret key (office.key)")
 )
@@ -57,22 +71,59 @@ def envelope_beside(path: Path) -> bytes | None:
 @click.option("-o", "output", type=click.Path(path_type=Path), help=_("write the sound (WAV) here"))
 @json_option
 def command(
-    file: Path, key: Path, envelope: Path | None, output: Path | None, as_json: bool
+    target: str,
+    folder: Path | None,
+    device: str | None,
+    key: Path,
+    envelope: Path | None,
+    output: Path | None,
+    as_json: bool,
 ) -> int:
     """Run it."""
     private = keys.read_private(key, Role.OFFICE)
+    if folder is None:
+        parts = [_open_file(Path(target), envelope, private)]
+    elif envelope is not None:
+        raise UsageError(reason=_("head office has the envelopes of its parts"))
+    else:
+        parts = _open_stored(place.open(folder), target, device, private)
+    if output:
+        legs, _first = playback.sound(parts)
+        sound = export.render(legs, "wav") if legs else b""
+        Disk().create_file(output, sound, 0o600)
+    values = [_as_json(part) for part in parts]
+    value = {**values[0], "output": str(output) if output else None}
+    if len(values) > 1 or value["part"] != target:
+        value["parts"] = values
+    answer(value, as_json, lambda: "\n".join(map(_line, values)))
+    return 0
+
+
+def _open_file(file: Path, envelope: Path | None, private: PrivateKey) -> OpenedPart:
     if not file.is_file():
         raise UsageError(reason=_("{path} is not a file").format(path=file))
     try:
         block = envelope.read_bytes() if envelope else envelope_beside(file)
     except OSError as error:
         raise BadKeyFile(path=envelope, reason=error.strerror) from error
-    part = playback.open_part(file, block, private)
-    if output:
-        legs, _first = playback.sound([part])
-        sound = export.render(legs, "wav") if legs else b""
-        Disk().create_file(output, sound, 0o600)
-    value: dict[str, Any] = {
+    return playback.open_part(file, block, private)
+
+
+def _open_stored(
+    office: Office, name: str, device: str | None, private: PrivateKey
+) -> list[OpenedPart]:
+    """What the log says ends without FINAL is opened as far as it goes: its hash is the log's."""
+    with Holdings.open(office, Disk()) as held, TemporaryDirectory() as folder:
+        return [
+            playback.open_part(
+                held.write(part, Path(folder)), held.envelope(part), private, unfinished=True
+            )
+            for part in held.named(name, device)
+        ]
+
+
+def _as_json(part: OpenedPart) -> dict[str, Any]:
+    return {
         "part": part.header.part_id.hex(),
         "recording": part.header.recording_id.hex(),
         "number": part.header.number,
@@ -94,14 +145,13 @@ def command(
             for number, leg in sorted(part.legs.items())
         ],
         "frames": part.frames,
-        "complete": True,
-        "output": str(output) if output else None,
+        "complete": bool(part.reason),
     }
-    answer(
-        value,
-        as_json,
-        lambda: _("Part {part} is whole: {frames} frames, {legs} legs.").format(
-            part=value["part"], frames=part.frames, legs=len(part.legs)
-        ),
-    )
-    return 0
+
+
+def _line(value: dict[str, Any]) -> str:
+    if not value["complete"]:
+        text = _("Part {part} ends where the power was cut: {frames} frames, {legs} legs.")
+    else:
+        text = _("Part {part} is whole: {frames} frames, {legs} legs.")
+    return text.format(part=value["part"], frames=value["frames"], legs=len(value["legs"]))

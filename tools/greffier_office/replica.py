@@ -44,16 +44,33 @@ class Growth:
     cosign: Checkpoint | None
 
 
-def grown(held: Log, batch: Batch, key: VerifierKey) -> Growth:
-    """The log after *batch*, all of it verified. The caller compares what is below ``held.size``.
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A checkpoint that the box signed and that does not contradict what is held of its log.
 
-    Raises Forked, Garbled.
+    ``note`` is the signed note with the box's own signature alone.
     """
-    head, signed = _checkpoint(batch, key)
-    frontier = held.frontier()
-    _check_head(held, head, frontier.root())
-    if batch.end > head.size:
+
+    checkpoint: Checkpoint
+    note: str
+
+
+def head_of(held: Log, batch: Batch, key: VerifierKey) -> Head:
+    """The checkpoint of *batch*. Raises Forked, Garbled."""
+    head = _checkpoint(batch, key)
+    _check_head(held, head.checkpoint, held.frontier().root())
+    if batch.end > head.checkpoint.size:
         raise Garbled("the checkpoint does not reach the entries")
+    return head
+
+
+def grown(held: Log, batch: Batch, signed: Head) -> Growth:
+    """The log after *batch*, whose entries below ``held.size`` were compared by the caller.
+
+    Raises Forked.
+    """
+    head = signed.checkpoint
+    frontier = held.frontier()
     new = batch.entries[held.size - batch.first :] if batch.first <= held.size < batch.end else ()
     read = _read(held.size, new)
     for one in new:
@@ -69,12 +86,11 @@ def grown(held: Log, batch: Batch, key: VerifierKey) -> Growth:
     reached = frontier.size == head.size
     log = replace(held, size=frontier.size, peaks=frontier.peaks)
     if placed or reached:  # what is not placed proves nothing of the checkpoint's root
-        log = replace(log, head_size=head.size, head=signed)
+        log = replace(log, head_size=head.size, head=signed.note)
     return Growth(log, root, held.size, read, tuple(new), head if reached else None)
 
 
-def _checkpoint(batch: Batch, key: VerifierKey) -> tuple[Checkpoint, str]:
-    """The checkpoint, and its note with the log's own signature alone."""
+def _checkpoint(batch: Batch, key: VerifierKey) -> Head:
     try:
         opened = note.open_checkpoint(batch.checkpoint, key)
         signed = note.parse(batch.checkpoint)
@@ -83,7 +99,7 @@ def _checkpoint(batch: Batch, key: VerifierKey) -> tuple[Checkpoint, str]:
             raise Garbled(error.reason) from None
         raise Forked("key", error.reason) from None
     own = next(one for one in signed.signatures if (one.name, one.key_id) == (key.name, key.key_id))
-    return opened.checkpoint, note.with_signature(signed.text, own).decode()
+    return Head(opened.checkpoint, note.with_signature(signed.text, own).decode())
 
 
 def _check_head(held: Log, head: Checkpoint, root: bytes) -> None:

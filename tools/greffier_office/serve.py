@@ -19,6 +19,7 @@ from greffier.sync import topics
 from greffier_office import place
 from greffier_office.broker import Address
 from greffier_office.collector import Collector, Settings
+from greffier_office.office_init import office_option
 
 LOOK_S = 1.0
 MIB = 1 << 20
@@ -27,9 +28,7 @@ SWITCH_S = 0.001
 
 
 @click.command(help=_("Collect recordings and logs from the boxes; ends with SIGTERM."))
-@click.option(
-    "--office", "folder", required=True, type=click.Path(path_type=Path), help=_("its directory")
-)
+@office_option
 @click.option("--broker", help=_("HOST:PORT of the broker, when it is not the first of the office"))
 @click.option("--lane", help=_("name of this collector among several; any other each time"))
 @click.option("--memory", default=256, type=click.IntRange(16), help=_("MiB for parts under way"))
@@ -38,17 +37,18 @@ SWITCH_S = 0.001
 )
 @json_option
 def command(
-    folder: Path, broker: str | None, lane: str | None, memory: int, reserve: int, as_json: bool
+    office: Path, broker: str | None, lane: str | None, memory: int, reserve: int, as_json: bool
 ) -> int:
     """Run it."""
-    office = place.open(folder)
-    address = Address.parse(broker) if broker else office.brokers[0]
+    opened = place.open(office)
+    address = Address.parse(broker) if broker else opened.brokers[0]
+    bulk = opened.bulk_brokers[0] if opened.bulk_brokers and not broker else address
     lane = lane or secrets.token_hex(4)
     if not topics.is_lane(lane):
         raise UsageError(reason=_("a lane is 1 to 32 of a-z 0-9 -"))
     sys.setswitchinterval(SWITCH_S)
-    settings = Settings(address, lane, memory * MIB, reserve * MIB)
-    collector = Collector(office, settings, Disk(), lambda line: _tell(as_json, alarm=line))
+    settings = Settings(address, bulk, lane, memory * MIB, reserve * MIB)
+    collector = Collector(opened, settings, Disk(), lambda line: _tell(as_json, alarm=line))
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,153 @@
+"""Replicated logs: what is verified is kept and cosigned; what contradicts is kept as evidence."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.office.in_process import Inside, enrol
+
+from greffier.audit import batch as batches
+from greffier.audit import note
+from greffier.audit.note import Checkpoint, Signer
+from greffier.durable import Disk
+from greffier.errors import IntegrityError
+from greffier.sync.messages import Fork, Have
+from greffier.trust import LogKey
+from greffier_office import place
+from greffier_office.place import Office
+from greffier_sim.hand_box import HandBox
+
+DEVICE = "box-1a2b3c4d"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return place.create(tmp_path / "office", Disk(), time.time_ns())
+
+
+@pytest.fixture
+def inside(office: Office) -> Iterator[Inside]:
+    one = Inside(office)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def box(inside: Inside) -> HandBox:
+    made = HandBox(LogKey.new(f"greffier/{DEVICE}"))
+    enrol(inside.office, made.key)
+    made.say("device.created", device=DEVICE, version="0.1.0")
+    for number in range(9):
+        made.say("recorder.stopped", reason=f"r{number}")
+    return made
+
+
+def forked(answer: Have | Fork | None) -> str:
+    assert isinstance(answer, Fork)
+    return answer.reason
+
+
+def test_a_question_is_answered_and_the_log_grows_by_batches(inside: Inside, box: HandBox) -> None:
+    assert inside.audit(DEVICE, box.batch(0, 0)) == Have(0, "")
+    assert inside.audit(DEVICE, box.batch(0, 4)) == Have(4, "")
+    assert inside.audit(DEVICE, box.batch(6, 8)) == Have(4, "")  # a hole: nothing of it is used
+    have = inside.audit(DEVICE, box.batch(4, 10))
+    assert isinstance(have, Have) and have.size == 10
+    keys = inside.office.public_keys()
+    opened = note.open_checkpoint(
+        have.cosigned.encode(), note.read_key(box.key.public_line()), keys
+    )
+    assert [one.time_s for one in opened.cosignatures] == [1_800_000_000]
+    inside.now_s = 60.0
+    again = inside.audit(DEVICE, box.batch(10, 10))
+    assert isinstance(again, Have) and again.cosigned != have.cosigned
+
+
+def test_entries_that_are_there_are_passed_over(inside: Inside, box: HandBox) -> None:
+    inside.audit(DEVICE, box.batch(0, 3))
+    inside.audit(DEVICE, box.batch(3, 6))
+    for first in (0, 2, 4, 6):
+        have = inside.audit(DEVICE, box.batch(first, 8))
+        assert isinstance(have, Have) and have.size == 8
+    have = inside.audit(DEVICE, box.batch(0, 10))
+    assert isinstance(have, Have) and have.size == 10 and have.cosigned
+    assert len(inside.rows.batches(DEVICE, 0, 10)) == 4
+
+
+def test_another_history_of_the_same_entries_is_a_fork(inside: Inside, box: HandBox) -> None:
+    other = HandBox(box.key, box.log[:5])
+    for _ in range(5):
+        other.say("recorder.stopped", reason="other")
+    inside.audit(DEVICE, box.batch())
+    assert forked(inside.audit(DEVICE, other.batch())) == "forked"
+    other.say("recorder.stopped", reason="other")
+    assert forked(inside.audit(DEVICE, other.batch(10, 11))) == "forked"
+    assert forked(inside.audit(DEVICE, other.batch(5, 11))) == "altered"
+    assert forked(inside.audit(DEVICE, other.batch(5, 11))) == "altered"
+    rows = inside.rows.db.execute("SELECT * FROM forks ORDER BY reason, times").fetchall()
+    assert [(one["reason"], one["times"]) for one in rows] == [
+        ("altered", 2), ("forked", 1), ("forked", 1),
+    ]  # fmt: skip
+    key = note.read_key(box.key.public_line())
+    for row in rows:  # both sides of the contradiction are signed by the box
+        for text in (row["ours"], row["theirs"]):
+            assert note.open_checkpoint(text.encode(), key).checkpoint.size in (10, 11)
+    have = inside.audit(DEVICE, box.batch(10, 10))
+    assert isinstance(have, Have) and have.size == 10  # the log that was there goes on
+
+
+def test_a_log_that_was_taken_back_is_noticed(inside: Inside, box: HandBox) -> None:
+    inside.audit(DEVICE, box.batch())
+    old = HandBox(box.key, box.log[:7])
+    assert forked(inside.audit(DEVICE, old.batch(7, 7))) == "rewound"
+    old.say("recorder.stopped", reason="after")
+    assert forked(inside.audit(DEVICE, old.batch(7, 8))) == "rewound"
+
+
+def test_another_key_is_a_fork_and_a_stranger_is_nobody(inside: Inside, box: HandBox) -> None:
+    stranger = HandBox(LogKey.new(f"greffier/{DEVICE}"), box.log)
+    assert forked(inside.audit(DEVICE, stranger.batch())) == "key"
+    assert inside.audit("box-ffffffff", box.batch()) is None
+    assert inside.audit(DEVICE, b"nothing") is None
+    garbled = box.batch(checkpoint=b"no note")
+    assert inside.audit(DEVICE, garbled) is None
+
+
+def test_a_wrong_proof_a_wrong_root_and_no_entry_are_forks(inside: Inside, box: HandBox) -> None:
+    good = batches.decode(box.batch(0, 5))
+    bad = batches.Batch(0, good.entries, good.checkpoint, (*good.proof[:-1], bytes(32)))
+    assert forked(inside.audit(DEVICE, batches.encode(bad))) == "forked"
+    signer = Signer(box.key.name, box.key.private)
+    wrong = signer.sign(Checkpoint(box.key.name, 10, bytes(32)).text)
+    assert forked(inside.audit(DEVICE, box.batch(checkpoint=wrong))) == "forked"
+    moved = [box.log[0], box.log[2], box.log[1]]
+    assert forked(inside.audit(DEVICE, box.batch(log=moved))) == "altered"
+    assert forked(inside.audit(DEVICE, box.batch(log=[box.log[0], b"{}"]))) == "altered"
+    assert inside.audit(DEVICE, box.batch(0, 0)) == Have(0, "")
+
+
+def test_an_object_that_was_changed_stops_the_comparison(inside: Inside, box: HandBox) -> None:
+    inside.audit(DEVICE, box.batch(0, 5))
+    (row,) = inside.rows.batches(DEVICE, 0, 5)
+    (inside.office.objects / row.object).write_bytes(b"x")
+    with pytest.raises(IntegrityError):
+        inside.audit(DEVICE, box.batch(3, 8))
+
+
+def test_two_collectors_take_the_same_batch(inside: Inside, box: HandBox) -> None:
+    """The second finds the log grown between its look and its write, and looks again."""
+    other = Inside(inside.office)
+    look = other.rows.log
+
+    def look_and_be_late(device: str) -> object:
+        found = look(device)
+        if found.size == 0:
+            inside.audit(DEVICE, box.batch())
+        return found
+
+    other.rows.log = look_and_be_late  # type: ignore[method-assign, assignment]
+    have = other.audit(DEVICE, box.batch())
+    assert isinstance(have, Have) and have.size == 10
+    assert len(inside.rows.batches(DEVICE, 0, 10)) == 1
+    other.close()

@@ -1,0 +1,69 @@
+"""``greffier-office verify``: is what head office holds what was recorded, all of it?"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from greffier.cli.output import answer, json_option
+from greffier.durable import Disk
+from greffier.errors import IntegrityError, PartlyDone, UsageError
+from greffier.language import translate as _
+from greffier_office import checking, place
+from greffier_office.checking import Checking
+from greffier_office.stored import Holdings
+
+EXIT: Final = {
+    "authentic": 0,
+    "altered": IntegrityError.exit_code,
+    "cannot_tell": PartlyDone.exit_code,
+}
+
+
+@click.command(help=_("Check every hash and signature of all that head office holds."))
+@click.argument("bundle", required=False)
+@click.option(
+    "--office", "office", type=click.Path(path_type=Path), help=_("head office's directory")
+)
+@json_option
+def command(bundle: str | None, office: Path | None, as_json: bool) -> int:
+    """Run it."""
+    if bundle is not None:
+        reason = _("evidence bundles are not read by this version: give --office DIR")
+        raise UsageError(reason=reason)
+    if office is None:
+        raise UsageError(reason=_("give head office's directory with --office"))
+    opened = place.open(office)
+    with Holdings.open(opened, Disk()) as held:
+        checks = Checking(held, opened.public_keys()).run()
+    state = checking.state_of(checks)
+    value = {
+        "ok": state == "authentic",
+        "state": state,
+        "checks": [one.as_json() for one in checks],
+    }
+    answer(value, as_json, lambda: _text(value))
+    return EXIT[state]
+
+
+def _text(value: dict[str, Any]) -> str:
+    words = {
+        "authentic": _("Everything is as it was signed."),
+        "altered": _("Something was altered."),
+        "cannot_tell": _("Something is missing: nobody can tell."),
+    }
+    names = {
+        "logs": _("logs"),
+        "cosignatures": _("cosignatures"),
+        "forks": _("forks"),
+        "parts": _("parts"),
+        "receipts": _("receipts"),
+        "envelopes": _("envelopes"),
+    }
+    lines = [words[value["state"]]]
+    for check in value["checks"]:
+        mark = _("good") if check["ok"] else _("bad")
+        lines.append(f"  {names[check['name']]}: {mark} ({check['count']})")
+        lines += [f"    {_('altered')}: {one}" for one in check["altered"]]
+        lines += [f"    {_('missing')}: {one}" for one in check["missing"]]
+    return "\n".join(lines)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 
-MODULES = ("fuzz_sip", "fuzz_capture", "fuzz_seal", "fuzz_audit", "fuzz_store")
+MODULES = ("fuzz_sip", "fuzz_capture", "fuzz_seal", "fuzz_audit", "fuzz_store", "fuzz_enrolment")
 TOKENS = (
     b"\r\n",
     b"\r\n\r\n",

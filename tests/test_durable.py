@@ -39,6 +39,25 @@ def test_write_file_makes_exactly_the_calls_of_its_list(tmp_path: Path) -> None:
     assert system.done == ["open", "write", "fdatasync", "truncate", "rename", "open", "fsync"]
 
 
+def test_a_file_for_its_folder_makes_the_same_calls(tmp_path: Path) -> None:
+    system = FaultySystem()
+    Disk(system).write_for_folder(tmp_path / "file", NEW)
+    assert system.done == ["open", "write", "fdatasync", "truncate", "rename", "open", "fsync"]
+    assert (tmp_path / "file").read_bytes() == NEW
+    assert mode_of(tmp_path / "file") == 0o600
+    with pytest.raises(StorageFailed):
+        Disk().write_for_folder(tmp_path / "none" / "file", NEW)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_what_root_writes_for_a_folder_belongs_to_its_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4321, 4322)
+    Disk().write_for_folder(tmp_path / "file", NEW)
+    Disk().write_file(tmp_path / "other", NEW)
+    owners = [(tmp_path / name).stat() for name in ("file", "other")]
+    assert [(one.st_uid, one.st_gid) for one in owners] == [(4321, 4322), (0, 0)]
+
+
 def test_many_files_are_written_with_one_sync_a_batch(tmp_path: Path) -> None:
     system = FaultySystem()
     (tmp_path / "sub").mkdir()
@@ -343,6 +362,7 @@ def draft(disk: Disk, path: Path) -> None:
 DEEDS: dict[str, tuple[Deed, bytes | None, bytes | None]] = {
     "write_file": (lambda disk, path: disk.write_file(path, NEW), OLD, NEW),
     "write_file, new": (lambda disk, path: disk.write_file(path, NEW), None, NEW),
+    "write_for_folder": (lambda disk, path: disk.write_for_folder(path, NEW), OLD, NEW),
     "write_files": (lambda disk, path: disk.write_files({path: NEW}), OLD, NEW),
     "create_file": (lambda disk, path: disk.create_file(path, NEW), None, NEW),
     "draft": (draft, OLD, NEW),

@@ -110,12 +110,12 @@ def install(
         waits = _read_pending(folder)
         if waits is None or waits.request != response.body.request:
             return _installed_before(data, directory, folder, disk, now_ns)
-        enrolment.check_response_mac(response, Claim(waits.claim, bytes.fromhex(waits.key)))
         body = response.body
         if (body.claim, body.device) != (waits.claim, waits.device):
             raise _no_request()
         if waits.device != directory.identity.device:
             raise _no_request()
+        enrolment.check_response_mac(response, Claim(waits.claim, bytes.fromhex(waits.key)))
         new = _checked(body, waits, now_ns)
         _check_office(new.keys, directory.head_office, replace)
         told = Enrolment(

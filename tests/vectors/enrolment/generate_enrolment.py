@@ -589,10 +589,12 @@ def responses() -> dict[str, Any]:
         "made_ns": "1", "receipt_key": vkey("siege/receipt", 1, ed_key(20)),
         "witness_key": vkey("siege", 4, ed_key(20)), "authority": authority(ec_key(12)),
         "control": own(signer=ec_key(12)), "bulk": own(bulk=True, signer=ec_key(12)),
-        "claim": "0" * 16, "device": OTHER,
     }.items():  # fmt: skip
         bad[f"{key} changed"] = (changed(whole, "body", key, value=value), 14)
     bad |= {
+        "claim changed": (changed(whole, "body", "claim", value="0" * 16), 13),
+        "device changed": (changed(whole, "body", "device", value=OTHER), 13),
+        "request changed": (changed(whole, "body", "request", value="0" * 64), 13),
         "a request": (request(), 2),
         "MAC changed": (changed(whole, "mac", value="0" * 64), 14),
         "another code": (_file(response_object(response_body(), WRONG_CODE)), 14),

@@ -5,7 +5,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greffier.policy.access import ROLES, Request, access, may_reclassify
-from greffier.policy.lifecycle import Hold, erase, limits, retention, space_floor
+from greffier.policy.lifecycle import (
+    BLOCKED_VISA,
+    DAY_NS,
+    DELETE_DUE,
+    DELETE_SPACE,
+    KEEP,
+    KEEP_HOLD,
+    KEEP_MANDATORY,
+    NOT_RECEIVED,
+    Hold,
+    disposal,
+    erase,
+    limits,
+    retention,
+    space_floor,
+)
 from greffier.policy.purposes import MANDATORY, VOLUNTARY
 
 QUALITY = {"quality": (0, 89)}
@@ -186,3 +201,64 @@ def test_declaring_a_call_outside_the_duty_takes_compliance_or_two() -> None:
     assert may_reclassify("compliance_officer")
     assert may_reclassify("team_lead", "legal-01")
     assert not may_reclassify("team_lead", " ")
+
+
+@pytest.mark.parametrize(
+    ("days", "purposes", "flags", "code"),
+    [
+        (0, {"quality": (0, 89)}, "", KEEP),
+        (-3, {"quality": (0, 89)}, "", KEEP),
+        (88, {"quality": (0, 89)}, "", KEEP),
+        (89, {"quality": (0, 89)}, "", DELETE_DUE),
+        (89, {"quality": (0, 89)}, "held", KEEP_HOLD),
+        (89, {"quality": (0, 89)}, "blocked", BLOCKED_VISA),
+        (89, {"quality": (0, 89), "evidence": (0, 365)}, "", KEEP),
+        (5, {"quality": (0, 89)}, "space", NOT_RECEIVED),
+        (5, {"quality": (0, 89)}, "space received", DELETE_SPACE),
+        (5, {"quality": (0, 89)}, "space received held", KEEP_HOLD),
+        (5, {"quality": (0, 89)}, "space received blocked", BLOCKED_VISA),
+        (1826, {"regulatory": (1827, 1857)}, "space received", KEEP_MANDATORY),
+        (1826, {"regulatory": (1827, 1857)}, "", KEEP_MANDATORY),
+        (1827, {"regulatory": (1827, 1857)}, "received", KEEP),
+        (1827, {"regulatory": (1827, 1857)}, "space", NOT_RECEIVED),
+        (1827, {"regulatory": (1827, 1857)}, "space received", DELETE_SPACE),
+        (1857, {"regulatory": (1827, 1857)}, "", NOT_RECEIVED),
+        (1857, {"regulatory": (1827, 1857)}, "received", DELETE_DUE),
+        (1857, {"regulatory": (1827, 1857), "quality": (0, 89)}, "", NOT_RECEIVED),
+        (5000, {"regulatory": (1827, None)}, "received", KEEP),
+        (58, {"emergency_fire": (0, 59)}, "space received", KEEP_MANDATORY),
+        (59, {"emergency_fire": (0, 59)}, "", NOT_RECEIVED),
+        (59, {"emergency_fire": (0, 59)}, "received", DELETE_DUE),
+        (9999, {}, "space received", KEEP),
+        (9999, {"of a later version": (0, 1)}, "", NOT_RECEIVED),
+    ],
+)  # fmt: skip
+def test_a_part_goes_when_time_duty_and_receipt_allow_it(
+    days: int, purposes: dict[str, tuple[int, int | None]], flags: str, code: str
+) -> None:
+    said = dict.fromkeys(flags.split(), True)
+    words = {"received": False, "held": False, "blocked": False, "space": False} | said
+    assert disposal(days * DAY_NS, purposes, **words) == code
+
+
+@given(
+    st.integers(-10, 4000),
+    st.dictionaries(
+        st.sampled_from(["quality", "evidence", "regulatory", "emergency_fire"]),
+        st.tuples(st.integers(0, 2000), st.none() | st.integers(0, 2000)),
+        max_size=3,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_nothing_under_a_duty_goes_without_a_receipt_nor_before_its_minimum(
+    days: int, purposes: dict[str, tuple[int, int | None]], received: bool, space: bool
+) -> None:
+    code = disposal(days * DAY_NS, purposes, received=received, space=space)
+    if code.startswith("DELETE"):
+        assert days >= max(least for least, _ in purposes.values()) or days < 0
+        duty = bool({"regulatory", "emergency_fire"} & purposes.keys())
+        assert received or (not duty and code == DELETE_DUE)
+        assert "emergency_fire" not in purposes or code == DELETE_DUE
+    held = disposal(days * DAY_NS, purposes, received=received, space=space, held=True)
+    assert not held.startswith("DELETE")

@@ -13,6 +13,7 @@ from greffier.errors import IntegrityError
 from greffier.language import translate as _
 from greffier.recorder.people import About, about_calls
 from greffier.recorder.report import as_json as call_json
+from greffier.recorder.unconfirmed import received_in
 from greffier.seal import keys
 from greffier.seal.keys import PrivateKey, Role
 from greffier.store import layout
@@ -58,7 +59,7 @@ def list_calls(directory: DataDirectory, private: PrivateKey | None) -> list[dic
             begun_anew = index.fresh
             index.close()
             if begun_anew or (private and lags(directory, rows)):
-                rebuild(directory, disk, shred)
+                rebuild(directory, disk, shred, synced=received_in(directory.path))
                 index = Index.open(directory.index, disk)
                 rows = index.calls()
                 index.close()

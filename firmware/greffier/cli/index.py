@@ -8,6 +8,7 @@ from greffier.cli.output import answer, data_option, json_option
 from greffier.durable import Disk
 from greffier.errors import PartlyDone
 from greffier.language import translate as _
+from greffier.recorder.unconfirmed import received_in
 from greffier.store import layout
 from greffier.store.rebuild import rebuild
 
@@ -27,7 +28,8 @@ def rebuild_command(data: str, as_json: bool) -> int:
     with directory.lock(disk):
         shred = directory.shred_store(disk)
         try:
-            made = rebuild(directory, disk, shred)
+            synced = received_in(directory.path)
+            made = rebuild(directory, disk, shred, synced=synced)
         finally:
             shred.close()
     value = {

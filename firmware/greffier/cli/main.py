@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "greffier.cli.export",
     "audit": "greffier.cli.audit",
     "index": "greffier.cli.index",
+    "purge": "greffier.cli.purge",
     "policy": "greffier.cli.policy",
     "status": "greffier.cli.status",
     "levels": "greffier.cli.levels",

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from greffier.policy.purposes import EMERGENCY, MANDATORY
+from greffier.policy.purposes import EMERGENCY, MANDATORY, VOLUNTARY
 
 KEEP, KEEP_HOLD, KEEP_MANDATORY = "KEEP", "KEEP_HOLD", "KEEP_MANDATORY"
 DELETE_DUE, BLOCKED_VISA = "DELETE_DUE", "DELETE_BLOCKED_ARCHIVES_VISA"
+DELETE_SPACE, NOT_RECEIVED = "DELETE_SPACE", "NOT_RECEIVED"
+DAY_NS = 86_400 * 1_000_000_000
 
 Days = Mapping[str, tuple[int, int]]
 
@@ -88,6 +90,43 @@ def space_floor(purposes: Days) -> int:
     for name, (low, high) in purposes.items():
         floors.append(high + 1 if name in EMERGENCY else low)
     return max(floors)
+
+
+def disposal(
+    elapsed_ns: int,
+    purposes: Mapping[str, tuple[int, int | None]],
+    *,
+    received: bool,
+    held: bool = False,
+    blocked: bool = False,
+    space: bool = False,
+) -> str:
+    """What becomes of a part that was created *elapsed_ns* ago, as far as that is certain.
+
+    *received*: head office's receipt is in the log. *blocked*: it needs a visa that is not there.
+    *space*: room is wanted. Where a duty is among the *purposes*, and where only room is the
+    reason, it waits for the receipt; at its maximum a voluntary part goes, received or not. One
+    whose purposes nobody knows stays.
+    """
+    low = max((least for least, _ in purposes.values()), default=0)
+    most = [high for _, high in purposes.values() if high is not None]
+    ends = bool(purposes) and len(most) == len(purposes)
+    due = ends and elapsed_ns >= max(most) * DAY_NS
+    if not purposes or not (due or space):
+        return KEEP if elapsed_ns >= low * DAY_NS or not low else KEEP_MANDATORY
+    # Nobody can record an emergency again: for want of room alone it never goes.
+    if (low and elapsed_ns < low * DAY_NS) or (
+        not due and any(map(EMERGENCY.__contains__, purposes))
+    ):
+        return KEEP_MANDATORY
+    if held:
+        return KEEP_HOLD
+    voluntary = all(name in VOLUNTARY for name in purposes)
+    if not received and not (due and voluntary):
+        return NOT_RECEIVED
+    if blocked:
+        return BLOCKED_VISA
+    return DELETE_DUE if due else DELETE_SPACE
 
 
 def erase(

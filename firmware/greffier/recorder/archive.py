@@ -217,6 +217,17 @@ class Archive:
         entry = self.log.append("part.opened", tape.recording.hex(), tape.opened())
         self.unconfirmed.read(entry)
 
+    def shred_logged(self, parts: Sequence[str], reason: str, outcome: str | None = None) -> None:
+        """Say in the log that the keys of *parts* are to be destroyed, or what came of it."""
+        data = {
+            "reason": reason,
+            "class": self.shred.class_name,
+            "parts": list(parts),
+            "outcome": outcome,
+            "generation": self.shred.generation if outcome else None,
+        }
+        self.unconfirmed.read(self.log.append("key.shredded", None, data))
+
     # --- head office ---
 
     def receive(self, signed: Signed) -> Entry:

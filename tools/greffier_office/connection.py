@@ -33,6 +33,8 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 MOST_QUEUED: Final = 2000
 """Messages that may wait to be sent; more are lost, and the box asks again."""
+UNANSWERED_MS: Final = 20_000
+"""After so long without an answer of TCP the connection is over (RFC 5482)."""
 _LOOP_S: Final = 0.5
 
 
@@ -151,7 +153,7 @@ class Connection(threading.Thread):
         client.connect_timeout = CONNECT_S
         client.max_queued_messages_set(MOST_QUEUED)
         client.max_inflight_messages_set(self._unacknowledged)
-        client.on_socket_open = _without_delay
+        client.on_socket_open = _prepare
         # With it, a publish of another thread is written by this one: a TLS socket has one owner.
         client.on_socket_register_write = lambda *_: None
         client.on_connect = self._on_connect
@@ -208,5 +210,6 @@ def _properties(kind: int, **values: int) -> Properties:
     return made
 
 
-def _without_delay(_client: Any, _data: Any, sock: Any) -> None:
+def _prepare(_client: Any, _data: Any, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)

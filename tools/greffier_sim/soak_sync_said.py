@@ -71,8 +71,10 @@ def heard(place: SyncLab, words: argparse.Namespace) -> tuple[dict[str, Any], li
 
 def _touched(call: dict[str, Any], offs: list[tuple[int, int]]) -> bool:
     """Whether the recorder was off during a call, or so shortly after that its end is missing."""
+    if call["duration_s"] is None:
+        return True  # nobody heard its end
     start = datetime.fromisoformat(call["start"]).timestamp() - EARLY_S
-    end = start + (call["duration_s"] or 0) + 2 * EARLY_S
+    end = start + call["duration_s"] + 2 * EARLY_S
     return any(low / 1e9 < end and high / 1e9 > start for low, high in offs)
 
 

@@ -30,6 +30,9 @@ TIMEOUT_S: Final = 10.0
 TOO_LARGE: Final = 0x95
 MOST_RECEIVED: Final = 20
 """Messages that the broker may have on their way to us."""
+UNANSWERED_MS: Final = 20_000
+"""What TCP has no answer to for so long ends the connection (TCP_USER_TIMEOUT, RFC 5482): a line
+that forgot it says nothing, and the keepalive alone would take minutes."""
 _OWN_PACKET: Final = LARGEST_PAYLOAD + 4096
 _NO_MAXIMUM: Final = 65_535
 _MOST_WINDOW: Final = 64
@@ -110,7 +113,7 @@ class Link:
         self.limits = Limits()
         self.trouble = ""
         self.detail = ""
-        client.on_socket_open = _no_delay
+        client.on_socket_open = _prepare
         # With this set the client writes when it is told to, never inside publish().
         client.on_socket_register_write = lambda client, userdata, sock: None
         client.on_connect = self._on_connect
@@ -159,6 +162,11 @@ class Link:
     def nodelay(self) -> bool:
         """Whether small segments go at once (TCP_NODELAY)."""
         return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    @property
+    def unanswered_ms(self) -> int:
+        """How long TCP waits for an answer before it gives the connection up."""
+        return int(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
 
     def heard(self) -> list[tuple[str, bytes]]:
         """(topic, payload) of what came since."""
@@ -300,5 +308,6 @@ class Link:
             self.trouble, self.detail = trouble, detail
 
 
-def _no_delay(_client: Client, _data: object, sock: Any) -> None:
+def _prepare(_client: Client, _data: object, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)

@@ -98,15 +98,16 @@ class LogKeeper:
         """Make *growth* durable; the cosigned checkpoint or "". None: the log is another now."""
         row = self._put(device, growth.first, growth.raw) if growth.raw else None
         log = self._cosigned(growth.log, growth.cosign) if growth.cosign else growth.log
+        cosigned = log.cosigned if growth.cosign else ""
         if log == held:
-            return ""
+            return cosigned
         with self._catalogue.transaction() as db:
             if not catalogue.write_log(db, device, held.size, log, growth.root):
                 return None
             if row is not None:
                 catalogue.write_batch(db, device, row)
             narration.narrate(db, device, growth.entries)
-        return log.cosigned if growth.cosign else ""
+        return cosigned
 
     def _put(self, device: str, first: int, raw: Sequence[bytes]) -> BatchRow:
         frames = b"".join(map(segments.frame, raw))

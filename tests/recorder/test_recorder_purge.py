@@ -73,6 +73,8 @@ def test_a_voluntary_part_goes_at_its_maximum_received_or_not(tmp_path: Path) ->
     folder = tmp_path / "data"
     names = recorded(folder, 89, QUALITY, QUALITY, {"quality": (0, 90)}, received=1)
     would = purged(folder, "--dry-run")
+    said = command("purge", "--data", folder, "--dry-run").out
+    assert f"{names[0]} DELETE_DUE: " in said and "2 parties partiraient" in said
     assert in_vault(folder) == set(names)
     found = purged(folder)
     assert {**would, "dry_run": False} == found

@@ -15,6 +15,7 @@ from greffier.language import translate as _
 from greffier.policy import packs as law
 from greffier.policy import rules
 from greffier.policy.purposes import EMERGENCY
+from greffier.policy.words import explain
 from greffier.recorder import purge, recovery
 from greffier.recorder.archive import Archive
 from greffier.store.index import PartRow
@@ -72,7 +73,10 @@ def _needs_visa(policy_file: Path | None) -> Callable[[PartRow], bool]:
 
 
 def _text(value: dict[str, Any]) -> str:
-    lines = [f"{one['code']} {one['id']}" for one in (*value["done"], *value["refused"])]
+    shown = (*value["done"], *value["refused"])
+    whys = {one.code: one.text for one in explain({one["code"] for one in shown})}
+    whys[purge.RESUMED] = _("Its destruction had begun, and is finished.")
+    lines = [f"{one['id']} {one['code']}: {whys[one['code']]}" for one in shown]
     said = _("{done} parts would go") if value["dry_run"] else _("{done} parts are destroyed")
     counts = said.format(done=len(value["done"]))
     kept = _("{refused} stay although they were due or asked for").format(

@@ -138,7 +138,8 @@ class PartsCarrier:
 
     @property
     def _busy(self) -> bool:
-        return bool(self._prepare) or (self._sweeping and not self.away)
+        more = self._sweeping and not self.away and not self._work_ns
+        return bool(self._prepare) or more or self.engine.count("prepared") > 0
 
     # --- what it hears ---
 

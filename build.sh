@@ -16,7 +16,7 @@ usage() {
 usage: ./build.sh COMMAND [OPTIONS]      (each COMMAND has --help)
 
   setup    install what is missing (apt packages, .venv/, the native core)
-  demo     real calls from SIPp to sealed recordings, in one go   [--json] [--keep DIR]
+  demo     real calls to sealed recordings at head office, in one go [--json] [--keep DIR]
   test     every check: style, types, C under sanitizers, pytest  [pytest arguments]
   bench    figures as ratios against a reference                  [NAME] [--json]
   lint     style and types only
@@ -30,7 +30,7 @@ TEXT
 help_of() {
     case $1 in
         setup) say "usage: ./build.sh setup   installs apt packages, makes .venv/ from hash-locked wheels, builds the native core" ;;
-        demo) say "usage: ./build.sh demo [--json] [--keep DIR]   --keep leaves device/ office/ keys/ in DIR; GREFFIER_DEMO_LOOPBACK=1: no network namespaces" ;;
+        demo) say "usage: ./build.sh demo [--json] [--keep DIR]   --keep leaves device/ sync/ office/ keys/ in DIR; GREFFIER_DEMO_LOOPBACK=1: no network namespaces" ;;
         test) say "usage: ./build.sh test [PYTEST ARGUMENTS]   lint, then pytest (which runs the C tests under ASan, UBSan and TSan)" ;;
         bench) say "usage: ./build.sh bench [NAME] [--json]   NAME: one result, by its exact name" ;;
         lint) say "usage: ./build.sh lint   ruff format, ruff check, mypy --strict" ;;

@@ -1,24 +1,14 @@
 """The promises of the demonstration, each checked against what was said and what was seen."""
 
-import io
-import json
-import os
 import shutil
-import sys
 import wave
 from collections import Counter
-from collections.abc import Container
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greffier import __version__
-from greffier.cli.main import COMMANDS as GREFFIER
-from greffier.cli.main import run
 from greffier.durable import Disk
 from greffier.language import translate as _
 from greffier.recorder.outcome import leading_code
@@ -26,12 +16,13 @@ from greffier.seal.keys import PrivateKey, Role, read_private
 from greffier.store import layout, playback
 from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import PART, Name
-from greffier_office.main import COMMANDS as OFFICE
 from greffier_sim import speech, thief
+from greffier_sim.collection import Sites
+from greffier_sim.promises_office import check_collection, check_opened, check_store
 from greffier_sim.scenes import INSIDE, ORDER, Handset, Talk
+from greffier_sim.stage import Broken, Told, command, say
 from greffier_sim.witness import Seen, rtp_packets
 
-PROGRAMS = {"greffier": GREFFIER, "greffier-office": OFFICE}
 UNCOMMITTED_S = 1.0
 """What a kill may take of the sound, beside the time in which no recorder ran."""
 RATE = 8000
@@ -42,75 +33,28 @@ LOUD = 1000
 """Of 16-bit samples: what nobody misses."""
 
 
-class Broken(Exception):
-    """A promise did not hold, or a part of the demo could not be run: what, in one line."""
+def _key(sites: Sites) -> tuple[str, str]:
+    return ("--key", str(sites.keys / "office.key"))
 
 
-@dataclass(slots=True)
-class Told:
-    """What was played, and what the demo counted of it."""
-
-    placed: dict[int, tuple[Talk, bytes]] = field(default_factory=dict)
-    """By the UDP port from which the caller speaks: the call, and what was said (A-law)."""
-    spoken: dict[Handset, NDArray[np.int16]] = field(default_factory=dict)
-    """What the sound card of each analogue line sends after the kill, from its first frame on."""
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    checks: list[tuple[str, bool]] = field(default_factory=list)
-    down_s: float = 0.0
-    """From the kill until the recorder was armed again."""
-    unseen: int = 0
-    """Packets that tcpdump missed itself."""
-
-    def check(self, what: str, held: bool) -> bool:
-        """Note whether a promise held, and say so."""
-        self.checks.append((what, held))
-        say(f"  {'✔' if held else '✖'} {what}")
-        return held
-
-
-def say(text: str = "") -> None:
-    """One line for the person who watches (stdout is kept for the result)."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def command(*words: str, allowed: Container[int] = (0,)) -> dict[str, Any]:
-    """Run one of the product's commands; the JSON object that it prints, and its ``exit`` code.
-
-    In this process: starting Python for each would take longer than all that they do.
-    Raises Broken.
-    """
-    program, *rest = words
-    asked = [*rest, "--json", "--lang", os.environ["LANGUAGE"]]  # as speak() left it
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        code = run(program, PROGRAMS[program], asked, __version__)
-    if code not in allowed:
-        raise Broken(f"{program} {rest[0]}: {err.getvalue().strip()}")
-    lines = out.getvalue().strip().splitlines()
-    return {**(json.loads(lines[-1]) if lines else {}), "exit": code}
-
-
-def _key(folder: Path) -> tuple[str, str]:
-    return ("--key", str(folder / "keys" / "office.key"))
-
-
-def list_calls(folder: Path, told: Told) -> None:
+def list_calls(sites: Sites, told: Told) -> None:
     """Ask the product for its calls. Raises Broken."""
-    told.calls = command("greffier", "calls", "--data", str(folder / "device"), *_key(folder))[
-        "calls"
-    ]
+    told.calls = command("greffier", "calls", "--data", str(sites.device), *_key(sites))["calls"]
 
 
-def examine(folder: Path, told: Told) -> dict[str, Any]:
+def examine(sites: Sites, told: Told) -> dict[str, Any]:
     """Check every promise and count; the figures of the contract. Raises Broken."""
-    device = str(folder / "device")
+    device = str(sites.device)
     check_list(told)
-    lost = check_packets(folder, told)
+    lost = check_packets(sites, told)
     coverage = command("greffier", "coverage", "--data", device)
     off_s = check_outage(told, coverage)
-    opened = check_office(folder, told)
-    check_sound(folder, told)
-    stolen = check_thief(folder, told)
-    tampering = check_tampering(folder, told)
+    opened = check_office(sites, told)
+    check_sound(sites, told)
+    held = check_collection(sites, told)
+    check_opened(sites, told)
+    stolen = check_thief(sites, told)
+    tampering = [check_tampering(sites, told), check_store(sites, told)]
     audit = command("greffier", "audit", "verify", "--data", device, allowed=(0, 20))
     told.check(_("the audit log is whole"), bool(audit["ok"]))
     left_out = [call for call in told.calls if not call["recording"]]
@@ -119,13 +63,13 @@ def examine(folder: Path, told: Told) -> dict[str, Any]:
         "recorded": len(told.calls) - len(left_out),
         "not_recorded": dict(Counter(leading_code(call["codes"]) for call in left_out)),
         "lost_packets": lost,
-        "recordings_synced": None,
-        "receipts": None,
-        "outage_s": None,
+        "recordings_synced": held.recordings,
+        "receipts": held.receipts,
+        "outage_s": round(told.outage_s, 1),
         "audit_entries": audit["entries"],
         "audit_verified": bool(audit["ok"]),
         "coverage_accounted": coverage["accounted"],
-        "tamper_detected": tampering,
+        "tamper_detected": all(tampering),
         "opens_without_key": stolen,
         "opens_with_key": opened,
         "elapsed_s": 0.0,
@@ -169,15 +113,15 @@ def check_list(told: Told) -> None:
     )
 
 
-def check_packets(folder: Path, told: Told) -> int:
+def check_packets(sites: Sites, told: Told) -> int:
     """Compare what tcpdump saw with what became of it; how many packets are nowhere."""
-    seen = rtp_packets(folder / "work" / "witness.pcap")
+    seen = rtp_packets(sites.work / "witness.pcap")
     lost = 0
     for port, (talk, _said) in told.placed.items():
         mine = [one for one in seen if port in (one.source, one.destination)]
         call = _of(told, talk)
         if talk is ORDER:
-            missing = _lost_of_cut(folder, call, mine, told)
+            missing = _lost_of_cut(sites, call, mine, told)
         else:
             counted = call["accounted"]
             kinds = ("recorded", "not_recorded", "masked", "silent", "duplicates")
@@ -198,13 +142,13 @@ def check_packets(folder: Path, told: Told) -> int:
     return lost
 
 
-def _lost_of_cut(folder: Path, call: dict[str, Any], seen: list[Seen], told: Told) -> int:
+def _lost_of_cut(sites: Sites, call: dict[str, Any], seen: list[Seen], told: Told) -> int:
     """Packets of the cut call that are missing inside its parts; checks that little is between.
 
     The parts must hold each leg packet for packet, except for one piece in the middle.
     """
     lost = 0
-    parts = open_parts(folder / "device", folder / "keys" / "office.key", call["recording"])
+    parts = open_parts(sites.device, sites.keys / "office.key", call["recording"])
     if len(parts) != 2:
         return len(seen)
     between = 0
@@ -275,14 +219,14 @@ def check_outage(told: Told, coverage: dict[str, Any]) -> float:
     return float(round(off_s, 1))
 
 
-def check_sound(folder: Path, told: Told) -> None:
+def check_sound(sites: Sites, told: Told) -> None:
     """Compare the export of what was kept as it came with what was said, sample for sample."""
     same = True
     for talk, said in told.placed.values():
         call = _of(told, talk)
         if talk.line != "desk" or talk is ORDER:
             continue
-        with wave.open(str(sound_of(folder, call["recording"]))) as file:
+        with wave.open(str(sound_of(sites, call["recording"]))) as file:
             channels = file.getnchannels()
             frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         sides = [leg["side"] for leg in call["legs"]]
@@ -291,7 +235,7 @@ def check_sound(folder: Path, told: Told) -> None:
         same = same and len(caller) >= len(sent) and bool((caller[: len(sent)] == sent).all())
     for handset, sound in told.spoken.items():
         if handset.line == "desk":
-            same = same and _is_cut_of(sound_of(folder, _of(told, handset)["recording"]), sound)
+            same = same and _is_cut_of(sound_of(sites, _of(told, handset)["recording"]), sound)
     told.check(_("the export equals what was said, sample for sample"), same)
 
 
@@ -309,45 +253,52 @@ def _is_cut_of(path: Path, sent: NDArray[np.int16]) -> bool:
     return False
 
 
-def sound_of(folder: Path, recording: str) -> Path:
+def sound_of(sites: Sites, recording: str) -> Path:
     """Where a recording is exported to."""
-    return folder / "work" / f"{recording}.wav"
+    return sites.work / f"{recording}.wav"
 
 
-def check_office(folder: Path, told: Told) -> int:
+def check_office(sites: Sites, told: Told) -> int:
     """Export every recording with head office's key. Returns how many opened. Raises Broken."""
 
     recordings = [call["recording"] for call in told.calls if call["recording"]]
     for recording in recordings:
-        words = ("greffier", "export", recording, "--data", str(folder / "device"))
-        sound = str(sound_of(folder, recording))
-        command(*words, *_key(folder), "--format", "wav", "-o", sound)
+        words = ("greffier", "export", recording, "--data", str(sites.device))
+        sound = str(sound_of(sites, recording))
+        command(*words, *_key(sites), "--format", "wav", "-o", sound)
     told.check(_("head office's key opens every recording"), bool(recordings))
     return len(recordings)
 
 
-def check_thief(folder: Path, told: Told) -> int:
-    """Try everything that lies on the device on every part. Returns how many parts opened."""
-    opened = thief.open_parts(folder / "device")
+def check_thief(sites: Sites, told: Told) -> int:
+    """Try everything but head office's key on every part. Returns how many parts opened."""
+    loot = (sites.device, sites.sync, sites.office, sites.broker)
+    opened = thief.open_parts(*loot)
     callers = [call["from"] for call in told.calls if call["from"]]
-    numbers = thief.find_clear(folder / "device", callers)
-    held = opened == 0 and not numbers
-    told.check(_("a thief with the whole device opens no part and reads no number"), held)
+    numbers = thief.find_clear(callers, *loot)
+    control = thief.positive_control(
+        sites.device, read_private(sites.keys / "office.key", Role.OFFICE)
+    )
+    held = opened == 0 < control and not numbers
+    told.check(
+        _("who steals the device, broker and head office's store opens nothing, reads no number"),
+        held,
+    )
     return opened
 
 
-def check_tampering(folder: Path, told: Told) -> bool:
+def check_tampering(sites: Sites, told: Told) -> bool:
     """Flip one bit in a copy: the export must refuse and the log must show it."""
-    copy = folder / "work" / "tampered"
-    shutil.copytree(folder / "device", copy)
+    copy = sites.work / "tampered"
+    shutil.copytree(sites.device, copy)
     part = next((copy / "vault" / "parts").rglob("*.gpart"))
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
     part.write_bytes(data)
     recording = data[36:52].hex()
-    out = folder / "work" / "tampered.wav"
+    out = sites.work / "tampered.wav"
     words = ("greffier", "export", recording, "--data", str(copy), "-o", str(out))
-    refused = command(*words, *_key(folder), allowed=range(256))
+    refused = command(*words, *_key(sites), allowed=range(256))
     report = command("greffier", "audit", "verify", "--data", str(copy), allowed=(20,))
     found = refused["exit"] == 20 and not out.exists() and not report["ok"]
     return told.check(_("one flipped bit in a copy is found, and nothing is written"), found)

@@ -140,8 +140,8 @@ def write_policy(folder: Path) -> Path:
     return path
 
 
-def write_config(folder: Path, data: Path, wire: Branch, socket: Path) -> Path:
-    """The recorder's configuration, as a file."""
+def write_config(folder: Path, data: Path, wire: Branch, socket: Path, more: str) -> Path:
+    """The recorder's configuration, with *more* sections, as a file."""
     path = folder / "recorder.toml"
     path.write_text(
         CONFIG.format(
@@ -152,7 +152,8 @@ def write_config(folder: Path, data: Path, wire: Branch, socket: Path) -> Path:
             reception=RECEPTION,
             desk=DESK,
         )
-        + "".join(CHANNEL.format(name=one.name, line=one.line) for one in HANDSETS),
+        + "".join(CHANNEL.format(name=one.name, line=one.line) for one in HANDSETS)
+        + more,
         "utf-8",
     )
     return path

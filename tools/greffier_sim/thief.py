@@ -1,4 +1,7 @@
-"""A thief with a whole device: everything on it is tried as a key, and what is clear is read."""
+"""A thief with a whole device, and with all that lies elsewhere but head office's own key.
+
+Everything there is tried as a key on every part, and what is clear is read.
+"""
 
 import base64
 import binascii
@@ -25,11 +28,11 @@ KEY_BYTES = 32
 LARGEST_SEARCHED = 4096
 
 
-def material(device: Path) -> Iterator[bytes]:
-    """Every 32 bytes on the device that could be a key: windows of its files, decoded texts too."""
+def material(*folders: Path) -> Iterator[bytes]:
+    """Every 32 bytes there that could be a key: windows of the files, decoded texts too."""
     seen: set[bytes] = set()
-    for path in sorted(device.rglob("*")):
-        if not path.is_file() or path.suffix == ".gpart":
+    for path in _files(folders):
+        if _header(path):
             continue
         data = path.read_bytes()
         raw = data if len(data) <= LARGEST_SEARCHED else b""
@@ -39,6 +42,10 @@ def material(device: Path) -> Iterator[bytes]:
                 if window not in seen:
                     seen.add(window)
                     yield window
+
+
+def _files(folders: Iterable[Path]) -> list[Path]:
+    return sorted(path for one in folders for path in one.rglob("*") if path.is_file())
 
 
 def _decoded(data: bytes) -> Iterator[bytes]:
@@ -56,15 +63,20 @@ def _decoded(data: bytes) -> Iterator[bytes]:
                 continue
 
 
-def open_parts(device: Path) -> int:
-    """How many of the device's parts anything on it opens: as content key, or as private key."""
-    headers = [header for path in device.rglob("*.gpart") if (header := _header(path))]
+def open_parts(device: Path, *elsewhere: Path) -> int:
+    """How many parts anything there opens: as content key, or as private key.
+
+    *elsewhere* are other folders with parts, or with anything that may open one.
+    """
+    folders = (device, *elsewhere)
+    found = {header.part_id: header for path in _files(folders) if (header := _header(path))}
+    headers = list(found.values())
     blocks = _envelopes(device, headers)
     wanted = {
         one.key_id for block in blocks.values() for each in block for one in parse_block(each)
     }
     opened: set[bytes] = set()
-    for key in material(device):
+    for key in material(*folders):
         private = PrivateKey(Role.OFFICE, key) if _key_id(key) in wanted else None
         for header in headers:
             if _is_content_key(key, header) or (
@@ -125,16 +137,15 @@ def _unseals(private: PrivateKey, blocks: Sequence[bytes], header: Header) -> bo
     return False
 
 
-def find_clear(device: Path, words: Iterable[str]) -> list[str]:
-    """Which of *words* (numbers, names; four letters or more) stand in a file of the device."""
+def find_clear(words: Iterable[str], *folders: Path) -> list[str]:
+    """Which of *words* (numbers, names; four letters or more) stand in a file of *folders*."""
     wanted = sorted({word for word in words if word and len(word) >= 4})
     found: set[str] = set()
-    for path in sorted(device.rglob("*")):
-        if path.is_file():
-            data = path.read_bytes()
-            found |= {
-                word for word in wanted if word.encode() in data or word.encode("utf-16-le") in data
-            }
+    for path in _files(folders):
+        data = path.read_bytes()
+        found |= {
+            word for word in wanted if word.encode() in data or word.encode("utf-16-le") in data
+        }
     return sorted(found)
 
 

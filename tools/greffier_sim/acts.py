@@ -1,0 +1,247 @@
+"""What happens in the demonstration, in its order: enrolment, calls, kills, a cut, receipts."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import numpy as np
+
+from greffier.control.messages import Status
+from greffier.control.transfer import SyncState
+from greffier.errors import GreffierError
+from greffier.language import translate as _
+from greffier_sim import branch, faketap, scenes, speech
+from greffier_sim.appliance import Appliance
+from greffier_sim.branch import Branch
+from greffier_sim.collection import HeadOffice, Sites, Transfer, enrol, unconfirmed
+from greffier_sim.promises_office import count_receipts
+from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk
+from greffier_sim.service import Unwell, wait_until
+from greffier_sim.soak_missing import Missing
+from greffier_sim.stage import Broken, Told, command, say
+from greffier_sim.trunk import Caller, Telephones
+from greffier_sim.witness import Witness
+
+RATE = 8000
+SPOKEN_BEFORE_KILL_S = 2.5
+APART_S = 0.35
+PATIENCE_S = 60.0
+QUIET = np.zeros(int(SILENT_S * RATE), np.int16)
+
+
+@contextlib.contextmanager
+def wiring() -> Iterator[Branch]:
+    """A mirrored port in namespaces, or the loopback with a word why."""
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(branch.mirrored())
+            say(_("  a bridge with a mirrored port, in network namespaces of its own"))
+        except Missing as error:
+            made = branch.loopback()
+            say(
+                _("  no network namespaces here ({reason}): over the loopback").format(reason=error)
+            )
+        yield made
+
+
+def prepare(sites: Sites, wire: Branch) -> None:
+    """A data directory, a policy that two people signed, a configuration. Raises Broken."""
+    office = ("--office-key", str(sites.keys / "office.pub"))
+    command("greffier", "init", "--data", str(sites.device), *office)
+    policy = scenes.write_policy(sites.work)
+    people = ("direction", "dpo")
+    for name in people:
+        command("greffier-office", "signer", name, "-o", str(sites.keys))
+    signing = [word for name in people for word in ("--key", str(sites.keys / f"{name}.key"))]
+    command("greffier-office", "sign", str(policy), *signing)
+    known = [(sites.keys / f"{name}.pub").read_text("ascii") for name in people]
+    (sites.work / "signers").write_text("".join(known), "ascii")
+    scenes.write_config(sites.work, sites.device, wire, sites.control_socket, sites.sync_config)
+
+
+def get_acquainted(sites: Sites) -> None:
+    """Enrol the box at head office, step by step. Raises Broken."""
+    steps = (
+        _("  head office makes a claim code for one box: {code}"),
+        _("  {device} makes its keys, and a request that it signs"),
+        _("  head office signs two certificates, good until {day}"),
+    )
+    for step, known in zip(steps, enrol(sites), strict=True):
+        values = {"code": known.code, "device": known.device, "day": known.expires[:10]}
+        say(step.format(**values))
+    say(_("  what it records opens with head office's key only"))
+
+
+def cards(sites: Sites, told: Told | None = None) -> faketap.Configuration:
+    """Simulated sound cards for the analogue lines: silent, or (*told*) about to be spoken on.
+
+    Raises Broken.
+    """
+    taps = []
+    for handset in HANDSETS:
+        sound = sites.work / f"{handset.name}.raw"
+        said = QUIET if told is None else told.spoken[handset]
+        sound.write_bytes(said.astype("<i2").tobytes())
+        taps.append(faketap.Tap(handset.name, source=sound))
+    try:
+        return faketap.configure(sites.work, taps)
+    except faketap.NotBuilt as error:
+        raise Broken(str(error)) from error
+
+
+class Play:
+    """One performance. Owned by the thread that made it; everything is running."""
+
+    def __init__(
+        self,
+        sites: Sites,
+        told: Told,
+        recorder: Appliance,
+        transfer: Transfer,
+        office: HeadOffice,
+        phones: Telephones,
+    ) -> None:
+        self._sites = sites
+        self._told = told
+        self._recorder = recorder
+        self._transfer = transfer
+        self._office = office
+        self._phones = phones
+
+    def place(self, talk: Talk) -> None:
+        """Begin one call, and say so."""
+        told = self._told
+        audio = self._sites.work / f"said-{len(told.placed)}.al"
+        said = speech.write_phrases(audio, talk.sentences)
+        port = self._phones.call(Caller(talk.number, talk.called, audio, len(said) / RATE + 0.3))
+        told.placed[port] = (talk, said)
+        say(f"  ☎ {talk.number:>14} → {talk.called}")
+
+    def kill_the_recorder(self) -> None:
+        """A call, and the recorder's death in the middle of it. Raises Unwell, OSError."""
+        self.place(ORDER)
+
+        def is_told(status: Status) -> bool:
+            return any(part.last_sample > SPOKEN_BEFORE_KILL_S * RATE for part in status.committed)
+
+        self._recorder.wait_for(is_told)
+        self._recorder.kill()
+        killed = time.monotonic()
+        cards(self._sites, self._told)
+        say(_("  ✂ kill -9: the recorder is dead in the middle of a sentence"))
+        self._recorder.start()
+        self._told.down_s = time.monotonic() - killed
+        say(_("  ⟳ started again after {seconds:.1f} s").format(seconds=self._told.down_s))
+        self._transfer.wait_for(lambda state: state.received > 0, "a first receipt")
+        say(_("  ✉ head office signs a first receipt: what was said until then is safe there"))
+
+    def work_without_head_office(self) -> None:
+        """The line is cut, and everybody telephones. Raises Unwell, OSError."""
+        received = count_receipts(self._sites)
+        self._office.cut()
+        for talk in OTHERS:
+            self.place(talk)
+            time.sleep(APART_S)
+        for handset in HANDSETS:
+            say(_("  ☏ {name:>14}, an analogue line").format(name=handset.name))
+        self._transfer.kill()
+        self._transfer.start()
+        say(_("  ✂ kill -9: the transfer too; it starts again and asks the recorder what waits"))
+        self._phones.wait()
+        say(_("  ✆ everybody has hung up"))
+        self._recorder.wait_idle()
+        waiting = self._waiting()
+        state = self._transfer.wait_for(lambda state: state.queued == waiting, "the whole backlog")
+        self._told.waited = waiting
+        self._told.confirmed_while_cut = count_receipts(self._sites) - received
+        say(
+            _("  … {parts} parts and {entries} entries of the log wait; nothing is lost").format(
+                parts=waiting, entries=state.log_size - state.head_size
+            )
+        )
+
+    def deliver(self) -> None:
+        """The line is back; head office's side is killed meanwhile. Raises Unwell, OSError."""
+        self._told.outage_s = self._office.restore()
+        begun = time.monotonic()
+        say(_("▶ The line is back after {seconds:.1f} s").format(seconds=self._told.outage_s))
+        self._transfer.hurry()
+        self._see_receipts(max(self._told.waited - 1, 0))
+        self._office.restart()
+        say(_("  ✂ kill -9: head office's broker and collector, among the receipts; both restart"))
+        self._see_receipts(0)
+        self._told.delivery_s = time.monotonic() - begun
+        self._transfer.wait_for(_is_cosigned, "head office has cosigned the log")
+        say(
+            _("  ✉ everything is at head office, {seconds:.1f} s after the line came back").format(
+                seconds=self._told.delivery_s
+            )
+        )
+        self._transfer.stop()
+        self._recorder.stop()
+
+    def _waiting(self) -> int:
+        waiting = unconfirmed(self._sites)
+        if waiting is None:
+            raise Unwell("the recorder does not say what waits")
+        return waiting
+
+    def _see_receipts(self, left: int) -> None:
+        """Wait until at most *left* parts are not confirmed. Raises Unwell."""
+
+        def look() -> bool:
+            self._transfer.must_run()
+            waiting = unconfirmed(self._sites)
+            return waiting is not None and waiting <= left
+
+        wait_until(look, f"{left} parts wait for their receipt", PATIENCE_S)
+
+
+def _is_cosigned(state: SyncState) -> bool:
+    return 0 < state.log_size == state.cosigned_size
+
+
+def perform(sites: Sites, told: Told) -> None:
+    """Everything until all processes have ended in good order. Raises Broken."""
+    try:
+        with ExitStack() as stack:
+            _perform(sites, told, stack)
+    except (Unwell, Missing, GreffierError, OSError, RuntimeError) as error:
+        raise Broken(str(error)) from error
+    except subprocess.SubprocessError as error:
+        raise Broken(str(error)) from error
+
+
+def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
+    sites.work.mkdir()
+    say(_("▶ A branch and its head office"))
+    wire = stack.enter_context(wiring())
+    office = HeadOffice(sites)
+    stack.callback(office.stop)
+    office.start()
+    prepare(sites, wire)
+    get_acquainted(sites)
+    for handset in HANDSETS:
+        told.spoken[handset] = np.concatenate([QUIET, speech.speak_all(handset.sentences)])
+    environment = cards(sites).environment
+    recorder = Appliance(sites.work, sites.control_socket, wire.recorder, environment)
+    seen = sites.work / "witness.pcap"
+    witness = Witness(seen, wire.witness, wire.network, wire.recorder)
+    stack.callback(witness.stop)
+    phones = Telephones(wire, sites.work)
+    stack.callback(phones.stop)
+    stack.callback(recorder.kill)
+    transfer = Transfer(sites)
+    stack.callback(transfer.kill)
+    recorder.start()
+    transfer.start()
+    play = Play(sites, told, recorder, transfer, office, phones)
+    say(_("▶ A stock exchange order is being given..."))
+    play.kill_the_recorder()
+    say(_("▶ The line to head office is cut; the branch works on"))
+    play.work_without_head_office()
+    play.deliver()
+    time.sleep(0.2)
+    told.unseen = witness.stop()

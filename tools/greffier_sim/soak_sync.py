@@ -81,6 +81,8 @@ class Struck:
 
     def _down(self, strike: Strike) -> None:
         place, target = self._place, strike.target
+        with (place.folder / "strikes").open("a") as log:
+            log.write(f"{time.time():.3f} {target} {strike.how} {strike.down_s:.3f}\n")
         self._told.struck[f"{target} {strike.how}"] += 1
         if target == "line":
             how = Cut.RESET if strike.how == "reset" else Cut.SILENT
@@ -173,10 +175,13 @@ def judged(place: SyncLab, told: Told) -> dict[str, Any]:
     place.box.start()  # a recorder that was killed cuts what it had not committed
     place.box.stop()
     audit = place.box.ask("audit", "verify", "--trust", str(trust))
-    office = sync_lab.told("greffier-office", "verify", "--office", str(place.head.office.path))
     told.faults += [] if audit["ok"] else [f"greffier audit verify: {audit['problems'][:3]}"]
-    told.faults += [] if office["ok"] else [f"greffier-office verify: {office}"]
-    return {"audit_verified": audit["ok"], "office_verified": office["ok"]}
+    try:
+        state = sync_lab.told("greffier-office", "verify", "--office", str(place.head.office.path))
+    except Unwell as error:
+        told.faults.append(str(error))
+        state = {"ok": False}
+    return {"audit_verified": audit["ok"], "office_verified": state["ok"]}
 
 
 def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[str, Any]:

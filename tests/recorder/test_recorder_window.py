@@ -77,7 +77,7 @@ def lossy(seed: int) -> list[Datagram]:
     return captures.harmed(captures.in_order(every), harm, seed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32), st.booleans())
 def test_a_tick_lacks_at_most_what_the_window_may_hold(seed: int, lends: bool) -> None:
     datagrams = lossy(seed)
@@ -116,3 +116,37 @@ def test_the_last_words_before_a_silence_wait_for_nothing(lends: bool, tmp_path:
     follow(run, datagrams, datagrams[-1].time_ns)
     run.scene.stop()
     assert run.most == lends
+
+
+def test_a_leg_of_which_packets_are_kept_aside_waits_for_them(tmp_path: Path) -> None:
+    """They came in time, though the tracker sees them only when the leg is lent, or not at all."""
+    one = plan(0, talk_ms=6_000)
+    run = Run(tmp_path, DESK, lends=True)
+    lend, armory, scene = run.armory.lend, run.armory, run.scene
+    armory.lend = lambda *_: False  # type: ignore[method-assign]
+
+    def show(datagrams: list[Datagram]) -> None:
+        for datagram in datagrams:
+            for time_ns, data in frames_of([datagram]):
+                scene.port.flows.feed(Record(time_ns, 1, data, len(data)))
+            scene.clock.now = datagram.time_ns
+
+    spoken = captures.speech(one, "caller")
+    late = spoken.pop(110)._replace(time_ns=spoken[115].time_ns + MS)
+    show(captures.in_order(captures.opening(one) + spoken[:115]))
+    scene.source.work(scene.clock.now)
+    (name,) = scene.source._heard  # type: ignore[attr-defined]
+    show([spoken[115]])  # a record that waits
+    assert not lend(*name)
+    assert armory.held == 1
+    show([late, *spoken[116:150]])
+    scene.tick()
+    armory.lend = lend  # type: ignore[method-assign]
+    scene.source.work(scene.clock.now)
+    assert (armory.held, len(armory)) == (0, 1)
+    show([*spoken[150:], *captures.closing(one)])
+    scene.tick()
+    there = committed(run)
+    assert all(each.payload[12:] in there for each in [late, *spoken])
+    scene.wait(70)
+    scene.stop()

@@ -33,6 +33,7 @@ class Leg:
         "encrypted",
         "first_ns",
         "flushed",
+        "kept_aside",
         "last_ns",
         "last_type",
         "number",
@@ -67,6 +68,8 @@ class Leg:
         """When its packets are to be handed on."""
         self.flushed = False
         """Nothing came since the stream was told to hand out everything."""
+        self.kept_aside = False
+        """Packets of it are kept until it is lent: not all that was captured is in its stream."""
         self.last_type = -1
         self.types: dict[int, None] = {}
         """Payload types seen, in order."""
@@ -137,7 +140,7 @@ class Leg:
 
         *until_ns*: all packets until then were given, so none older is waited for.
         """
-        if until_ns is not None:
+        if until_ns is not None and not self.kept_aside:
             self.stream.expire(until_ns)
         packets = self.stream.flush() if everything else self.stream.ready()
         if not packets:

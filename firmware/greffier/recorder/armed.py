@@ -125,6 +125,7 @@ class Armory:
         except TooManyFlows:
             return False
         self._held[name] = (leg, mark)
+        leg.kept_aside = True
         return True
 
     def _all_taken(self, name: tuple[int, int]) -> bool:
@@ -137,6 +138,7 @@ class Armory:
         """The core does not get it (True); what was kept for it is still to be fed."""
         if name in self._held:
             leg, _mark = self._held.pop(name)
+            leg.kept_aside = False
             self._put_off(leg, self._flows.release(leg.source, leg.destination, leg.ssrc))
         return True
 
@@ -175,6 +177,7 @@ class Armory:
             self._let_go(lent)
             return self._keep(name) if held else False
         self._held.pop(name, None)
+        leg.kept_aside = False
         self._lent[number] = lent
         self._tracker.lend(leg, lent)
         return True

@@ -12,7 +12,13 @@ from greffier.cli.main import COMMANDS
 BOARD = Path(__file__).parents[2] / "board"
 UNITS = sorted(BOARD.glob("**/*.service"))
 # Exposure that a unit may have at most; the recorder's is a promise of docs/.
-MOST = {"greffier-recorder.service": 2.0, "greffier-alarm.service": 1.5}
+MOST = {
+    "greffier-recorder.service": 2.0,
+    "greffier-alarm.service": 1.5,
+    "greffier-sync.service": 1.5,
+}
+# The folder that a unit keeps things in; any other keeps nothing.
+KEPT = {"greffier-recorder": ["greffier"], "greffier-sync": ["greffier-sync"]}
 
 analysed = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
@@ -87,9 +93,22 @@ def test_a_service_starts_a_command_that_exists_and_leaves_no_core(unit: Path) -
 def test_only_the_recorder_keeps_data_and_sees_the_wire() -> None:
     (recorder,) = BOARD.glob("**/greffier-recorder.service")
     others = [settings(unit) for unit in UNITS if unit != recorder]
-    assert settings(recorder)["StateDirectory"] == ["greffier"]
     assert settings(recorder)["RestrictAddressFamilies"] == ["AF_UNIX AF_PACKET"]
+    for unit in UNITS:
+        assert settings(unit).get("StateDirectory", []) == KEPT.get(unit.stem, [])
     for found in others:
-        assert "StateDirectory" not in found
         assert not any("AF_PACKET" in value for value in found["RestrictAddressFamilies"])
         assert not any("CAP_" in value for value in found.get("CapabilityBoundingSet", []))
+
+
+def test_the_transfer_sees_nothing_of_the_data_directory() -> None:
+    (sync,) = BOARD.glob("**/greffier-sync.service")
+    found = settings(sync)
+    assert "-/var/lib/greffier" in found["InaccessiblePaths"][0].split()
+    assert "SupplementaryGroups" not in found
+    assert found["CapabilityBoundingSet"] == [""]
+    text = (BOARD / "common/tmpfiles.d/greffier.conf").read_text("utf-8")
+    assert re.search(
+        r"^d +/var/lib/greffier +0700 greffier-recorder greffier-recorder ", text, re.M
+    )
+    assert re.search(r"^d +/var/lib/greffier-sync +0700 greffier-sync +greffier-sync ", text, re.M)

@@ -66,6 +66,14 @@ def _as_json(status: Status) -> dict[str, Any]:
             "lower_bound": format_time(status.clock.lower_bound_ns),
             "source": status.clock.source,
         },
+        "office": {
+            "waiting": status.office.waiting,
+            "bytes": status.office.size,
+            "oldest": format_time(status.office.oldest_ns) if status.office.oldest_ns else None,
+            "received": status.office.received,
+            "unnamed": status.office.unnamed,
+            "cosigned_size": status.office.cosigned_size,
+        },
     }
 
 
@@ -92,6 +100,7 @@ def _at_rest(data: Path, config: Config | None) -> dict[str, Any]:
             "hours_to_first_unsynced_loss": None,
         },
         "clock": {"lower_bound": format_time(bound.t_ns), "source": bound.source},
+        "office": None,
     }
 
 
@@ -126,6 +135,15 @@ def _text(value: Mapping[str, Any]) -> str:
         _("certainly not earlier than {time} ({source})").format(
             time=value["clock"]["lower_bound"], source=value["clock"]["source"]
         ),
+        *_office_rows(value["office"]),
         alarm_rows(value["alarms"]),
     ]
     return "\n".join(parts)
+
+
+def _office_rows(office: Mapping[str, Any] | None) -> list[str]:
+    if office is None:
+        return []
+    said = _("head office has {received} parts; {waiting} wait ({size})")
+    size = f"{office['bytes'] / 1e6:.1f} MB"
+    return [said.format(received=office["received"], waiting=office["waiting"], size=size)]

@@ -223,6 +223,22 @@ class ClockState:
 
 
 @dataclass(frozen=True, slots=True)
+class OfficeState:
+    """What head office has not confirmed: *waiting* parts of *size* octets, the oldest created at
+    *oldest_ns* (0: none waits); *received* parts that it has. *unnamed* parts cannot be offered.
+
+    The log was cosigned up to *cosigned_size* entries (0: it never was).
+    """
+
+    waiting: Count = 0
+    size: Count = 0
+    oldest_ns: Ns = 0
+    received: Count = 0
+    unnamed: Count = 0
+    cosigned_size: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What the recorder published last; ``age_ms`` ago."""
 
@@ -235,6 +251,7 @@ class Status:
     storage: Storage
     clock: ClockState
     age_ms: Count = 0
+    office: OfficeState = OfficeState()
 
 
 @dataclass(frozen=True, slots=True)

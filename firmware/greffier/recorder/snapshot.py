@@ -11,6 +11,7 @@ from greffier.control.messages import (
     ClockState,
     Levels,
     LineState,
+    OfficeState,
     Status,
     Storage,
 )
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
     """The state of *live* after a tick: what is committed survives a power cut."""
     bound = live.clock.lower_bound()
+    totals = live.archive.unconfirmed.totals
+    cosigned = live.archive.log.cosigned
     status = Status(
         device=live.archive.data.identity.device,
         run=alarms.run,
@@ -32,6 +35,14 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
         alarms=alarms.alarms,
         storage=live.storage.storage,
         clock=ClockState(bound.t_ns, bound.source),
+        office=OfficeState(
+            totals.parts,
+            totals.size,
+            totals.oldest_ns,
+            totals.received,
+            totals.unnamed,
+            cosigned.size if cosigned else 0,
+        ),
     )
     levels = tuple(level for source in live.sources for level in source.levels())
     now = live.clock.monotonic_ns()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from greffier import canonical
 from greffier.control import messages as m
+from greffier.control import transfer as t
 from greffier.control.wire import write_answer, write_request
 
 ALARM = m.Alarm(7, "storage.failed", "vault", "critical", False, 3, 1_795_305_600_000_000_000,
@@ -15,12 +16,24 @@ STATUS = m.Status(
     "box-1a2b3c4d", RUN, True, (m.LineState("accueil", "recorded", 2),),
     (m.Committed(PART, 4096, 160000),), (ALARM,), m.Storage(10**9, 10**10, None),
     m.ClockState(1_795_305_600_000_000_000, "build"), 120,
+    m.OfficeState(3, 81_920, 1_795_305_600_000_000_000, 40, 0, 812),
+)  # fmt: skip
+HASH = "be45cb2605bf36bebde684841a28f0fd43c69850a3dce5fedba69928ee3a8991"
+NOTE = "greffier/box-1a2b3c4d\n8\n/pztbe18yNvia0NLBuVbrk7oyqhTqCAlnkwsRRE3vw8=\n\n— k aWk=\n"
+SEALED = t.Sealed(PART, RUN, 17, 4096, HASH, 1_795_305_600_000_000_000, 0, True)
+SYNC = t.SyncState(
+    "box-1a2b3c4d", "sending", 4, 3, 2, 1, 0, 81_920, 1_795_305_600_000_000_000, 900_000,
+    1_000_000, 812, 811, 800, 1_795_305_600_000_000_000, 0, 40, 0, "", 1_795_305_600_000_000_000,
 )  # fmt: skip
 NOTICE = m.Notice(9, "raised", 1_795_305_600_000_000_000, ALARM)
 REQUESTS: list[m.Request] = [
     m.AskStatus(), m.AskLevels(), m.AskAlarms(), m.AskAlarms(41), m.Acknowledge(7),
     m.Pause(line="accueil"), m.Pause(call="box-1a2b3c4d/accueil/0000000012"),
     m.Resume(line="accueil"), m.Replay("urgence", 30), m.Stop(),
+    t.AskWork(), t.AskWork(17, 256), t.AskPart(PART), t.AskEntries(811), t.AskLeaves(),
+    t.Receipts(("greffier/receipt@v1\n", "x")), t.Cosigned(NOTE),
+    t.SyncReport(False, 3, 81_920, 1_795_305_600_000_000_000, ("sync.offline",)),
+    t.AskSync(), t.SyncNow(), t.SyncNow(PART), t.SyncPause(1_795_305_600_000_000_000),
 ]  # fmt: skip
 ANSWERS: list[m.Answer] = [
     STATUS,
@@ -28,6 +41,9 @@ ANSWERS: list[m.Answer] = [
     m.Alarms(RUN, 9, (ALARM,), (NOTICE,), 0),
     m.Done(), m.Done(False), m.Failure("refused", "replay_not_available"),
     m.Failure("refused", "nothing_kept"),
+    t.Work("box-1a2b3c4d", 812, NOTE, 3, (SEALED,), True),
+    t.PartHanded("AQHJo1Zf"), t.EntriesHanded(65_536),
+    t.Taken(("received", "known", "forged", "other")), SYNC,
 ]  # fmt: skip
 
 
@@ -121,6 +137,10 @@ BAD_ANSWERS = {
     ),
     "a failure of no kind": envelope("failure", {"code": "oops", "reason": "late"}),
     "a failure with a sentence": envelope("failure", {"code": "busy", "reason": "not now"}),
+    "a result that is none": envelope("taken", {"results": ["believed"]}),
+    "an envelope that is no base64": envelope("part", {"envelope": "A B="}),
+    "a part that was sealed elsewhere": changed(STATUS, "status", "office", "waiting", value=-1),
+    "no office": changed(STATUS, "status", "office", value=...),
     "done perhaps": envelope("done", {"changed": None}),
 }
 

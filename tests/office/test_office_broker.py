@@ -170,6 +170,7 @@ def test_a_box_that_is_let_in_while_the_broker_runs_may_speak(head_office: HeadO
 def test_expired_unripe_and_foreign_certificates_are_refused(head_office: HeadOffice) -> None:
     box = head_office.admit()
     port, ca = head_office.broker.port, head_office.office.ca_certificate
+    assert not refused(ca, box.folder.certificate(), box.folder.key(), port)
     own = head_office.office.authority()
     day = 86_400 * 1_000_000_000
     old = Authority.new("siege", time.time_ns() - 30 * day)

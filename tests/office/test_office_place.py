@@ -53,7 +53,7 @@ def test_an_office_that_was_half_made_is_begun_again(tmp_path: Path, fault: Faul
         with contextlib.suppress(StorageFailed, PowerCut):
             make(path, Disk(system))
         with contextlib.suppress(AlreadyThere):  # where the fault came after the last name
-            make(path)
+            make(path, Disk(FaultySystem()))
         assert place.open(path).authority()
         if system.count < at:
             break

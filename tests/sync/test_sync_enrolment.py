@@ -18,6 +18,7 @@ from greffier.sync.enrolment import Refused
 from greffier.trust import LogKey
 from greffier_office import admission, place
 from greffier_office.place import Office
+from greffier_sim.faults import FaultySystem
 
 CLAIM = Claim.of(REQUESTS["code"])
 MUTATIONS = 10_000
@@ -31,7 +32,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 def reason_of_request(office: Office, text: str) -> int | None:
     """What head office says to a request; None where it lets the box in."""
     try:
-        admission.admit(office, text.encode("utf-8", "surrogatepass"), Disk(), NOW_NS)
+        admission.admit(office, text.encode("utf-8", "surrogatepass"), Disk(FaultySystem()), NOW_NS)
     except Refused as error:
         return error.number
     return None
@@ -60,7 +61,12 @@ def test_a_response_is_installed_or_refused_as_the_vectors_say(
     data = vector["text"].encode("utf-8", "surrogatepass")
     try:
         installation.install(
-            data, box.directory, box.folder, Disk(), NOW_NS, state.get("replace", False)
+            data,
+            box.directory,
+            box.folder,
+            Disk(FaultySystem()),
+            NOW_NS,
+            state.get("replace", False),
         )
         reason = None
     except Refused as error:

@@ -100,8 +100,8 @@ def install(
     """Put the content *data* of a response file in place.
 
     *replace* lets another head office take the place of the one that is installed. The data
-    directory's lock is not taken: a recorder that runs holds it, and reads the one file that is
-    written there again when sync asks it for anything. Raises Refused (nothing was changed),
+    directory's lock is not taken: a recorder that runs holds it, and looks for a change of the one
+    file that is written there. Raises Refused (nothing was changed),
     BadSync, Busy, StorageFailed (run it again).
     """
     response = enrolment.read_response(data)

@@ -194,7 +194,7 @@ class Parts:
             return
         if why == "gone":
             self._back(flight)
-            self._queue.done(part, {})
+            self._queue.done(part, flight.sealed.size, {})
         elif why == "away":
             self._back(flight)
             self._hold_ns = now_ns + SECOND
@@ -273,6 +273,11 @@ class Parts:
         return sum(one.state in states for one in self._flights.values())
 
     @property
+    def finished(self) -> tuple[int, int]:
+        """Parts, and their octets, that are done while the outbox does not say so yet."""
+        return self._queue.finished
+
+    @property
     def written(self) -> int:
         """How often the outbox was written."""
         return self._queue.written
@@ -307,7 +312,7 @@ class Parts:
         if flight is not None:
             self._back(flight)
         facts = {"received": self.counts.received, "last_receipt_ns": wall_ns}
-        self._queue.done(part, facts)
+        self._queue.done(part, flight.sealed.size if flight else 0, facts)
 
     def _answered(self, flight: Flight) -> None:
         self._absent.reset()

@@ -4,7 +4,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -317,8 +317,16 @@ class PartsCarrier:
             self._count_ns = now + _COUNT_NS
             self._backlog = self._outbox.backlog()
         engine = self.engine
-        self.stats = Stats(
+        parts, size = engine.finished
+        left = max(0, self._backlog.parts - parts)
+        backlog = replace(
             self._backlog,
+            parts=left,
+            size=max(0, self._backlog.size - size) if left else 0,
+            oldest_ns=self._backlog.oldest_ns if left else 0,
+        )
+        self.stats = Stats(
+            backlog,
             engine.count("offered"),
             engine.count("sending"),
             engine.count("waiting", "receipt"),

@@ -29,7 +29,7 @@ class Queue:
         self._ready: dict[Share, deque[Sealed]] = {one: deque() for one in SHARES}
         self._refresh_ns = 0
         self._changed = True
-        self._done: set[str] = set()
+        self._done: dict[str, int] = {}  # with the octets of each
         self._waits: dict[str, int] = {}
         self._facts: dict[str, int] = {}
         self._flush_ns = 0
@@ -45,7 +45,7 @@ class Queue:
             if share is None:
                 return None
             sealed = self._ready[share].popleft()
-            if not {sealed.part} & (self._done | self._waits.keys() | set(flying)):
+            if not {sealed.part} & {*self._done, *self._waits, *flying}:
                 self._shares.charge(share, sealed.size)
                 return sealed, share
 
@@ -53,9 +53,14 @@ class Queue:
         """Something may go that could not before."""
         self._changed = True
 
-    def done(self, part: str, facts: dict[str, int]) -> None:
-        """*part* waits no more; *facts* are numbers to be kept."""
-        self._done.add(part)
+    @property
+    def finished(self) -> tuple[int, int]:
+        """Parts, and their octets, that wait no more while the outbox does not say so yet."""
+        return len(self._done), sum(self._done.values())
+
+    def done(self, part: str, size: int, facts: dict[str, int]) -> None:
+        """*part* of *size* octets waits no more; *facts* are numbers to be kept."""
+        self._done[part] = size
         self._waits.pop(part, None)
         self._facts.update(facts)
         self._changed = True
@@ -92,7 +97,7 @@ class Queue:
         self._flush_ns = now_ns + _FLUSH_NS
         self.written += 1
         if self._done:
-            self._outbox.forget(self._done)
+            self._outbox.forget(self._done.keys())
             self._outbox.keep(self._facts)
             self._done.clear()
             self._facts.clear()

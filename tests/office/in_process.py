@@ -16,7 +16,8 @@ from greffier_office.log_keeper import LogKeeper
 from greffier_office.objects import Objects
 from greffier_office.offers import Unknowns
 from greffier_office.place import Office
-from greffier_office.uploads import Action, Finish, Keep, Say, Uploads
+from greffier_office.steps import Action, Finish, Keep, Say
+from greffier_office.uploads import Uploads
 
 T0 = 1_800_000_000
 Told = tuple[str, Have | Fork | Need | Later | Refused | bytes]

@@ -13,7 +13,8 @@ from greffier.sync import chunk
 from greffier.sync.chunk import BLOCK
 from greffier.sync.messages import Later, Need, Offered, Refused
 from greffier_office import uploads
-from greffier_office.uploads import Action, Finish, Keep, Say, Uploads
+from greffier_office.steps import Action, Finish, Keep, Say
+from greffier_office.uploads import Uploads
 
 ENVELOPE = "AQ=="
 

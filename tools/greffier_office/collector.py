@@ -34,7 +34,8 @@ from greffier_office.desk import Desk
 from greffier_office.log_keeper import LogKeeper
 from greffier_office.objects import Objects
 from greffier_office.place import Office
-from greffier_office.uploads import BUDGET, Finish, Uploads
+from greffier_office.steps import Finish
+from greffier_office.uploads import BUDGET, Uploads
 
 MOST_BATCHES: Final = 512
 NEED_EXPIRY_S: Final = 30

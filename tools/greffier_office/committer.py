@@ -23,8 +23,8 @@ from greffier_office import catalogue
 from greffier_office.catalogue import Catalogue, Part
 from greffier_office.migrations import transaction
 from greffier_office.objects import block_name
+from greffier_office.steps import Finish
 from greffier_office.storing import is_full
-from greffier_office.uploads import Finish
 
 GATHER_S: Final = 0.003
 MOST: Final = 64

@@ -25,7 +25,8 @@ from greffier_office.catalogue import Catalogue, Part
 from greffier_office.committer import BlockStored, Item, OfferRefused, PartStored, Voice
 from greffier_office.objects import Objects, block_name
 from greffier_office.offers import Unknowns
-from greffier_office.uploads import Action, Finish, Keep, Say, Uploads
+from greffier_office.steps import Action, Finish, Keep, Say
+from greffier_office.uploads import Uploads
 
 MOST_OFFERS: Final = 256
 MOST_CHUNKS: Final = 64

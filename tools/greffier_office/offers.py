@@ -10,7 +10,7 @@ from greffier.seal.envelope import BadEnvelope, What
 from greffier.seal.keys import Role
 from greffier.sync.messages import Later, Offered, Refused
 from greffier_office.catalogue import Log, Part
-from greffier_office.uploads import Key
+from greffier_office.steps import Key
 
 LATER_LOG_S: Final = 2
 PATIENCE_S: Final = 60.0

@@ -14,7 +14,7 @@ from greffier.seal import header
 from greffier.seal.header import BadPart
 from greffier.sync.chunk import BLOCK
 from greffier_office.objects import Missing, Objects, block_name
-from greffier_office.uploads import Finish, Keep
+from greffier_office.steps import Finish, Keep
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FULL_WORDS = ("No space left", "quota exceeded")

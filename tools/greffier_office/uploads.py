@@ -13,6 +13,7 @@ from typing import Final
 from greffier.sync.chunk import BLOCK, Chunk
 from greffier.sync.messages import Later, Need, Offered, Range, Refused
 from greffier_office.spans import Spans
+from greffier_office.steps import Action, Finish, Keep, Key, Say
 
 TTL_S: Final = 120
 OPEN: Final = 2
@@ -34,40 +35,6 @@ BUDGET: Final = 256 << 20
 MOST_SPEEDS: Final = 4096
 MOST_RANGES: Final = 64
 AGAIN_S: Final = 1.0
-
-Key = tuple[str, str]
-"""(device, part)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Tell *device*."""
-
-    device: str
-    message: Need | Later | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Compare *data* with *sha256* and make it an object; then :meth:`Uploads.kept`."""
-
-    key: Key
-    ticket: int
-    number: int
-    sha256: str
-    data: bytearray
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """All blocks are objects: look at the whole, record it; then :meth:`Uploads.finished`."""
-
-    key: Key
-    ticket: int
-    offered: Offered
-
-
-Action = Say | Keep | Finish
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ committer: owns the envelopes and writes the rows of parts; receipts go out from
 The thread that made it only looks whether they live (:meth:`Collector.troubles`).
 """
 
-import queue
 import sqlite3
 import threading
 import time
@@ -21,11 +20,11 @@ from typing import Any, Final
 
 from greffier.control.forms import BadMessage
 from greffier.durable import Disk
-from greffier.errors import GreffierError
 from greffier.sync import messages, topics
 from greffier.sync.messages import Collector as CollectorMessage
 from greffier.sync.messages import Fork, Have, Later, Need, Presence, Refused
 from greffier_office import migrations, schema
+from greffier_office.audit_desk import AuditDesk
 from greffier_office.broker import Address
 from greffier_office.catalogue import Catalogue
 from greffier_office.committer import Committer, Heard
@@ -37,7 +36,6 @@ from greffier_office.place import Office
 from greffier_office.steps import Finish
 from greffier_office.uploads import BUDGET, Uploads
 
-MOST_BATCHES: Final = 512
 NEED_EXPIRY_S: Final = 30
 SILENT_S: Final = 60.0
 """A thread that has not gone round for so long is dead: the process ends and is started again."""
@@ -57,65 +55,6 @@ class Settings:
     lane: str
     budget: int = BUDGET
     reserve: int = 1 << 30
-
-
-class AuditDesk(threading.Thread):
-    """Takes batches one after another; *told* takes one line for people."""
-
-    def __init__(
-        self,
-        opened: Callable[[], tuple[LogKeeper, Catalogue]],
-        voice: "_Voice",
-        told: Callable[[str], None],
-    ) -> None:
-        super().__init__(name="audit", daemon=True)
-        self._opened = opened
-        self._voice = voice
-        self._told = told
-        self._queue: queue.Queue[tuple[str, bytes] | None] = queue.Queue(MOST_BATCHES)
-        self.beat = time.monotonic()
-        self.counts: Counter[str] = Counter()
-
-    def batch(self, device: str, payload: bytes) -> None:
-        """A batch came. Any thread; never waits: what has no room is dropped and asked again."""
-        try:
-            self._queue.put_nowait((device, payload))
-        except queue.Full:
-            self.counts["batches dropped"] += 1
-
-    def stop(self) -> None:
-        """End after what came until now."""
-        self._queue.put(None)
-
-    def run(self) -> None:
-        """The thread."""
-        keeper, catalogue = self._opened()
-        try:
-            while True:
-                self.beat = time.monotonic()
-                try:
-                    item = self._queue.get(timeout=1.0)
-                except queue.Empty:
-                    continue
-                if item is None:
-                    return
-                self._take(keeper, *item)
-        finally:
-            catalogue.close()
-
-    def _take(self, keeper: LogKeeper, device: str, payload: bytes) -> None:
-        try:
-            answer = keeper.take(device, payload)
-        except (GreffierError, sqlite3.Error) as error:
-            self.counts["log errors"] += 1
-            self._told(f"{device}: {error}")
-            return
-        if answer is None:
-            self.counts["batches refused"] += 1
-            return
-        self._voice.audit(answer.device, answer.message)
-        if answer.alarm:
-            self._told(answer.alarm)
 
 
 @dataclass(slots=True)
@@ -155,7 +94,7 @@ class Collector:
         self._writing = threading.Lock()
         self._open_catalogue().close()  # migrations, and every error of them, before any thread
         self._open_envelopes()[0].close()
-        objects = Objects(office.objects, disk)
+        objects = Objects(office.store or office.objects, disk)
         voice = _Voice()
         witness = office.witness_signer()
         self.committer = Committer(

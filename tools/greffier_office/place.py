@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from greffier import canonical
 from greffier.audit.note import Signer, VerifierKey
@@ -43,6 +44,8 @@ class Office:
     name: str
     brokers: tuple[Address, ...]
     bulk_brokers: tuple[Address, ...] = ()
+    store: str = ""
+    """URL of the object store; "" for the folder ``objects``."""
 
     @property
     def receipt_key(self) -> Path:
@@ -181,7 +184,10 @@ def open(path: Path) -> Office:  # noqa: A001 - read as place.open
     """The head office's directory at *path*. Raises NotAnOffice."""
     try:
         value = canonical.load((path / "office.json").read_bytes())
+        store = value.pop("store", "")
         if value.keys() != {"brokers", "bulk_brokers", "format", "name"}:
+            raise ValueError
+        if not isinstance(store, str) or (store and "://" not in store):
             raise ValueError
         if value["format"] != FORMAT or not _NAME.fullmatch(value["name"]):
             raise ValueError
@@ -189,7 +195,7 @@ def open(path: Path) -> Office:  # noqa: A001 - read as place.open
             tuple(map(Address.parse, value[key])) for key in ("brokers", "bulk_brokers")
         )
         _check_brokers(brokers, bulk)
-        return Office(path, value["name"], brokers, bulk)
+        return Office(path, value["name"], brokers, bulk, store)
     except OSError as error:
         raise NotAnOffice(path=path, reason=error.strerror) from None
     except (ValueError, TypeError, AttributeError, UsageError):
@@ -288,11 +294,10 @@ def _signer(path: Path, name: str) -> Signer:
 
 
 def _to_bytes(office: Office) -> bytes:
-    return canonical.dump(
-        {
-            "brokers": [str(one) for one in office.brokers],
-            "bulk_brokers": [str(one) for one in office.bulk_brokers],
-            "format": FORMAT,
-            "name": office.name,
-        }
-    )
+    value: dict[str, Any] = {
+        "brokers": [str(one) for one in office.brokers],
+        "bulk_brokers": [str(one) for one in office.bulk_brokers],
+        "format": FORMAT,
+        "name": office.name,
+    }
+    return canonical.dump(value | ({"store": office.store} if office.store else {}))

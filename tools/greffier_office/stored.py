@@ -92,7 +92,7 @@ class Holdings:
         try:
             envelopes = migrations.connect(office.envelopes, schema.ENVELOPES, disk)
             try:
-                yield cls(db, envelopes, Objects(office.objects, disk))
+                yield cls(db, envelopes, Objects(office.store or office.objects, disk))
             finally:
                 envelopes.close()
         finally:

@@ -1,0 +1,75 @@
+"""The thread at which audit batches arrive: nothing of a recording ever stands before an entry."""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from greffier.errors import GreffierError
+from greffier_office.catalogue import Catalogue
+from greffier_office.committer import Voice
+from greffier_office.log_keeper import LogKeeper
+
+MOST_BATCHES: Final = 512
+
+
+class AuditDesk(threading.Thread):
+    """Takes batches one after another; *told* takes one line for people."""
+
+    def __init__(
+        self,
+        opened: Callable[[], tuple[LogKeeper, Catalogue]],
+        voice: Voice,
+        told: Callable[[str], None],
+    ) -> None:
+        super().__init__(name="audit", daemon=True)
+        self._opened = opened
+        self._voice = voice
+        self._told = told
+        self._queue: queue.Queue[tuple[str, bytes] | None] = queue.Queue(MOST_BATCHES)
+        self.beat = time.monotonic()
+        self.counts: Counter[str] = Counter()
+
+    def batch(self, device: str, payload: bytes) -> None:
+        """A batch came. Any thread; never waits: what has no room is dropped and asked again."""
+        try:
+            self._queue.put_nowait((device, payload))
+        except queue.Full:
+            self.counts["batches dropped"] += 1
+
+    def stop(self) -> None:
+        """End after what came until now."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        """The thread."""
+        keeper, catalogue = self._opened()
+        try:
+            while True:
+                self.beat = time.monotonic()
+                try:
+                    item = self._queue.get(timeout=1.0)
+                except queue.Empty:
+                    continue
+                if item is None:
+                    return
+                self._take(keeper, *item)
+        finally:
+            catalogue.close()
+
+    def _take(self, keeper: LogKeeper, device: str, payload: bytes) -> None:
+        try:
+            answer = keeper.take(device, payload)
+        except (GreffierError, sqlite3.Error) as error:
+            self.counts["log errors"] += 1
+            self._told(f"{device}: {error}")
+            return
+        if answer is None:
+            self.counts["batches refused"] += 1
+            return
+        self._voice.audit(answer.device, answer.message)
+        if answer.alarm:
+            self._told(answer.alarm)

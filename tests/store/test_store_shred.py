@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -443,3 +444,81 @@ class Model(RuleBasedStateMachine):
 
 TestAgainstAModel = Model.TestCase
 TestAgainstAModel.settings = settings(deadline=None, max_examples=25, stateful_step_count=15)
+
+
+def test_another_thread_reads_while_the_owner_writes_and_destroys(tmp_path: Path) -> None:
+    store = opened(tmp_path, create=True)
+    stays = [entry(number) for number in range(8)]
+    store.put(DAY, stays[:4])
+    store.put(NEXT, stays[4:])
+    over = threading.Event()
+    wrong: list[object] = []
+    reads = 0
+
+    def read() -> None:
+        nonlocal reads
+        while not over.is_set():
+            for one in stays:
+                try:
+                    if store.read(one.name) != one:
+                        wrong.append(one)
+                except StorageFailed:
+                    pass  # the root is just being replaced
+                except (NotFound, IntegrityError) as error:
+                    wrong.append(error)
+            reads += 1
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for number in range(100, 140):
+            store.put(DAY if number % 2 else NEXT, [entry(number)])
+            if number % 3 == 0:
+                store.destroy([entry(number).name])
+                with pytest.raises(NotFound):
+                    store.read(entry(number).name)
+        while not reads:
+            pass
+    finally:
+        over.set()
+        thread.join()
+    assert wrong == []
+
+
+def test_reading_mends_nothing_and_believes_the_copy_that_is_whole(tmp_path: Path) -> None:
+    filled(tmp_path)
+    store = opened(tmp_path)
+    (path,) = (tmp_path / "a").glob(f"{DAY}.*")
+    damaged = bytearray(path.read_bytes())
+    damaged[-60:] = bytes(60)
+    path.write_bytes(damaged)
+    assert store.read(entry(3).name) == entry(3)
+    assert path.read_bytes() == damaged
+    (other,) = (tmp_path / "b").glob(f"{DAY}.*")
+    other.write_bytes(damaged)
+    with pytest.raises(IntegrityError):
+        store.read(entry(3).name)
+
+
+def test_while_nobody_knows_what_is_destroyed_nothing_is_read(tmp_path: Path) -> None:
+    answers = set()
+    for fault in (Fault.LOST, Fault.KEPT):
+        for at in range(1, 60):
+            folder = tmp_path / f"{fault.name}{at}"
+            filled(folder)
+            system = FaultySystem()
+            store = opened(folder, Disk(system))
+            system.at, system.fault = system.count + at, fault
+            with suppress(StorageFailed):
+                store.destroy([entry(1).name])
+            try:
+                assert store.read(entry(2).name) == entry(2)
+                answers.add("read")
+            except StorageFailed:
+                answers.add("not now")
+            assert store.get(entry(2).name) == entry(2)  # the owner finds out
+            assert store.read(entry(2).name) == entry(2)
+            store.close()
+            if system.count < system.at:
+                break
+    assert answers == {"read", "not now"}

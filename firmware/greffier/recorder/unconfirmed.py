@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -171,21 +172,16 @@ class Unconfirmed:
 
         In that order, at most *most*, and whether there are others behind them.
         """
-        found: list[Waiting] = []
         with self._door:
-            for one in self._from(after + 1):
-                if one.seq >= size:
-                    break
-                if len(found) == most:
-                    return tuple(found), True
-                found.append(one)
-        return tuple(found), False
+            end = bisect_left(self._seqs, size)
+            packed = list(islice(self._from(after + 1, end), most + 1))
+        return tuple(_unpacked(*one) for one in packed[:most]), len(packed) > most
 
-    def _from(self, seq: int) -> Iterator[Waiting]:
-        for at in range(max(self._first, bisect_left(self._seqs, seq)), len(self._parts)):
+    def _from(self, seq: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+        for at in range(max(self._first, bisect_left(self._seqs, seq)), end):
             packed = self._waiting.get(self._parts[at])
             if packed is not None:
-                yield _unpacked(self._parts[at], packed)
+                yield self._parts[at], packed
 
     def find(self, part: str) -> Waiting | None:
         """The part with this id, if it waits."""
@@ -229,11 +225,11 @@ class Unconfirmed:
     def totals(self) -> Totals:
         """How much waits."""
         with self._door:
-            oldest = next(self._from(0), None)
+            oldest = next(self._from(0, len(self._parts)), None)
             return Totals(
                 len(self._waiting),
                 self._size,
-                oldest.created_ns if oldest else 0,
+                _unpacked(*oldest).created_ns if oldest else 0,
                 self._received,
                 self._unnamed,
             )

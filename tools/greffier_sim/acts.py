@@ -16,9 +16,9 @@ from greffier_sim import branch, faketap, scenes, speech
 from greffier_sim.appliance import Appliance
 from greffier_sim.branch import Branch
 from greffier_sim.collection import HeadOffice, Sites, Transfer, enrol, unconfirmed
-from greffier_sim.promises_office import count_receipts
+from greffier_sim.promises_office import look_at_log
 from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk
-from greffier_sim.service import Unwell, wait_until
+from greffier_sim.service import Unwell
 from greffier_sim.soak_missing import Missing
 from greffier_sim.stage import Broken, Told, command, say
 from greffier_sim.trunk import Caller, Telephones
@@ -28,6 +28,8 @@ RATE = 8000
 SPOKEN_BEFORE_KILL_S = 2.5
 APART_S = 0.35
 PATIENCE_S = 60.0
+SETTLE_S = 0.2
+"""What is in the kernel's buffers reaches tcpdump by then."""
 QUIET = np.zeros(int(SILENT_S * RATE), np.int16)
 
 
@@ -139,26 +141,25 @@ class Play:
 
     def work_without_head_office(self) -> None:
         """The line is cut, and everybody telephones. Raises Unwell, OSError."""
-        received = count_receipts(self._sites)
+        received = look_at_log(self._sites).received
         self._office.cut()
         for talk in OTHERS:
             self.place(talk)
             time.sleep(APART_S)
         for handset in HANDSETS:
             say(_("  ☏ {name:>14}, an analogue line").format(name=handset.name))
+        say(_("  ✂ kill -9: the transfer is dead too; what waits is the recorder's"))
         self._transfer.kill()
-        self._transfer.start()
-        say(_("  ✂ kill -9: the transfer too; it starts again and asks the recorder what waits"))
+        say(_("  ⟳ started again after {seconds:.1f} s").format(seconds=self._transfer.start()))
         self._phones.wait()
         say(_("  ✆ everybody has hung up"))
         self._recorder.wait_idle()
-        waiting = self._waiting()
-        state = self._transfer.wait_for(lambda state: state.queued == waiting, "the whole backlog")
-        self._told.waited = waiting
-        self._told.confirmed_while_cut = count_receipts(self._sites) - received
+        seen = look_at_log(self._sites)
+        self._told.waited = seen.waiting
+        self._told.confirmed_while_cut = seen.received - received
         say(
-            _("  … {parts} parts and {entries} entries of the log wait; nothing is lost").format(
-                parts=waiting, entries=state.log_size - state.head_size
+            _("  … {parts} parts and {entries} entries of the log wait for head office").format(
+                parts=seen.waiting, entries=seen.not_cosigned
             )
         )
 
@@ -168,39 +169,38 @@ class Play:
         begun = time.monotonic()
         say(_("▶ The line is back after {seconds:.1f} s").format(seconds=self._told.outage_s))
         self._transfer.hurry()
-        self._see_receipts(max(self._told.waited - 1, 0))
+        left = self._see_receipt(self._told.waited)
+        say(_("  ✂ kill -9: head office's broker and collector, with receipts on their way"))
         self._office.restart()
-        say(_("  ✂ kill -9: head office's broker and collector, among the receipts; both restart"))
-        self._see_receipts(0)
-        self._told.delivery_s = time.monotonic() - begun
+        while left:
+            left = self._see_receipt(left)
         self._transfer.wait_for(_is_cosigned, "head office has cosigned the log")
         say(
             _("  ✉ everything is at head office, {seconds:.1f} s after the line came back").format(
-                seconds=self._told.delivery_s
+                seconds=time.monotonic() - begun
             )
         )
         self._transfer.stop()
         self._recorder.stop()
 
-    def _waiting(self) -> int:
-        waiting = unconfirmed(self._sites)
-        if waiting is None:
-            raise Unwell("the recorder does not say what waits")
-        return waiting
+    def _see_receipt(self, left: int) -> int:
+        """Wait until fewer than *left* parts wait for a receipt, and say so. Raises Unwell."""
 
-    def _see_receipts(self, left: int) -> None:
-        """Wait until at most *left* parts are not confirmed. Raises Unwell."""
-
-        def look() -> bool:
-            self._transfer.must_run()
+        def look() -> tuple[int] | None:
             waiting = unconfirmed(self._sites)
-            return waiting is not None and waiting <= left
+            return None if waiting is None or waiting >= left else (waiting,)
 
-        wait_until(look, f"{left} parts wait for their receipt", PATIENCE_S)
+        (waiting,) = self._transfer.wait_until(look, "another receipt", PATIENCE_S)
+        parts = self._told.waited
+        say(_("  ✉ receipts: {count} of {parts}").format(count=parts - waiting, parts=parts))
+        return waiting
 
 
 def _is_cosigned(state: SyncState) -> bool:
     return 0 < state.log_size == state.cosigned_size
+
+
+_FAILURES = (Unwell, Missing, GreffierError, OSError, RuntimeError, subprocess.SubprocessError)
 
 
 def perform(sites: Sites, told: Told) -> None:
@@ -208,9 +208,7 @@ def perform(sites: Sites, told: Told) -> None:
     try:
         with ExitStack() as stack:
             _perform(sites, told, stack)
-    except (Unwell, Missing, GreffierError, OSError, RuntimeError) as error:
-        raise Broken(str(error)) from error
-    except subprocess.SubprocessError as error:
+    except _FAILURES as error:
         raise Broken(str(error)) from error
 
 
@@ -243,5 +241,5 @@ def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
     say(_("▶ The line to head office is cut; the branch works on"))
     play.work_without_head_office()
     play.deliver()
-    time.sleep(0.2)
+    time.sleep(SETTLE_S)
     told.unseen = witness.stop()

@@ -171,6 +171,10 @@ class Transfer(Service):
             return None
         return answer if isinstance(answer, SyncState) else None
 
+    def ready(self) -> bool:
+        """Whether it answers."""
+        return self.state() is not None
+
     def wait_for(self, wanted: Callable[[SyncState], bool], what: str) -> SyncState:
         """The first state for which *wanted* holds. Raises Unwell."""
 

@@ -53,10 +53,13 @@ def run(folder: Path, started: float) -> tuple[dict[str, Any], bool]:
 
 def show(figures: dict[str, Any]) -> str:
     """The figures as a table that a manager understands."""
-    left_out = ", ".join(f"{code} {count}" for code, count in figures["not_recorded"].items())
+    words = {"SAMPLED_OUT": _("not drawn"), "INTERNAL_OFF": _("internal")}
+    left_out = ", ".join(
+        f"{count} {words.get(code, code)}" for code, count in figures["not_recorded"].items()
+    )
     rows = [
         (_("calls placed"), figures["calls"]),
-        (_("recorded"), figures["recorded"]),
+        (_("calls recorded"), figures["recorded"]),
         (_("not recorded, and why"), left_out or "0"),
         (_("packets lost"), figures["lost_packets"]),
         (_("seconds without recorder, told as such"), figures["off_s"]),
@@ -64,9 +67,9 @@ def show(figures: dict[str, Any]) -> str:
         (_("recordings that head office confirmed"), figures["receipts"]),
         (_("time accounted for"), f"{figures['coverage_accounted']:.3%}"),
         (_("entries of the audit log"), figures["audit_entries"]),
-        (_("opened by a thief"), figures["opens_without_key"]),
-        (_("opened by head office"), figures["opens_with_key"]),
-        (_("seconds"), figures["elapsed_s"]),
+        (_("parts opened by a thief"), figures["opens_without_key"]),
+        (_("recordings opened by head office"), figures["opens_with_key"]),
+        (_("seconds, all told"), figures["elapsed_s"]),
     ]
     width = max(len(name) for name, _value in rows)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)

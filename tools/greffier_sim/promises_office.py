@@ -12,15 +12,25 @@ from pathlib import Path
 
 from greffier.language import translate as _
 from greffier_sim.collection import Sites
-from greffier_sim.soak_sync_reader import Log, Office, rebuilt, receipt_faults
+from greffier_sim.soak_sync_reader import Log, Office, rebuilt, receipt_faults, size_of
 from greffier_sim.stage import Told, command
 
 
-def count_receipts(sites: Sites) -> int:
-    """How many parts have a receipt in the device's log, which may be growing."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the device's log says of parts that ended, and how much of it nobody cosigned."""
+
+    received: int
+    waiting: int
+    not_cosigned: int
+
+
+def look_at_log(sites: Sites) -> Seen:
+    """Read the device's log, which may be growing."""
     log = Log(sites.device)
-    log.follow()
-    return sum(bool(said.received) for said in log.parts.values())
+    size = log.follow()
+    received = sum(bool(said.received) for said in log.parts.values())
+    return Seen(received, len(log.parts) - received, size - size_of(log.cosigned))
 
 
 def device_of(sites: Sites) -> str:

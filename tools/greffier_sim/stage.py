@@ -43,8 +43,6 @@ class Told:
     """Sealed parts that head office had not confirmed when the line came back."""
     confirmed_while_cut: int = 0
     """Receipts that came through a line that was cut."""
-    delivery_s: float = 0.0
-    """From the line's return until everything was confirmed."""
     unseen: int = 0
     """Packets that tcpdump missed itself."""
 

@@ -7,8 +7,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -26,6 +30,7 @@ from greffier.store.shred_format import PART, Name
 KEY_BYTES = 32
 # Of longer files only what stands in them as text is tried: they are ciphertext, rows and hashes.
 LARGEST_SEARCHED = 4096
+BATCH = 1024
 
 
 def material(*folders: Path) -> Iterator[bytes]:
@@ -69,21 +74,37 @@ def open_parts(device: Path, *elsewhere: Path) -> int:
     *elsewhere* are other folders with parts, or with anything that may open one.
     """
     folders = (device, *elsewhere)
-    found = {header.part_id: header for path in _files(folders) if (header := _header(path))}
-    headers = list(found.values())
+    parts = {header.part_id: header for path in _files(folders) if (header := _header(path))}
+    headers = list(parts.values())
     blocks = _envelopes(device, headers)
-    wanted = {
-        one.key_id for block in blocks.values() for each in block for one in parse_block(each)
-    }
-    opened: set[bytes] = set()
-    for key in material(*folders):
-        private = PrivateKey(Role.OFFICE, key) if _key_id(key) in wanted else None
-        for header in headers:
+    known = (one for each in blocks.values() for block in each for one in parse_block(block))
+    work = _Work(headers, blocks, {one.key_id for one in known})
+    keys = list(material(*folders))
+    batches = [keys[at : at + BATCH] for at in range(0, len(keys), BATCH)]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:  # making a public key of each takes longest
+        return len(set().union(*pool.map(partial(_try, work), batches)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Every part, its envelopes, and the ids of the keys that open one."""
+
+    headers: Sequence[Header]
+    blocks: Mapping[bytes, list[bytes]]
+    wanted: Set[bytes]
+
+
+def _try(work: _Work, keys: Sequence[bytes]) -> set[bytes]:
+    """The parts that one of *keys* opens."""
+    opened = set()
+    for key in keys:
+        private = PrivateKey(Role.OFFICE, key) if _key_id(key) in work.wanted else None
+        for header in work.headers:
             if _is_content_key(key, header) or (
-                private and _unseals(private, blocks[header.part_id], header)
+                private and _unseals(private, work.blocks[header.part_id], header)
             ):
                 opened.add(header.part_id)
-    return len(opened)
+    return opened
 
 
 def _key_id(seed: bytes) -> bytes:

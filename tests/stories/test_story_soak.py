@@ -45,3 +45,23 @@ def test_kills_lose_nothing_that_was_committed() -> None:
 def test_what_may_not_be_kept_is_in_no_write() -> None:
     found = soaked("unsampled", "--calls", "5", "--talk", "0.5", "--only", "never drawn")
     assert found["ok"], found
+
+
+@pytest.mark.story
+def test_kills_on_the_way_to_head_office_lose_nothing() -> None:
+    short = (
+        "--kills",
+        "5",
+        "--calls",
+        "5",
+        "--minutes",
+        "0.12",
+        "--talk",
+        "1.5",
+        "--idle",
+        "2",
+        "--seed",
+        "3",
+    )
+    found = soaked("sync", *short, "--backlog", "1", "--long", "10", "--patience", "60")
+    assert found["ok"], found

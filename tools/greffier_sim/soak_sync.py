@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,22 +142,27 @@ def calling(
                     subprocess.run(["kill", pid], check=False)
 
 
-def rest(place: SyncLab, struck: Struck, seconds: float) -> float:
+def rest(place: SyncLab, struck: Struck, words: argparse.Namespace) -> float:
     """Wait until head office has all there is, and end it there; the seconds that this took.
 
-    Raises Unwell.
+    A call whose end nobody heard runs on for a minute; who does not wait that long (``--idle``)
+    does not ask for its last part. Raises Unwell.
     """
-    begun = time.monotonic()
 
     def at_rest() -> bool:
         found = struck.look("backlog")
         return not found.get("waiting", 1) and not found.get("not_cosigned", 1)
 
-    for service in (place.box, place.sync, place.office):
-        service.must_run()
-    place.box.wait_idle()
+    def all_run_and_rest() -> bool:
+        for service in (place.box, place.sync, place.office):
+            service.must_run()
+        return at_rest()
+
+    with suppress(Unwell):
+        place.box.wait_idle(words.idle)
+    begun = time.monotonic()
     while True:
-        wait_until(at_rest, "head office has all there is", seconds, every_s=0.2)
+        wait_until(all_run_and_rest, "head office has all there is", words.patience, every_s=0.2)
         took = time.monotonic() - begun
         place.box.kill()
         if at_rest():  # the recorder said nothing more meanwhile
@@ -206,7 +211,7 @@ def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[st
             struck.run(plan, time.monotonic())
             placed = [one.result() for one in calls]
         say(f"the calls are over; {len(told.faults)} faults; waiting for head office")
-        took = rest(place, struck, words.patience)
+        took = rest(place, struck, words)
         sent = place.line.sent
         say("everything is at rest; what is there?")
         end = struck.look("end")
@@ -256,6 +261,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=900, help="seconds until head office must have all"
     )
+    parser.add_argument("--idle", type=float, default=90, help="seconds until no call runs")
     parser.add_argument("--keep", type=Path, help="leave both sides' directories here")
 
 

@@ -45,9 +45,10 @@ STEPS: Final = (
         first INTEGER NOT NULL DEFAULT 0,
         refused_ns INTEGER NOT NULL DEFAULT 0,
         wait_ns INTEGER NOT NULL DEFAULT 0,
-        sweep INTEGER NOT NULL
+        sweep INTEGER NOT NULL,
+        rank INTEGER GENERATED ALWAYS AS (2 * first + urgent) VIRTUAL
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX parts_by_age ON parts (urgent, created_ns);
+    CREATE INDEX parts_by_age ON parts (rank, created_ns);
     CREATE INDEX parts_by_end ON parts (until_ns) WHERE until_ns > 0;
     CREATE INDEX parts_by_seq ON parts (sweep, seq);
     CREATE INDEX parts_refused ON parts (refused_ns) WHERE refused_ns > 0;
@@ -111,7 +112,7 @@ class Outbox:
                     "UPDATE parts SET until_ns = ?, urgent = ?, sweep = ? WHERE part = ?",
                     (one.until_ns, one.urgent, sweep, one.part),
                 ).rowcount
-                if not known and taken >= room:
+                if not known and room <= 0:
                     break
                 if not known:
                     room -= 1
@@ -178,7 +179,8 @@ class Outbox:
         named = {"now": now_ns, "day": day, "soon": wall_ns + SOON_NS, "limit": limit}
         where, order = self._order(share, named)
         rows = self._rows(
-            f"SELECT {_COLUMNS} FROM parts WHERE until_ns > 0 AND until_ns < :soon AND {where}"  # noqa: S608 - words of ours
+            f"SELECT {_COLUMNS} FROM parts INDEXED BY parts_by_end"
+            f" WHERE until_ns > 0 AND until_ns < :soon AND {where}"  # noqa: S608 - words of ours
             f" AND {_READY} ORDER BY until_ns LIMIT :limit",
             named,
         )
@@ -195,14 +197,12 @@ class Outbox:
 
     def _order(self, share: Share, named: dict[str, int]) -> tuple[str, str]:
         if share == "urgent":
-            return "(urgent = 1 OR first = 1)", "first DESC, created_ns"
+            return "rank > 0", "first DESC, created_ns"
         if share == "old":
-            return "urgent = 0 AND first = 0 AND created_ns < :day", "created_ns"
-        old = self._rows(
-            "SELECT 1 FROM parts WHERE urgent = 0 AND created_ns < :day LIMIT 1", named
-        )
+            return "rank = 0 AND created_ns < :day", "created_ns"
+        old = self._rows("SELECT 1 FROM parts WHERE rank = 0 AND created_ns < :day LIMIT 1", named)
         way = "created_ns DESC" if old else "created_ns"
-        return "urgent = 0 AND first = 0 AND created_ns >= :day", way
+        return "rank = 0 AND created_ns >= :day", way
 
     def known(self, part: str) -> Sealed | None:
         """What the recorder said of *part*; None where it does not wait."""
@@ -266,9 +266,12 @@ class Outbox:
                     self._disk.remove([one for one in files if one.exists()])
                 with suppress(AlreadyThere):  # made here for its mode; SQLite would ask the umask
                     self._disk.create(path).close()
-                return _sound(path, now_ns, wall_ns)
+                found = _sound(path, now_ns, wall_ns)
             except (sqlite3.Error, StorageFailed, OSError) as error:
                 self.degraded = str(error) or type(error).__name__
+            else:
+                self.degraded = ""
+                return found
         return None
 
     def _insert(self, one: Sealed, sweep: int) -> None:

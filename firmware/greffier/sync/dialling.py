@@ -65,12 +65,22 @@ class Limits:
         return min(LARGEST_PAYLOAD, self.packet_size - len(topic.encode()) - _PACKET_HEAD)
 
 
-def tls_context(identity: Identity) -> ssl.SSLContext:
+class _Context(ssl.SSLContext):
+    """Remembers the socket that it wrapped: the client forgets one whose handshake failed."""
+
+    wrapped: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: Any, **named: Any) -> ssl.SSLSocket:
+        self.wrapped = super().wrap_socket(*args, **named)
+        return self.wrapped
+
+
+def tls_context(identity: Identity) -> _Context:
     """TLS 1.3 and nothing else, our authority and no other.
 
     Raises OSError (ssl.SSLError among them).
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(identity.authority)
     context.load_cert_chain(identity.certificate, identity.key)
@@ -88,12 +98,18 @@ def dial(
         reconnect_on_failure=False,
     )
     client.connect_timeout = TIMEOUT_S
-    client.tls_set_context(tls_context(identity))
+    context = tls_context(identity)
+    client.tls_set_context(context)
     client.max_queued_messages_set(_MOST_WINDOW)
     client.max_inflight_messages_set(_MOST_WINDOW)
     if will is not None:
         client.will_set(will[0], will[1], qos=1, retain=True)
-    return Link(client, host, port, keepalive_s)
+    try:
+        return Link(client, host, port, keepalive_s)
+    except BaseException:
+        if context.wrapped is not None:
+            context.wrapped.close()
+        raise
 
 
 class Link:

@@ -179,8 +179,8 @@ class Outbox:
         named = {"now": now_ns, "day": day, "soon": wall_ns + SOON_NS, "limit": limit}
         where, order = self._order(share, named)
         rows = self._rows(
-            f"SELECT {_COLUMNS} FROM parts INDEXED BY parts_by_end"
-            f" WHERE until_ns > 0 AND until_ns < :soon AND {where}"  # noqa: S608 - words of ours
+            f"SELECT {_COLUMNS} FROM parts INDEXED BY parts_by_end"  # noqa: S608 - words of ours
+            f" WHERE until_ns > 0 AND until_ns < :soon AND {where}"
             f" AND {_READY} ORDER BY until_ns LIMIT :limit",
             named,
         )

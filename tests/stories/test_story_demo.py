@@ -74,7 +74,7 @@ def _path() -> str:
 
 def test_the_table_shows_every_figure_that_is_no_detail() -> None:
     table = demo.show({**FIGURES, "off_s": 0.8})
-    for value in (9, 5, "3 not drawn, 1 internal", 5.0, "100.000%", 41, 41.2):
+    for value in (9, 5, "3 non tirés, 1 interne", 5.0, "100.000%", 41, 41.2):
         assert any(line.endswith(f"  {value}") for line in table.splitlines())
 
 

@@ -45,7 +45,6 @@ def run(folder: Path, started: float) -> tuple[dict[str, Any], bool]:
         say(_("▶ What became of each call, and why"))
         for call in told.calls:
             say(f"  {who_of(call):<29} {words_of(call)}")
-        say(_("▶ Checks"))
         figures = promises.examine(sites, told)
     figures["elapsed_s"] = round(time.monotonic() - started, 1)
     return figures, all(held for _what, held in told.checks)

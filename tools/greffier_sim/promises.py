@@ -18,7 +18,12 @@ from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import PART, Name
 from greffier_sim import speech, thief
 from greffier_sim.collection import Sites
-from greffier_sim.promises_office import check_collection, check_opened, check_store
+from greffier_sim.promises_office import (
+    check_altered_store,
+    check_collection,
+    check_opened,
+    check_store,
+)
 from greffier_sim.scenes import INSIDE, ORDER, Handset, Talk
 from greffier_sim.stage import Broken, Told, command, say
 from greffier_sim.witness import Seen, rtp_packets
@@ -45,18 +50,22 @@ def list_calls(sites: Sites, told: Told) -> None:
 def examine(sites: Sites, told: Told) -> dict[str, Any]:
     """Check every promise and count; the figures of the contract. Raises Broken."""
     device = str(sites.device)
+    say(_("▶ Checks: what was recorded"))
     check_list(told)
     lost = check_packets(sites, told)
     coverage = command("greffier", "coverage", "--data", device)
     off_s = check_outage(told, coverage)
     opened = check_office(sites, told)
     check_sound(sites, told)
-    held = check_collection(sites, told)
-    check_opened(sites, told)
-    stolen = check_thief(sites, told)
-    tampering = [check_tampering(sites, told), check_store(sites, told)]
     audit = command("greffier", "audit", "verify", "--data", device, allowed=(0, 20))
     told.check(_("the audit log is whole"), bool(audit["ok"]))
+    say(_("▶ Checks: what head office holds"))
+    held = check_collection(sites, told)
+    check_opened(sites, told)
+    check_store(sites, told)
+    say(_("▶ Checks: a thief, and a forger"))
+    stolen = check_thief(sites, told)
+    tampering = [check_tampering(sites, told), check_altered_store(sites, told)]
     left_out = [call for call in told.calls if not call["recording"]]
     return {
         "calls": len(told.calls),

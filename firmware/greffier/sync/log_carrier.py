@@ -119,6 +119,7 @@ class LogCarrier:
         leaves = self._reader.grown()
         if leaves is not None and leaves != self._leaves:
             self._leaves = leaves
+            self._ask_ns = min(self._ask_ns, now)
             self._grown_until_ns = now + _GROWN_FOR_NS
         if leaves is not None and self._work is not None and leaves <= self._work.log_size:
             self._grown_until_ns = 0

@@ -54,16 +54,25 @@ class ScriptedBox:
             return receipt.read(payload, self.keys).receipt
         return messages.read(payload) if what in ("audit", "need") else None
 
-    def replicate(self, **changes: object) -> Have:
-        """Bring the whole log to head office, asking first."""
+    def replicate(self) -> Have:
+        """Bring the whole log to head office, asking first, and again where nothing is answered."""
         size = len(self.hand.log)
-        self.say("audit", self.hand.batch(0, 0))
-        while True:
-            have = self.hear(lambda one: isinstance(one, Have))
-            assert isinstance(have, Have)
-            if have.size >= size:
+        have: Have | None = None
+        for _attempt in range(20):
+            first = have.size if have else 0
+            end = min(size, first + 200) if have else 0
+            if self.say("audit", self.hand.batch(first, end)) != "Success":
+                threading.Event().wait(0.2)  # nobody listens yet
+                continue
+            try:
+                found = self.hear(lambda one: isinstance(one, Have), 5.0)
+            except TimeoutError:
+                continue
+            assert isinstance(found, Have)
+            have = found
+            if have.size >= size and (have.cosigned or not size):
                 return have
-            self.say("audit", self.hand.batch(have.size, min(size, have.size + 200)))
+        raise TimeoutError("the log does not arrive")
 
     def offer(self, *parts: Offered) -> None:
         """Offer them."""

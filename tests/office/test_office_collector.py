@@ -1,6 +1,8 @@
 """``greffier-office serve`` with a real broker: what is receipted is held, whatever is killed."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +39,12 @@ class Serve(Service):
     def spawn(self) -> int:
         self._lives = self.said().count('"ready": true')
         return super().spawn()
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
     def ready(self) -> bool:
         return self.said().count('"ready": true') > self._lives
@@ -209,3 +217,25 @@ def test_rubbish_changes_nothing(head_office: HeadOffice) -> None:
         box.bulk.say(topics.chunks(box.device, "other"), b"x")
         assert serve.stop() == 0
         assert '"malformed"' in serve.said()
+
+
+def test_a_broker_that_comes_back_finds_the_collector_again(head_office: HeadOffice) -> None:
+    with serving(head_office) as serve:
+        for number in (1, 2):
+            with scripted(head_office, number) as box:
+                held = box.hand.hold(5000)
+                box.replicate()
+                assert box.deliver(held).part == held.part
+            head_office.broker.restart()
+        serve.must_run()
+
+
+def test_a_broker_that_drops_messages_is_an_alarm(tmp_path: Path) -> None:
+    """The one of this test queues three messages for a listener that does not listen."""
+    settings = {"max_queued_messages": "3", "max_inflight_messages": "1", "sys_interval": "1"}
+    with HeadOffice(tmp_path / "head", settings) as at, serving(at) as serve, scripted(at) as box:
+        serve.freeze()
+        for _many in range(60):
+            box.say("p", b"x" * 100_000)
+        serve.thaw()
+        serve.wait_until(lambda: "the broker dropped" in serve.said(), "it tells of it")

@@ -302,12 +302,14 @@ def write_presence(db: sqlite3.Connection, device: str, said: Presence, now_ns: 
     )
 
 
-def write_refusal(db: sqlite3.Connection, device: str, part: str, reason: str, now_ns: int) -> None:
-    """An offer was refused."""
+def write_refusal(
+    db: sqlite3.Connection, device: str, part: str, reason: str, times: int, now_ns: int
+) -> None:
+    """Offers were refused, that of *part* last."""
     db.execute(
-        "INSERT INTO refusals VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT (device, reason)"
-        " DO UPDATE SET times = times + 1, part = ?3, last_ns = ?4",
-        (device, reason, part, now_ns),
+        "INSERT INTO refusals VALUES (?1, ?2, ?5, ?3, ?4) ON CONFLICT (device, reason)"
+        " DO UPDATE SET times = times + ?5, part = ?3, last_ns = ?4",
+        (device, reason, part, now_ns, times),
     )
 
 

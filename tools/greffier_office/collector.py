@@ -37,7 +37,9 @@ from greffier_office.steps import Finish
 from greffier_office.uploads import BUDGET, Uploads
 
 NEED_EXPIRY_S: Final = 30
-SILENT_S: Final = 60.0
+DROPPED: Final = "$SYS/broker/publish/messages/dropped"
+"""Where mosquitto says how many messages it dropped because a queue was full."""
+SILENT_S: Final = 120.0
 """A thread that has not gone round for so long is dead: the process ends and is started again."""
 SHARE: Final = "$share/office/"
 _ALL: Final = f"{topics.ROOT}/+/up"
@@ -109,12 +111,14 @@ class Collector:
             Uploads(settings.lane, settings.budget),
             self.committer.put,
             voice,
+            self._hears_chunks,
             settings.reserve,
         )
         self.audit = AuditDesk(lambda: self._keeper(objects, witness), voice, told)
         self.control, self.bulk = self._connections()
         voice.control = self.control
         self.counts: Counter[str] = Counter()
+        self._dropped: int | None = None  # the control thread's
 
     @property
     def ready(self) -> bool:
@@ -163,7 +167,7 @@ class Collector:
             "control",
             self._settings.address,
             tls_context(ca, *self._office.collector()),
-            (f"{SHARE}{_ALL}/offer", f"{SHARE}{_ALL}/audit", f"{_ALL}/p"),
+            (f"{SHARE}{_ALL}/offer", f"{SHARE}{_ALL}/audit", f"{_ALL}/p", DROPPED),
             self._control_heard,
             self._changed,
             Will(topics.collector(lane), messages.write(gone)),
@@ -179,6 +183,9 @@ class Collector:
         return control, bulk
 
     def _control_heard(self, topic: str, payload: bytes) -> None:
+        if topic == DROPPED:
+            self._broker_dropped(payload)
+            return
         sender = topics.sender(topic)
         if sender is None or len(payload) > topics.LARGEST_PAYLOAD:
             self.counts["malformed"] += 1
@@ -198,6 +205,13 @@ class Collector:
             return
         self.desk.chunk(sender[0], payload)
 
+    def _broker_dropped(self, payload: bytes) -> None:
+        """Nothing is lost by it, but its queues are too short for what is asked for at once."""
+        if payload.isdigit() and len(payload) < 16:
+            before, self._dropped = self._dropped, int(payload)
+            if before is not None and self._dropped > before:
+                self._told(f"the broker dropped {self._dropped - before} messages")
+
     def _present(self, device: str, payload: bytes) -> None:
         try:
             said = messages.read(payload)
@@ -216,6 +230,9 @@ class Collector:
         said = CollectorMessage(online, self._settings.lane, time.time_ns())
         topic = topics.collector(self._settings.lane)
         self.control.say(topic, messages.write(said), retain=True)
+
+    def _hears_chunks(self) -> bool:
+        return self.bulk.ready.is_set()
 
     def _finished(self, part: Finish, outcome: str) -> None:
         self.desk.finished(part, outcome)

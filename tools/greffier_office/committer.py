@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -57,14 +57,17 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class OfferRefused:
-    """A part was refused."""
+    """A part was refused, the last of *times* for this reason."""
 
     device: str
     part: str
     reason: str
+    times: int = 1
 
 
 Item = BlockStored | PartStored | Heard | OfferRefused
+_Noted = tuple[str, str]
+"""(device, reason), or (device, "") for its presence."""
 
 
 class Voice(Protocol):
@@ -100,13 +103,33 @@ class Committer(threading.Thread):
         self._voice = voice
         self._finished = finished
         self._now_ns = now_ns
-        # What uploads can have under way bounds it; presence is one a box and minute.
-        self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        # What uploads can have under way bounds it. What boxes can say as often as they like is one
+        # item a box and reason: here, under the lock, and once in the queue.
+        self._queue: queue.SimpleQueue[Item | _Noted | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._notes: dict[_Noted, Heard | OfferRefused] = {}
         self.beat = time.monotonic()
 
     def put(self, item: Item) -> None:
         """Have *item* written soon. Any thread."""
-        self._queue.put(item)
+        if isinstance(item, Heard | OfferRefused):
+            self._note(item)
+        else:
+            self._queue.put(item)
+
+    def _note(self, item: Heard | OfferRefused) -> None:
+        key = (item.device, item.reason if isinstance(item, OfferRefused) else "")
+        with self._lock:
+            known = self._notes.get(key)
+            if isinstance(item, OfferRefused) and isinstance(known, OfferRefused):
+                item = replace(item, times=known.times + item.times)
+            self._notes[key] = item
+        if known is None:
+            self._queue.put(key)
+
+    def _noted(self, key: _Noted) -> Heard | OfferRefused:
+        with self._lock:
+            return self._notes.pop(key)
 
     def stop(self) -> None:
         """Write what came until now, then end."""
@@ -159,7 +182,7 @@ class Committer(threading.Thread):
             return items, True
         end = time.monotonic() + GATHER_S
         while first is not None:
-            items.append(first)
+            items.append(self._noted(first) if isinstance(first, tuple) else first)
             left = end - time.monotonic()
             if left <= 0 or len(items) >= MOST:
                 return items, True
@@ -187,8 +210,10 @@ class Committer(threading.Thread):
                     catalogue.write_block(db, sha256, size, block_name(sha256), now_ns)
                 case Heard(device, said):
                     catalogue.write_presence(db, device, said, now_ns)
-                case OfferRefused(device, part, reason):
-                    catalogue.write_refusal(db, device, part, reason, now_ns)
+                case OfferRefused():
+                    catalogue.write_refusal(
+                        db, item.device, item.part, item.reason, item.times, now_ns
+                    )
                 case PartStored():
                     receipt = self._write_part(db, item, now_ns)
                     if receipt is not None:

@@ -62,7 +62,8 @@ class _Finished:
 class Desk(threading.Thread):
     """*opened* makes its connection in its own thread; *put* is the committer's.
 
-    *reserve* is how many octets of the disk stay free: below that every part is told ``later``.
+    While nobody *hears* chunks, or less than *reserve* octets of the disk are free, every part is
+    told ``later``.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Desk(threading.Thread):
         uploads: Uploads,
         put: Callable[[Item], None],
         voice: Voice,
+        hears: Callable[[], bool] = lambda: True,
         reserve: int = 0,
     ) -> None:
         super().__init__(name="desk", daemon=True)
@@ -80,6 +82,7 @@ class Desk(threading.Thread):
         self._uploads = uploads
         self._put = put
         self._voice = voice
+        self._hears = hears
         self._reserve = reserve
         self._queue: queue.SimpleQueue[_Offers | _Chunk | _Kept | _Finished | None] = (
             queue.SimpleQueue()
@@ -184,6 +187,8 @@ class Desk(threading.Thread):
                     self._voice.receipt(device, row.receipt.encode())
                 elif self._full:
                     self._voice.need(device, Later(one.part, "space", 60))
+                elif not self._hears():
+                    self._voice.need(device, Later(one.part, "busy", 1))
                 else:
                     held = self._held(one) if not self._uploads.has(key) else ()
                     actions += self._uploads.offer(device, one, held, now_s)

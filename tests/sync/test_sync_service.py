@@ -1,5 +1,6 @@
 """The whole process against a real broker, a recorder's socket and a head office in memory."""
 
+import json
 import os
 import threading
 import time
@@ -10,12 +11,15 @@ import pytest
 from tests.sync.office_double import OfficeDouble
 from tests.sync.recorder_double import RecorderDouble
 
+from greffier import canonical
 from greffier.clock import SystemClock
 from greffier.config import recorder as configuration
 from greffier.control.client import ask
-from greffier.control.transfer import AskSync, SyncState
+from greffier.control.transfer import AskSync, SyncNow, SyncState
 from greffier.sync.service import Service
+from greffier_sim.broker import HOST, free_port
 from greffier_sim.head_office import Box, HeadOffice
+from greffier_sim.uplink import Uplink
 
 WAIT_S = 60.0
 
@@ -109,3 +113,23 @@ def test_everything_is_received_and_the_log_is_cosigned(
     assert office.octets == sum(sizes) + 300_000, "nothing was sent twice"
     assert (state.received, state.queued, state.size) == (7, 0, 0)
     assert state.trouble == ""
+
+
+def test_without_a_way_for_chunks_nothing_is_offered_and_then_it_is_at_once(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    port = free_port()
+    told = json.loads(box.folder.enrolment.read_text())
+    told["bulk_brokers"] = [f"{HOST}:{port}"]
+    box.folder.enrolment.write_bytes(canonical.dump(told))
+    data = {recorder.add(os.urandom(200_000))}
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: sync.state().cosigned_size == recorder.log.checkpoint.size)
+        assert sync.state().queued == 1 and office.offers == []
+        with Uplink((HOST, head.broker.port), listen=(HOST, port), rate=1 << 30, delay_ms=0):
+            ask(sync.socket, SyncNow())
+            until(lambda: set(recorder.received) == data)
+    assert len(office.offers) == 1

@@ -249,7 +249,9 @@ class PartsCarrier:
     # --- what is to be done ---
 
     def _step(self) -> None:
-        self.engine.allowed = not self.paused_until_ns and self.limit != 0
+        # Without a way for chunks nothing is offered: what is asked for then waits for its ttl.
+        may_send = not self.paused_until_ns and self.limit != 0
+        self.engine.allowed = may_send and self._bulk().up
         for action in self.engine.step(self._clock.monotonic_ns(), self._clock.wall_ns()):
             self._do(action)
         if self._prepare:

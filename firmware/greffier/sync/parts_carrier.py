@@ -2,11 +2,10 @@
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from greffier.clock import SECOND, Clock
 from greffier.control.board import Orders
@@ -14,8 +13,17 @@ from greffier.control.forms import BadMessage
 from greffier.control.messages import Done, Failure
 from greffier.control.transfer import SyncNow, SyncPause
 from greffier.sync import messages, topics
-from greffier.sync.actions import Action, HandOver, Prepare, PublishOffer, Release, Send
+from greffier.sync.actions import (
+    Action,
+    HandOver,
+    Prepare,
+    PublishOffer,
+    Release,
+    Send,
+    Unprepared,
+)
 from greffier.sync.connection import Acked, Connection, Down, Event, Heard, Publication, Up
+from greffier.sync.errands import Errands
 from greffier.sync.inbox import Inbox
 from greffier.sync.messages import Collector, Later, Need, Offer, Refused
 from greffier.sync.outbox import NOTHING, Backlog, Outbox
@@ -26,6 +34,7 @@ from greffier.sync.recorder_link import (
     Away,
     Gone,
     NotBelieved,
+    Ready,
     RecorderLink,
 )
 from greffier.sync.waits import Draw
@@ -37,6 +46,22 @@ _SWEEP_NS: Final = 600 * SECOND
 _LOOK_WORK_NS: Final = 5 * SECOND
 _AWAY_NS: Final = 2 * SECOND
 _COUNT_NS: Final = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came of preparing a part: everything for its offer, or why not."""
+
+    action: Prepare
+    found: Ready | Unprepared
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What the recorder made of receipts; nothing, where it did not answer."""
+
+    action: HandOver
+    results: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +103,7 @@ class PartsCarrier:
         self._urged = urged
         self._outbox = outbox
         self._link = RecorderLink(socket)
-        self._prepare: deque[Prepare] = deque()
+        fetcher, porter = RecorderLink(socket), RecorderLink(socket)
         self._files: dict[str, int] = {}
         self._sweep = 1
         self._begun = outbox.begun
@@ -92,7 +117,13 @@ class PartsCarrier:
         self._complete = False
         self._pause_ns = outbox.fact("pause_until_ns")
         self.engine = Parts(outbox, draw)
-        self.inbox: Inbox[Event | Sent | Unsendable] = Inbox()
+        self.inbox: Inbox[Event | Sent | Unsendable | Fetched | Handed] = Inbox()
+        self._fetching: Errands[Prepare, Fetched] = Errands(
+            lambda one: _fetched(fetcher, one), self._came
+        )
+        self._handing: Errands[HandOver, Handed] = Errands(
+            lambda one: _handed(porter, one), self.inbox.put
+        )
         self.orders = Orders(wake=self.inbox.ring)
         self.limit: int | None = None
         """Octets a second that may be sent now; set by the service."""
@@ -112,6 +143,11 @@ class PartsCarrier:
         if self.stats.backlog.refused:
             found.add("sync.refused")
         return found
+
+    @property
+    def errands(self) -> "tuple[tuple[str, Errands[Any, Any]], ...]":
+        """What else has to run, each in a thread of this name."""
+        return (("fetching", self._fetching), ("handing", self._handing))
 
     def work_grew(self) -> None:
         """There may be new parts. Any thread."""
@@ -139,11 +175,13 @@ class PartsCarrier:
     @property
     def _busy(self) -> bool:
         more = self._sweeping and not self.away and not self._work_ns
-        return bool(self._prepare) or more or self.engine.count("prepared") > 0
+        # What is prepared goes out with what is being prepared; then there may be a second offer.
+        rest = self.engine.count("prepared") > 0 and not self.engine.count("preparing")
+        return more or rest
 
     # --- what it hears ---
 
-    def _hear(self, event: Event | Sent | Unsendable) -> None:
+    def _hear(self, event: Event | Sent | Unsendable | Fetched | Handed) -> None:
         now = self._clock.monotonic_ns()
         if isinstance(event, Up):
             self.engine.connected()
@@ -153,6 +191,10 @@ class PartsCarrier:
             self.engine.sent(event.part, event.serial, event.chunk_ns, now)
         elif isinstance(event, Unsendable):
             self.engine.unsendable(event.part, event.serial, event.code, now)
+        elif isinstance(event, Fetched):
+            self._fetched(event, now)
+        elif isinstance(event, Handed):
+            self._handed(event, now)
         elif isinstance(event, Acked):
             if isinstance(event.token, int):
                 self.engine.acknowledged(event.token, event.code, now)
@@ -254,12 +296,10 @@ class PartsCarrier:
         self.engine.allowed = may_send and self._bulk().up
         for action in self.engine.step(self._clock.monotonic_ns(), self._clock.wall_ns()):
             self._do(action)
-        if self._prepare:
-            self._make_ready(self._prepare.popleft())
 
     def _do(self, action: Action) -> None:
         if isinstance(action, Prepare):
-            self._prepare.append(action)
+            self._fetching.put(action)
         elif isinstance(action, PublishOffer):
             payload = messages.write(Offer(action.parts))
             topic = topics.up(self._device, "offer")
@@ -269,7 +309,7 @@ class PartsCarrier:
         elif isinstance(action, Release):
             self._release(action.part)
         else:
-            self._hand_over(action)
+            self._handing.put(action)
 
     def _send(self, action: Send) -> None:
         fd = self._files.get(action.grant.part)
@@ -285,32 +325,29 @@ class PartsCarrier:
             self._pump.release(part)
             self._bulk().poke()
 
-    def _hand_over(self, action: HandOver) -> None:
-        now = self._clock.monotonic_ns()
-        try:
-            results = self._link.receipts(tuple(text for _, text in action.receipts))
-        except Away:
+    def _handed(self, event: Handed, now: int) -> None:
+        if event.results is None:
             self.engine.not_taken(now)
             return
-        except NotBelieved:
-            results = ("garbled",) * len(action.receipts)
-        parts = (part for part, _ in action.receipts)
-        self.engine.taken(tuple(zip(parts, results, strict=True)), now, self._clock.wall_ns())
+        parts = (part for part, _ in event.action.receipts)
+        taken = tuple(zip(parts, event.results, strict=True))
+        self.engine.taken(taken, now, self._clock.wall_ns())
 
-    def _make_ready(self, action: Prepare) -> None:
-        sealed = action.sealed
-        if not self.engine.is_preparing(sealed.part):
-            return
-        try:
-            ready = self._link.part(sealed)
-        except (Gone, Altered, Away, ValueError) as error:
-            why = {Gone: "gone", Altered: "altered", Away: "away"}.get(type(error), "large")
-            now = self._clock.monotonic_ns()
-            self.engine.unprepared(sealed.part, why, now)  # type: ignore[arg-type]
-            return
-        self._release(sealed.part)
-        self._files[sealed.part] = ready.fd
-        self.engine.prepared(ready.offered, self._clock.monotonic_ns())
+    def _fetched(self, event: Fetched, now: int) -> None:
+        part = event.action.sealed.part
+        if not isinstance(event.found, Ready):
+            self.engine.unprepared(part, event.found, now)
+        elif self.engine.is_preparing(part):
+            self._release(part)
+            self._files[part] = event.found.fd
+            self.engine.prepared(event.found.offered, now)
+        else:
+            os.close(event.found.fd)
+
+    def _came(self, event: Fetched) -> None:
+        """In the thread that fetches."""
+        if not self.inbox.put(event) and isinstance(event.found, Ready):
+            os.close(event.found.fd)
 
     def _publish_stats(self) -> None:
         now = self._clock.monotonic_ns()
@@ -337,3 +374,25 @@ class PartsCarrier:
             self.paused_until_ns,
             self._complete,
         )
+
+
+def _fetched(link: RecorderLink, action: Prepare) -> Fetched:
+    try:
+        return Fetched(action, link.part(action.sealed))
+    except Gone:
+        return Fetched(action, "gone")
+    except Altered:
+        return Fetched(action, "altered")
+    except Away:
+        return Fetched(action, "away")
+    except ValueError:
+        return Fetched(action, "large")
+
+
+def _handed(link: RecorderLink, action: HandOver) -> Handed:
+    try:
+        return Handed(action, link.receipts(tuple(text for _, text in action.receipts)))
+    except Away:
+        return Handed(action, None)
+    except NotBelieved:
+        return Handed(action, ("garbled",) * len(action.receipts))

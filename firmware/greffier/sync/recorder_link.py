@@ -170,7 +170,8 @@ def _hashed(fd: int, size: int) -> tuple[tuple[str, ...], str]:
                     raise Altered("it has become shorter")
                 data += more
             blocks.append(hashlib.sha256(data).hexdigest())
-            whole.update(data)
+            if size > BLOCK:  # else the block is the whole
+                whole.update(data)
             at += len(data)
     except OSError as error:
         raise Away(error.strerror or type(error).__name__) from None

@@ -8,7 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 
@@ -19,6 +19,7 @@ from greffier.durable import Disk
 from greffier.sync import messages, topics
 from greffier.sync.connection import Acked, Broker, Connection, Down, Event, Heard, Publication, Up
 from greffier.sync.dialling import Identity
+from greffier.sync.errands import Errands
 from greffier.sync.folder import Enrolment, SyncFolder
 from greffier.sync.log_carrier import LogCarrier, Urge
 from greffier.sync.messages import Presence
@@ -88,9 +89,14 @@ class Transfer:
             keepalive_s=_BULK_KEEPALIVE_S,
         )
         self._failed: list[BaseException] = []
+        self._runs: tuple[tuple[str, LogCarrier | PartsCarrier | Errands[Any, Any]], ...] = (
+            ("log", self.log),
+            ("parts", self.parts),
+            *self.parts.errands,
+        )
         self._threads = [
             threading.Thread(target=self._guard, args=(one.run,), name=name, daemon=True)
-            for name, one in (("log", self.log), ("parts", self.parts))
+            for name, one in self._runs
         ]
 
     def start(self) -> None:
@@ -120,7 +126,7 @@ class Transfer:
         if self.control.up and now >= self._presence_ns:
             self._say_presence(online=True)
         late = now - STUCK_NS
-        if self._failed or self.log.beat_ns < late or self.parts.beat_ns < late:
+        if self._failed or any(one.beat_ns < late for _, one in self._runs):
             raise Stuck(repr(self._failed[0]) if self._failed else "it hangs")
 
     @property

@@ -5,13 +5,14 @@ import os
 import random
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greffier.sync import chunk
 from greffier.sync.chunk import BLOCK
-from greffier.sync.messages import Later, Need, Offered, Refused
+from greffier.sync.messages import Later, Need, Offered, Range, Refused
 from greffier_office import uploads
 from greffier_office.steps import Action, Finish, Keep, Say
 from greffier_office.uploads import Uploads
@@ -139,10 +140,10 @@ def test_two_parts_of_a_box_are_open_and_the_next_takes_the_place_of_the_first()
     (one,) = parts[0].chunks(asked[0][0], 5000)
     actions = machine.chunk("box", one, 0.1)
     assert [one.part for one in needs(actions)] == [parts[2].part]
-    assert [one.part for one in said(machine.tick(5.0))] == [parts[3].part]
-    assert said(machine.tick(5.1)) == []
+    assert [one.part for one in said(machine.tick(9.0))] == [parts[3].part]
+    assert said(machine.tick(9.1)) == []
     other = Sent(os.urandom(10))
-    assert len(needs(machine.offer("another", other.offered, (), 5.2))) == 1
+    assert len(needs(machine.offer("another", other.offered, (), 9.2))) == 1
 
 
 def test_memory_is_bounded_and_who_waits_is_served_when_it_is_free() -> None:
@@ -231,3 +232,26 @@ def test_when_nothing_can_be_stored_everybody_is_told_to_come_later() -> None:
     assert {one.part for one in told} == {one.part for one in parts}
     assert all(isinstance(one, Later) and one.reason == "space" for one in told)
     assert (machine.count, machine.held) == (0, 0)
+
+
+def test_an_urgent_part_goes_before_those_that_wait() -> None:
+    machine = Uploads("a1")
+    parts = [Sent(os.urandom(1000 + number)) for number in range(3)]
+    for one in parts:
+        machine.offer("box", one.offered, (), 0.0)
+    urgent = replace(Sent(os.urandom(10)).offered, urgent=True)
+    assert [one.part for one in needs(machine.offer("box", urgent, (), 0.0))] == [urgent.part]
+    second = replace(Sent(os.urandom(11)).offered, urgent=True)
+    assert machine.offer("box", second, (), 0.0) == []
+    (one,) = parts[0].chunks(Need(parts[0].part, "a1", (Range(0, 1000),), 1000, 1), 5000)
+    assert [one.part for one in needs(machine.chunk("box", one, 0.1))] == [second.part]
+
+
+def test_who_sends_slowly_is_told_to_come_back_late() -> None:
+    machine = Uploads("a1")
+    parts = [Sent(bytes(BLOCK)) for _ in range(4)]
+    for one in parts:
+        machine.offer("box", one.offered, (), 0.0)
+    for later in said(machine.tick(9.0)):
+        assert isinstance(later, Later) and later.reason == "busy"
+        assert 10 < later.after_s <= uploads.LONGEST_LATER_S

@@ -21,8 +21,9 @@ OPEN: Final = 2
 the other is on its way, so the line never waits."""
 WAITING: Final = 32
 """Offers of one box that wait for one of those places."""
-WAIT_S: Final = 4.0
+WAIT_S: Final = 8.0
 """How long an offer waits for its place: the box believes it lost after 10 s."""
+LONGEST_LATER_S: Final = 60
 QUIET_S: Final = 90.0
 """An upload of which nothing was heard for so long is forgotten."""
 FIRST_WINDOW: Final = 1 << 20
@@ -35,6 +36,7 @@ BUDGET: Final = 256 << 20
 MOST_SPEEDS: Final = 4096
 MOST_RANGES: Final = 64
 AGAIN_S: Final = 1.0
+AGAIN_BUSY_S: Final = 2
 
 
 @dataclass(slots=True)
@@ -119,8 +121,9 @@ class Uploads:
         if any(one.part == offered.part for _, one, _ in box.waiting):
             return []
         if len(box.waiting) >= WAITING:
-            return [_busy(device, offered.part)]
-        box.waiting.append((now_s, offered, frozenset(held)))
+            return [self._busy(device, offered)]
+        put = box.waiting.appendleft if offered.urgent else box.waiting.append
+        put((now_s, offered, frozenset(held)))
         return self._serve(device, now_s)
 
     def chunk(self, device: str, chunk: Chunk, now_s: float) -> list[Action]:
@@ -200,8 +203,10 @@ class Uploads:
             elif upload.lost and now_s - upload.granted_s >= AGAIN_S:
                 actions += self._again(key, upload, now_s)
         for device, box in list(self._boxes.items()):
-            while box.waiting and now_s - box.waiting[0][0] > WAIT_S:
-                actions.append(_busy(device, box.waiting.popleft()[1].part))
+            late = [one for one in box.waiting if now_s - one[0] > WAIT_S]
+            actions += [self._busy(device, offered) for _, offered, _ in late]
+            for one in late:
+                box.waiting.remove(one)
             if not box.waiting and not box.open:
                 del self._boxes[device]
                 self._starved.pop(device, None)
@@ -224,7 +229,7 @@ class Uploads:
         """Open what waits of *device* while it has places and there is memory."""
         actions: list[Action] = []
         box = self._boxes.get(device)
-        while box and box.waiting and len(box.open) < OPEN:
+        while box and box.waiting and len(box.open) < OPEN + box.waiting[0][1].urgent:
             _since, offered, held = box.waiting[0]
             rest = Spans((0, offered.size))
             for number in held:
@@ -275,16 +280,18 @@ class Uploads:
 
     def _again(self, key: Key, upload: _Upload, now_s: float) -> list[Action]:
         """The box asks again, or something was lost: what is missing is asked for anew."""
+        if upload.asked:
+            self._measure(key[0], upload, now_s)
         for first, last in list(upload.asked):
             upload.rest.add(first, last)
         upload.asked = Spans()
         if not upload.rest:
-            return [_busy(key[0], key[1])]  # it is here, and on its way to the disk
+            return [self._busy(key[0], upload.offered)]  # it is here, on its way to the disk
         box = self._boxes.setdefault(key[0], _Box())
         if len(box.open - {key[1]}) >= OPEN:
-            return [_busy(key[0], key[1])]
+            return [self._busy(key[0], upload.offered)]
         box.open.add(key[1])
-        return self._ask(key, upload, now_s) or [_busy(key[0], key[1])]
+        return self._ask(key, upload, now_s) or [self._busy(key[0], upload.offered)]
 
     def _ask(self, key: Key, upload: _Upload, now_s: float) -> list[Action]:
         """A need of the next octets, as many as memory and the speed of the line allow."""
@@ -327,16 +334,27 @@ class Uploads:
         self._held -= len(upload.blocks.pop(number).data)
 
     def _measure(self, device: str, upload: _Upload, now_s: float) -> None:
-        """How much this box sends in WINDOW_S, from how long the last need took."""
+        """How much this box sends in WINDOW_S, from what came of the last need until now."""
         if not upload.granted:
             return
-        speed = upload.granted / max(now_s - upload.granted_s, 0.001)
+        speed = (upload.granted - upload.asked.size) / max(now_s - upload.granted_s, 0.001)
         window = int(min(max(speed * WINDOW_S, SMALLEST_WINDOW), LARGEST_WINDOW))
         upload.granted = 0
         self._windows[device] = window
         self._windows.move_to_end(device)
         while len(self._windows) > MOST_SPEEDS:
             self._windows.popitem(last=False)
+
+    def _busy(self, device: str, offered: Offered) -> Say:
+        """Later: when about half of what this box has to send before will be here."""
+        box = self._boxes.get(device)
+        before = sum(one.size for _, one, _ in box.waiting) if box else 0
+        for part in box.open if box else ():
+            upload = self._uploads.get((device, part))
+            before += upload.asked.size + upload.rest.size if upload else 0
+        seconds = int(before * WINDOW_S / self._windows.get(device, FIRST_WINDOW) / 2)
+        after_s = AGAIN_BUSY_S if offered.urgent else min(seconds, LONGEST_LATER_S)
+        return Say(device, _later(offered.part, "busy", max(after_s, AGAIN_BUSY_S)))
 
     def _altered(self, key: Key, upload: _Upload, number: int, now_s: float) -> list[Action]:
         times = upload.wrong[number] = upload.wrong.get(number, 0) + 1
@@ -352,13 +370,14 @@ class Uploads:
 
     def _give_up(self, key: Key, reason: str, now_s: float, *, serve: bool = True) -> list[Action]:
         later = Say(key[0], _later(key[1], "space" if reason == "space" else "busy"))
-        if serve:
-            return [later, *self._drop(key, now_s)]
         self._forget(key)
-        return [later]
+        return [later, *(self._serve_after(key, now_s) if serve else ())]
 
     def _drop(self, key: Key, now_s: float) -> list[Action]:
         self._forget(key)
+        return self._serve_after(key, now_s)
+
+    def _serve_after(self, key: Key, now_s: float) -> list[Action]:
         return self._serve(key[0], now_s) + self._serve_starved(now_s)
 
     def _forget(self, key: Key) -> None:
@@ -378,9 +397,5 @@ def _size_of(offered: Offered, number: int) -> int:
     return min(BLOCK, offered.size - number * BLOCK)
 
 
-def _busy(device: str, part: str) -> Say:
-    return Say(device, _later(part, "busy"))
-
-
-def _later(part: str, reason: str) -> Later:
-    return Later(part, reason, 60 if reason == "space" else 2)
+def _later(part: str, reason: str, after_s: int = AGAIN_BUSY_S) -> Later:
+    return Later(part, reason, LONGEST_LATER_S if reason == "space" else after_s)

@@ -1,10 +1,13 @@
 """Replicated logs: what is verified is kept and cosigned; what contradicts is kept as evidence."""
 
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.office.in_process import Inside, enrol
 
 from greffier.audit import batch as batches
@@ -12,6 +15,7 @@ from greffier.audit import note
 from greffier.audit.note import Checkpoint, Signer
 from greffier.durable import Disk
 from greffier.errors import IntegrityError
+from greffier.merkle import Frontier, leaf_hash
 from greffier.sync.messages import Fork, Have
 from greffier.trust import LogKey
 from greffier_office import place
@@ -133,6 +137,46 @@ def test_an_object_that_was_changed_stops_the_comparison(inside: Inside, box: Ha
     (inside.office.objects / row.object).write_bytes(b"x")
     with pytest.raises(IntegrityError):
         inside.audit(DEVICE, box.batch(3, 8))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_the_copy_is_always_a_beginning_of_one_history(
+    office: Office, said: list[tuple[bool, int, int, int]]
+) -> None:
+    """A box with two histories says anything of either, in any order."""
+    inside = Inside(office)
+    name = f"box-{secrets.token_hex(4)}"
+    true = HandBox(LogKey.new(f"greffier/{name}"))
+    enrol(office, true.key)
+    for number in range(9):
+        true.say("recorder.stopped", reason=f"r{number}")
+    false = HandBox(true.key, true.log[:4])
+    for number in range(5):
+        false.say("recorder.stopped", reason=f"f{number}")
+    cosigned = 0
+    for which, *numbers in said:
+        first, end, size = sorted(numbers)
+        log = (true if which else false).log[:size]
+        inside.audit(name, true.batch(first, end, log))
+        held = inside.rows.log(name)
+        entries = [
+            one for row in inside.rows.batches(name, 0, 99) for one in inside.keeper.entries(row)
+        ]
+        assert len(entries) == held.size >= held.cosigned_size >= cosigned
+        assert entries in (true.log[: held.size], false.log[: held.size])
+        cosigned = held.cosigned_size
+        frontier = Frontier()
+        for one in entries:
+            frontier.append(leaf_hash(one))
+        assert frontier.peaks == held.peaks
+    inside.close()
 
 
 def test_two_collectors_take_the_same_batch(inside: Inside, box: HandBox) -> None:

@@ -280,12 +280,16 @@ def write_stored(
 
 
 def write_presence(db: sqlite3.Connection, device: str, said: Presence, now_ns: int) -> None:
-    """What *device* says of itself; the Will of a session that is over says nothing new."""
+    """What *device* says of itself; the Will of a session that is over says nothing new.
+
+    What a broker kept and says again was heard when it was said first.
+    """
     db.execute(
         "INSERT INTO presence SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
         " WHERE EXISTS (SELECT 1 FROM devices WHERE device = ?1)"
         " ON CONFLICT (device) DO UPDATE SET online = ?2, session = ?3, version = ?4,"
-        " log_size = ?5, parts = ?6, bytes = ?7, oldest_ns = ?8, at_ns = ?9, heard_ns = ?10"
+        " log_size = ?5, parts = ?6, bytes = ?7, oldest_ns = ?8, at_ns = ?9,"
+        " heard_ns = CASE WHEN at_ns = ?9 AND online = ?2 THEN heard_ns ELSE ?10 END"
         " WHERE ?2 OR session = ?3",
         (
             device,

@@ -19,6 +19,7 @@ SILENT_NS = 15 * 60 * SECOND
 """A box speaks each minute; one of which so long nothing was heard is an alarm."""
 EXPIRES_NS = 30 * _DAY_NS
 OLD_NS = 2 * _DAY_NS
+"""Of parts that wait, and of refusals: a box offers what was refused again after a day."""
 RESERVE = 1 << 30
 _FLEET = """
 SELECT d.device, d.label, d.enrolled_ns, d.revoked_ns, p.online, p.heard_ns, p.version,
@@ -28,6 +29,7 @@ SELECT d.device, d.label, d.enrolled_ns, d.revoked_ns, p.online, p.heard_ns, p.v
          WHERE c.serial IN (d.control_serial, d.bulk_serial)) AS certificate_end_ns,
        (SELECT count(*) FROM forks AS f WHERE f.device = d.device) AS forks,
        (SELECT sum(times) FROM refusals AS r WHERE r.device = d.device) AS refused,
+       (SELECT max(last_ns) FROM refusals AS r WHERE r.device = d.device) AS refused_ns,
        (SELECT count(*) FROM parts AS x WHERE x.device = d.device
          AND x.stored_ns IS NULL AND x.closed_seq IS NOT NULL AND x.bytes > 0
          AND x.shredded_seq IS NULL) AS waiting,
@@ -86,7 +88,7 @@ def _alarms(row: dict[str, Any], now_ns: int) -> list[str]:
     found = []
     if row["forks"]:
         found.append("fork")
-    if row["refused"]:
+    if row["refused_ns"] and now_ns - row["refused_ns"] < OLD_NS:
         found.append("refused")
     if row["heard_ns"] is None or now_ns - row["heard_ns"] > SILENT_NS or not row["online"]:
         found.append("silent")

@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,6 @@ from greffier_office.migrations import transaction
 
 MOST_FORKS = 64
 """Rows of evidence that are kept of one device: it can make as many as it likes."""
-_CHECKPOINT_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +101,12 @@ class Catalogue:
             yield db
 
     def checkpoint(self) -> None:
-        """Move a write-ahead log that has grown into the file; commits go on meanwhile.
+        """Move what the write-ahead log holds into the file; commits go on meanwhile.
 
-        Nothing happens where somebody reads or it fails: it is asked again.
+        What somebody still reads stays for the next time, as it does where this fails.
         """
-        log = self.path.with_name(self.path.name + "-wal")
-        try:
-            if log.stat().st_size > _CHECKPOINT_BYTES:
-                self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        except (OSError, sqlite3.Error):
-            return
+        with suppress(sqlite3.Error):
+            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Let the file go."""

@@ -28,6 +28,9 @@ from greffier_office.storing import is_full
 
 GATHER_S: Final = 0.003
 MOST: Final = 64
+CHECKPOINT_S: Final = 10.0
+"""Between two of the catalogue; every thread's commits are moved by this one, for nobody waits
+for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +141,16 @@ class Committer(threading.Thread):
     def run(self) -> None:
         """The thread."""
         rows, envelopes, path = self._opened()
+        due = 0.0
         try:
             while True:
                 items, going = self._gathered()
                 if items:
                     self.commit(items, rows, envelopes, path)
-                    rows.checkpoint()
                 self.beat = time.monotonic()
+                if self.beat >= due:
+                    rows.checkpoint()
+                    due = time.monotonic() + CHECKPOINT_S
                 if not going:
                     return
         finally:

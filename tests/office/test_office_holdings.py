@@ -22,8 +22,10 @@ from greffier.seal.keys import PrivateKey, Role
 from greffier.seal.part import PartWriter
 from greffier.sync.messages import Need
 from greffier.trust import LogKey
-from greffier_office import place
+from greffier_office import checking, place
+from greffier_office.checking import Checking
 from greffier_office.main import COMMANDS
+from greffier_office.stored import Holdings
 from greffier_sim.hand_box import HandBox, Held
 
 DEVICE = "box-1a2b3c4d"
@@ -197,6 +199,23 @@ def test_what_is_whole_is_authentic(scene: Scene, capsys: pytest.CaptureFixture[
     assert verified(scene, capsys) == (0, "authentic", set())
     assert Said(capsys, "verify", "bundle.zip").code == 2
     assert Said(capsys, "verify").code == 2
+
+
+def test_what_arrives_meanwhile_alters_nothing(scene: Scene) -> None:
+    """Head office collects while its holdings are verified."""
+    office = scene.inside.office
+    with Holdings.open(office, Disk()) as held:
+        private = keys.read_private(scene.key, Role.OFFICE)
+        later = sealed(scene.box, private, "ab" * 16, 0)
+        assert scene.inside.audit(DEVICE, scene.box.batch())
+        deliver(scene.inside, later)
+        checks = Checking(held, office.public_keys()).run()
+    assert checking.state_of(checks) == "authentic"
+    with Holdings.open(office, Disk()) as held:
+        more = Checking(held, office.public_keys()).run()
+    assert checking.state_of(more) == "authentic"
+    assert [one.count for one in more if one.name == "parts"] == [3]
+    assert [one.count for one in checks if one.name == "parts"] == [2]
 
 
 def test_every_alteration_is_named(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,9 +87,14 @@ class Holdings:
     @classmethod
     @contextmanager
     def open(cls, office: Office, disk: Disk) -> Iterator[Self]:
-        """What the directory of *office* holds. Raises BadDatabase, StorageFailed."""
+        """What the directory of *office* holds at this instant: the collector may go on.
+
+        Raises BadDatabase, StorageFailed.
+        """
         db = migrations.connect(office.catalogue, schema.CATALOGUE, disk)
         try:
+            db.execute("BEGIN")
+            db.execute("SELECT count(*) FROM logs").fetchone()  # from here on rows stay as they are
             envelopes = migrations.connect(office.envelopes, schema.ENVELOPES, disk)
             try:
                 yield cls(db, envelopes, Objects(office.store or office.objects, disk))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,12 @@ from tests.sync.office_double import OfficeDouble
 from tests.sync.recorder_double import RecorderDouble
 
 from greffier import canonical
-from greffier.clock import SystemClock
+from greffier.clock import SECOND, SystemClock
 from greffier.config import recorder as configuration
 from greffier.control.client import ask
-from greffier.control.transfer import AskSync, SyncNow, SyncState
+from greffier.control.messages import Done
+from greffier.control.transfer import AskSync, SyncNow, SyncPause, SyncState
+from greffier.errors import Refused
 from greffier.sync.service import Service
 from greffier_sim.broker import HOST, free_port
 from greffier_sim.head_office import Box, HeadOffice
@@ -133,3 +136,213 @@ def test_without_a_way_for_chunks_nothing_is_offered_and_then_it_is_at_once(
             ask(sync.socket, SyncNow())
             until(lambda: set(recorder.received) == data)
     assert len(office.offers) == 1
+
+
+def settled(sync: Running, recorder: RecorderDouble) -> bool:
+    state = sync.state()
+    waiting = state.queued + state.offered + state.sending + state.waiting
+    return not waiting and state.cosigned_size == recorder.log.checkpoint.size
+
+
+def test_kills_of_everything_lose_nothing(
+    tmp_path: Path,
+    head: HeadOffice,
+    box: Box,
+    recorder: RecorderDouble,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("greffier.sync.parts.WAITING_NS", 2 * SECOND)
+    parts = {recorder.add(os.urandom(600_000)) for _ in range(4)}
+    office = OfficeDouble(head, recorder.signer.log_key, credit=100_000)
+    office.start()
+    with Running(tmp_path, box, recorder) as sync:
+        until(lambda: office.octets > 200_000)
+        head.broker.restart()
+        until(lambda: office.octets > 600_000)
+        recorder.stop()
+        parts.add(recorder.add(os.urandom(5)))
+        recorder.start()
+        until(lambda: office.octets > 900_000)
+        office.stop()
+        office.uploads.clear()
+        office.start()
+        until(lambda: set(recorder.received) == parts)
+    with Running(tmp_path, box, recorder) as sync:
+        until(lambda: settled(sync, recorder))
+        parts.add(recorder.add(os.urandom(70_000)))
+        until(lambda: set(recorder.received) == parts)
+    office.stop()
+    assert office.problems == []
+    assert recorder.refused == []
+
+
+def test_lost_messages_of_either_side_are_made_up_for(
+    tmp_path: Path,
+    head: HeadOffice,
+    box: Box,
+    recorder: RecorderDouble,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("greffier.sync.parts.ANSWER_NS", SECOND)
+    monkeypatch.setattr("greffier.sync.parts.WAITING_NS", SECOND)
+    monkeypatch.setattr("greffier.sync.logkeeper.ANSWER_NS", SECOND)
+    parts = {recorder.add(os.urandom(300_000)) for _ in range(3)}
+    chance = random.Random(7)
+    with OfficeDouble(head, recorder.signer.log_key, credit=60_000) as office:
+        office.drop = lambda topic: chance.random() < 0.1
+        with Running(tmp_path, box, recorder):
+            until(lambda: set(recorder.received) == parts)
+    assert office.problems == []
+
+
+def test_a_pause_sends_the_log_and_no_part(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: sync.state().state == "idle")
+        until_ns = time.time_ns() + 3600 * SECOND
+        assert ask(sync.socket, SyncPause(until_ns)) == Done()
+        part = recorder.add(os.urandom(1000))
+        until(lambda: sync.state().cosigned_size == recorder.log.checkpoint.size)
+        until(lambda: sync.state().queued == 1)
+        assert sync.state().state == "paused"
+        assert sync.state().pause_until_ns == until_ns
+        assert office.offers == []
+        until(lambda: any("sync.paused" in one.troubles for one in recorder.reports))
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: sync.state().queued == 1)
+        assert sync.state().pause_until_ns == until_ns, "it outlives the process"
+        with pytest.raises(Refused):
+            ask(sync.socket, SyncNow("0" * 32))
+        assert ask(sync.socket, SyncPause(until_ns)) == Done()
+        assert ask(sync.socket, SyncNow(part)) == Done()
+        until(lambda: part in recorder.received)
+        with pytest.raises(Refused):
+            ask(sync.socket, SyncPause(time.time_ns() + 40 * 86_400 * SECOND))
+
+
+def test_an_hour_whose_limit_is_off_sends_no_part(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    recorder.add(os.urandom(1000))
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder, 'limits = ["* off"]') as sync,
+    ):
+        until(lambda: sync.state().state == "paused")
+        until(lambda: sync.state().cosigned_size == recorder.log.checkpoint.size)
+        assert office.offers == []
+
+
+def test_a_limit_holds(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    part = recorder.add(os.urandom(120_000))
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder, 'limits = ["* 400k"]') as sync,
+    ):
+        until(lambda: office.octets > 0)
+        began, had = time.monotonic(), office.octets
+        assert sync.state().limit_bps == 400_000
+        until(lambda: part in recorder.received)
+        seconds = time.monotonic() - began
+    assert (120_000 - had) * 8 / 400_000 <= seconds + 1.5, "a second's worth may go at once"
+
+
+def test_what_is_not_enrolled_says_so_and_begins_when_it_is(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    part = recorder.add(os.urandom(1000))
+    kept = box.folder.enrolment.rename(tmp_path / "kept.json")
+    with (
+        OfficeDouble(head, recorder.signer.log_key),
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        assert sync.state().state == "not_enrolled"
+        assert sync.state().trouble == "not_enrolled"
+        with pytest.raises(Refused):
+            ask(sync.socket, SyncNow())
+        kept.rename(box.folder.enrolment)
+        until(lambda: part in recorder.received)
+
+
+def test_a_part_whose_file_was_altered_is_never_offered(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    bad, good = recorder.add(os.urandom(5000)), recorder.add(os.urandom(5000))
+    (recorder.folder / bad).write_bytes(os.urandom(5000))
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: good in recorder.received)
+        until(lambda: sync.state().trouble == "altered")
+    assert bad not in office.offers
+
+
+def test_a_forged_receipt_and_a_forged_cosignature_are_told_and_end_nothing(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    rogue = HeadOffice(tmp_path / "rogue")
+    part = recorder.add(os.urandom(5000))
+    office = OfficeDouble(head, recorder.signer.log_key)
+    honest = office.receipts
+    office.receipts = rogue.office.receipt_signer()
+    with office, Running(tmp_path, box, recorder) as sync:
+        until(lambda: "unsigned" in recorder.refused)
+        until(lambda: sync.state().trouble == "receipt")
+        assert sync.state().received == 0
+        assert part not in recorder.received
+        office.receipts = honest
+        assert ask(sync.socket, SyncNow()) == Done()
+        until(lambda: part in recorder.received)
+
+
+def test_presence_is_there_and_its_will_says_when_it_is_not(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    recorder.add(os.urandom(1000))
+    with OfficeDouble(head, recorder.signer.log_key) as office:
+        with Running(tmp_path, box, recorder):
+            until(lambda: any(one.online for one in office.presences))
+        until(lambda: not office.presences[-1].online)
+        online = [one for one in office.presences if one.online]
+        assert {one.session for one in online} == {office.presences[-1].session}
+
+
+def test_a_dead_broker_is_one_line_and_after_a_minute_an_alarm(
+    tmp_path: Path,
+    head: HeadOffice,
+    box: Box,
+    recorder: RecorderDouble,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("greffier.sync.service._FLEETING_NS", SECOND)
+    head.broker.kill()
+    with Running(tmp_path, box, recorder) as sync:
+        until(lambda: sync.state().trouble == "refused_connection")
+        assert sync.state().state == "offline"
+        until(lambda: any("sync.offline" in one.troubles for one in recorder.reports))
+    assert len({line for line in sync.said if line}) <= 2
+
+
+def test_an_outbox_that_cannot_be_written_stops_nothing(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    box.folder.outbox.mkdir()  # no database can be there
+    (box.folder.outbox / "x").touch()
+    parts = {recorder.add(os.urandom(1000)) for _ in range(5)}
+    with (
+        OfficeDouble(head, recorder.signer.log_key),
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: set(recorder.received) == parts)
+        until(lambda: sync.state().trouble == "outbox")
+        until(lambda: any("sync.storage" in one.troubles for one in recorder.reports))

@@ -22,7 +22,7 @@ from greffier.sync.messages import Collector, Fork, Have
 from greffier.sync.recorder_link import Away, NotBelieved, RecorderLink
 from greffier.sync.waits import Draw
 
-_LOOK_S: Final = 0.015
+_LOOK_S: Final = 0.008
 _ASK_NS: Final = SECOND
 _ASK_AWAY_NS: Final = 2 * SECOND
 _ASK_GROWN_NS: Final = SECOND // 100

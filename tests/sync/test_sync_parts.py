@@ -224,6 +224,18 @@ def test_without_a_collector_waits_grow_to_ten_minutes_and_its_coming_ends_them(
     assert "sync.no_collector" not in world.engine.troubles
 
 
+def test_no_wait_depends_on_a_measurement_alone(world: World) -> None:
+    part = world.seal(500)
+    world.turn()
+    world.hear(world.up.pop())
+    world.answer(world.down.pop())
+    world.turn()
+    world.pump()
+    world.up.clear()
+    world.engine.sent(part, max(world.grants), 1 << 60, world.now_ns)
+    world.until(lambda: part in world.received, 200)
+
+
 def test_an_offer_that_nobody_answers_is_made_again(world: World) -> None:
     part = world.seal(500)
     world.turn()

@@ -33,6 +33,8 @@ LARGEST_RECEIPT: Final = 2048
 ANSWER_NS: Final = 10 * SECOND
 """An offer that was not answered by then is made again."""
 WAITING_NS: Final = 15 * SECOND
+LONGEST_WAITING_NS: Final = 120 * SECOND
+"""However slow the line is said to be: no wait may depend on a measurement alone."""
 PREPARE_NS: Final = 120 * SECOND
 HAND_OVER_NS: Final = 10 * SECOND
 ALTERED_NS: Final = 3600 * SECOND
@@ -207,7 +209,7 @@ class Parts:
         flight = self._flights.get(part)
         if flight is not None and flight.state == "sending" and flight.serial == serial:
             flight.state = "waiting"
-            flight.until_ns = now_ns + max(WAITING_NS, 4 * chunk_ns)
+            flight.until_ns = now_ns + min(LONGEST_WAITING_NS, max(WAITING_NS, 4 * chunk_ns))
 
     def unsendable(self, part: str, serial: int, code: int, now_ns: int) -> None:
         """The broker refused a chunk of it by *code*."""

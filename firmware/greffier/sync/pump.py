@@ -180,8 +180,9 @@ class Pump:
     def _end(self, now_ns: int) -> None:
         for grant in self._sender.ended(now_ns):
             self._drop(grant.part)
-            rate = max(1, self._rate.last)
-            self._tell(Sent(grant.part, grant.serial, self._high * SECOND // rate))
+            rate = self._rate.last
+            chunk_ns = self._high * SECOND // rate if rate else 0
+            self._tell(Sent(grant.part, grant.serial, chunk_ns))
 
     def _drop(self, part: str) -> None:
         self._sender.revoke(part)

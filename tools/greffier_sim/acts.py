@@ -15,12 +15,13 @@ from greffier.language import translate as _
 from greffier_sim import branch, faketap, scenes, speech
 from greffier_sim.appliance import Appliance
 from greffier_sim.branch import Branch
-from greffier_sim.collection import HeadOffice, Sites, Transfer, enrol, unconfirmed
+from greffier_sim.collection import Headquarters, Sites, enrol, unconfirmed
 from greffier_sim.promises_office import look_at_log
 from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk
 from greffier_sim.service import Unwell
 from greffier_sim.soak_missing import Missing
 from greffier_sim.stage import Broken, Told, command, say
+from greffier_sim.transfer import Transfer
 from greffier_sim.trunk import Caller, Telephones
 from greffier_sim.witness import Witness
 
@@ -42,9 +43,9 @@ def wiring() -> Iterator[Branch]:
             say(_("  a bridge with a mirrored port, in network namespaces of its own"))
         except Missing as error:
             made = branch.loopback()
-            say(
-                _("  no network namespaces here ({reason}): over the loopback").format(reason=error)
-            )
+            reason = str(error).partition(": ")[0]
+            text = _("  no network namespaces here ({reason}): over the loopback")
+            say(text.format(reason=reason))
         yield made
 
 
@@ -102,7 +103,7 @@ class Play:
         told: Told,
         recorder: Appliance,
         transfer: Transfer,
-        office: HeadOffice,
+        office: Headquarters,
         phones: Telephones,
     ) -> None:
         self._sites = sites
@@ -216,7 +217,7 @@ def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
     sites.work.mkdir()
     say(_("▶ A branch and its head office"))
     wire = stack.enter_context(wiring())
-    office = HeadOffice(sites)
+    office = Headquarters(sites)
     stack.callback(office.stop)
     office.start()
     prepare(sites, wire)
@@ -231,7 +232,7 @@ def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
     phones = Telephones(wire, sites.work)
     stack.callback(phones.stop)
     stack.callback(recorder.kill)
-    transfer = Transfer(sites)
+    transfer = Transfer(recorder.config, sites.sync_socket, sites.work / "sync.log")
     stack.callback(transfer.kill)
     recorder.start()
     transfer.start()

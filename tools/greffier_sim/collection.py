@@ -1,16 +1,16 @@
-"""How a demonstration's recordings come to head office: broker, collector, access line and sync.
+"""Where a demonstration takes place, and its head office: broker, collector, access line.
 
 Every process is the real one. Between the box and the broker lies a line that can be cut
 (:mod:`greffier_sim.uplink`); head office reaches its own broker without it.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from greffier.control import client
-from greffier.control.transfer import AskSync, AskWork, SyncNow, SyncState, Work
+from greffier.control.transfer import AskWork, Work
 from greffier.errors import GreffierError
 from greffier_office import place
 from greffier_sim.broker import HOST, Broker, free_port
@@ -92,7 +92,7 @@ class Enrolled:
     expires: str
 
 
-class HeadOffice:
+class Headquarters:
     """Head office's broker, and the line that leads there from the box; both begin here.
 
     The certificate is good for the line's end too: devices are told that the broker is there.
@@ -153,40 +153,6 @@ def enrol(sites: Sites) -> Iterator[Enrolled]:
     command("greffier-office", "enrol", request, *office, "-o", response)
     done = command("greffier", "enrol", "install", response, *box)
     yield Enrolled(code, made["device"], done["expires"])
-
-
-class Transfer(Service):
-    """The box's sync: ``greffier sync run``, asked over its own socket."""
-
-    def __init__(self, sites: Sites) -> None:
-        config = str(sites.work / "recorder.toml")
-        super().__init__(("greffier", "sync", "run", "--config", config), sites.work / "sync.log")
-        self._sites = sites
-
-    def state(self) -> SyncState | None:
-        """How it goes; None while it does not answer."""
-        try:
-            answer = client.ask(self._sites.sync_socket, AskSync())
-        except (GreffierError, OSError):
-            return None
-        return answer if isinstance(answer, SyncState) else None
-
-    def ready(self) -> bool:
-        """Whether it answers."""
-        return self.state() is not None
-
-    def wait_for(self, wanted: Callable[[SyncState], bool], what: str) -> SyncState:
-        """The first state for which *wanted* holds. Raises Unwell."""
-
-        def look() -> SyncState | None:
-            state = self.state()
-            return state if state is not None and wanted(state) else None
-
-        return self.wait_until(look, what, PATIENCE_S)
-
-    def hurry(self) -> None:
-        """`greffier sync now`: forget all waits. Raises GreffierError."""
-        client.ask(self._sites.sync_socket, SyncNow())
 
 
 def unconfirmed(sites: Sites) -> int | None:

@@ -35,8 +35,8 @@ def who_of(call: dict[str, Any]) -> str:
     return f"{call['from']:>14} → {call['to']:<12}"
 
 
-def run(folder: Path, started: float) -> tuple[dict[str, Any], bool]:
-    """The whole story in *folder*; the figures, and whether every promise held. Raises Broken."""
+def run(folder: Path, started: float) -> tuple[dict[str, Any], list[str]]:
+    """The whole story in *folder*; the figures, and the promises that failed. Raises Broken."""
     told = Told()
     with tempfile.TemporaryDirectory(prefix="greffier-demo-") as sockets:
         sites = Sites(folder, Path(sockets))
@@ -47,7 +47,7 @@ def run(folder: Path, started: float) -> tuple[dict[str, Any], bool]:
             say(f"  {who_of(call):<29} {words_of(call)}")
         figures = promises.examine(sites, told)
     figures["elapsed_s"] = round(time.monotonic() - started, 1)
-    return figures, all(held for _what, held in told.checks)
+    return figures, [what for what, held in told.checks if not held]
 
 
 def show(figures: dict[str, Any]) -> str:
@@ -75,7 +75,10 @@ def show(figures: dict[str, Any]) -> str:
 
 
 def with_folder(keep: str | None, work: Callable[[Path], int]) -> int:
-    """Do *work* in *keep* (made, must be empty), or in a folder that goes away."""
+    """Do *work* in *keep* (made, must be empty), or in a folder that goes away.
+
+    Logs and sounds are kept only where it failed.
+    """
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="greffier-demo-") as name:
             return work(Path(name))
@@ -84,10 +87,10 @@ def with_folder(keep: str | None, work: Callable[[Path], int]) -> int:
     if any(folder.iterdir()):
         say(_("{path} is not empty; choose another folder").format(path=folder))
         return 2
-    try:
-        return work(folder)
-    finally:
+    code = work(folder)
+    if code == 0:
         shutil.rmtree(folder / "work", ignore_errors=True)
+    return code
 
 
 def main() -> int:
@@ -111,7 +114,7 @@ def main() -> int:
 
     def work(folder: Path) -> int:
         try:
-            figures, held = run(folder, started)
+            figures, failed = run(folder, started)
         except Broken as error:
             say(f"✖ {error}")
             return 1
@@ -120,9 +123,11 @@ def main() -> int:
             return 130
         say()
         say(show(figures))
+        for promise in failed:
+            say(f"✖ {promise}")
         if arguments.as_json:
             print(json.dumps(figures))
-        return 0 if held else 1
+        return 1 if failed else 0
 
     return with_folder(arguments.keep, work)
 

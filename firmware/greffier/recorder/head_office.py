@@ -29,6 +29,7 @@ FORGED: Final = "sync.forged"
 FORKED: Final = "sync.forked"
 STANDS_NS: Final = 24 * 3600 * SECOND
 """How long the alarm of a forgery stands after the last one."""
+LIVELY_NS: Final = SECOND // 2
 MOST_OWED: Final = 64
 """Answers that may wait for a disk."""
 CLOCK_OFF_NS: Final = 300 * SECOND
@@ -47,6 +48,7 @@ class HeadOffice:
         self._librarian: Librarian | None = None
         self._promises = Promises(archive.log)
         self._cosigned: list[tuple[int, Order]] = []  # by the size that is to be kept
+        self._heard_ns = -LIVELY_NS  # when something came last, monotonic
         self._reported_ns = 0  # when the transfer reported last, monotonic; 0: never
 
     def meet(self, told: str | None) -> None:
@@ -96,6 +98,11 @@ class HeadOffice:
         self.answer()
         return bool(self._promises)
 
+    @property
+    def lively(self) -> bool:
+        """Whether receipts come now, and wait for the loop: more will follow an answer."""
+        return self._archive.clock.monotonic_ns() - self._heard_ns < LIVELY_NS
+
     def _take(self) -> None:
         for found in self._librarian.take() if self._librarian is not None else ():
             if isinstance(found, Trusted):
@@ -108,6 +115,7 @@ class HeadOffice:
             elif isinstance(found.found, BadCosigned):
                 self._disbelieve(found.order, found.found.code)
             else:
+                self._heard_ns = self._archive.clock.monotonic_ns()
                 self._receive(found.order, found.found)
 
     def report(self, request: SyncReport, order: Order) -> None:

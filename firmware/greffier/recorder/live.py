@@ -15,7 +15,7 @@ from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
 from greffier.clock import BUILT_NS, SECOND, Clock, day_of
-from greffier.config.lines import CallFacts, agent_of, direction_of, line_of
+from greffier.config.lines import agent_of, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board
 from greffier.control.messages import Failure, Pause, Replay, Resume
@@ -41,7 +41,7 @@ from greffier.recorder.recall import Recall
 from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
-from greffier.recorder.rules import Rules, number_of
+from greffier.recorder.rules import Rules, facts_of
 from greffier.recorder.snapshot import snapshot_of
 from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
@@ -56,6 +56,8 @@ LATE_NS = 1_000_000_000
 """Between two ticks: more than what a power cut may take."""
 HURRY_NS = 100_000_000
 """After a tick, the next one comes no sooner for the sake of receipts."""
+LIVELY_NS = 20_000_000
+"""How long the loop rests at most while receipts come."""
 _MS = 1_000_000
 
 
@@ -246,16 +248,7 @@ class Live:
 
     def _rules_for(self, call: CallStarted, tap: str) -> Rules:
         """Which line the call is on, and which way it goes, by the configuration."""
-        facts = CallFacts(
-            tap=tap,
-            caller=number_of(call.from_) or "",
-            called=number_of(call.to) or "",
-            caller_uri=call.from_.uri.text if call.from_ else "",
-            called_uri=call.to.uri.text if call.to else "",
-            source=call.source.host if call.source else "",
-            destination=call.destination.host if call.destination else "",
-            vlans=call.vlans,
-        )
+        facts = facts_of(call, tap)
         line = line_of(self.config, facts)
         if line is None:
             self._troubles.happened("line.unknown")
@@ -299,6 +292,8 @@ class Live:
         if any(one.behind for one in self.sources):
             return 0.0
         left_ns = self._due_ns - self.clock.monotonic_ns()
+        if self._office.lively:
+            left_ns = min(left_ns, LIVELY_NS)
         return max(0.0, min(self.config.tick_ms * _MS // 4, left_ns) / SECOND)
 
     def _tick(self, now: int) -> None:

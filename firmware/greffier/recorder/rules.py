@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from greffier.audit.kinds import NAME
 from greffier.calls.events import CallIdentified, CallStarted
 from greffier.clock import SECOND
+from greffier.config.lines import CallFacts
 from greffier.policy import decision, numbering, sampling
 from greffier.policy.facts import PENDING, Facts
 from greffier.policy.packs import Packs
@@ -24,6 +25,20 @@ def number_of(party: Address | None) -> str | None:
     if party is None or party.uri is None:
         return None
     return party.uri.number or party.uri.host or party.uri.text
+
+
+def facts_of(call: CallStarted, tap: str) -> CallFacts:
+    """What the configuration may look at of *call*, which *tap* saw, to name its line."""
+    return CallFacts(
+        tap=tap,
+        caller=number_of(call.from_) or "",
+        called=number_of(call.to) or "",
+        caller_uri=call.from_.uri.text if call.from_ else "",
+        called_uri=call.to.uri.text if call.to else "",
+        source=call.source.host if call.source else "",
+        destination=call.destination.host if call.destination else "",
+        vlans=call.vlans,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,3 +255,23 @@ def test_who_sends_slowly_is_told_to_come_back_late() -> None:
     for later in said(machine.tick(9.0)):
         assert isinstance(later, Later) and later.reason == "busy"
         assert 10 < later.after_s <= uploads.LONGEST_LATER_S
+
+
+def test_a_long_part_gives_its_turn_to_who_waits_for_memory() -> None:
+    machine = Uploads("a1", BLOCK)
+    long, short = Sent(bytes(3 * BLOCK)), Sent(os.urandom(2000))
+    pending = needs(machine.offer("one", long.offered, (), 0.0))
+    machine.offer("two", short.offered, (), 0.0)
+    told: list[Action] = []
+    while pending and not any(isinstance(one, Keep) for one in told):
+        for one in long.chunks(pending.pop(), 100_000):
+            told = machine.chunk("one", one, 0.1)
+            pending += needs(told)
+    (keep,) = (one for one in told if isinstance(one, Keep))
+    (need,) = needs(machine.kept(keep, "kept", 0.2))
+    assert need.part == short.part
+    (one,) = short.chunks(need, 5000)
+    (keep,) = machine.chunk("two", one, 0.3)
+    assert isinstance(keep, Keep)
+    actions = machine.kept(keep, "kept", 0.4)
+    assert [one.part for one in needs(actions)] == [long.part]

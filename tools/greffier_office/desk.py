@@ -166,8 +166,6 @@ class Desk(threading.Thread):
             case _Kept(block, outcome):
                 return self._uploads.kept(block, outcome, now_s)
             case _Finished(part, outcome):
-                if outcome in ("hash", "format"):
-                    self._put(OfferRefused(*part.key, outcome))
                 return self._uploads.finished(part, outcome, now_s)
 
     def _offered(self, device: str, offer: Offer, now_s: float) -> list[Action]:

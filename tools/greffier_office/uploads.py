@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from greffier.sync.chunk import BLOCK, Chunk
-from greffier.sync.messages import Later, Need, Offered, Range, Refused
+from greffier.sync.messages import MOST_RANGES, Later, Need, Offered, Range, Refused
 from greffier_office.spans import Spans
 from greffier_office.steps import Action, Finish, Keep, Key, Say
 
@@ -34,7 +34,6 @@ WINDOW_S: Final = 15.0
 MOST_WRONG: Final = 3
 BUDGET: Final = 256 << 20
 MOST_SPEEDS: Final = 4096
-MOST_RANGES: Final = 64
 AGAIN_S: Final = 1.0
 AGAIN_BUSY_S: Final = 2
 
@@ -84,10 +83,9 @@ class Uploads:
         self._held = 0
         self._uploads: dict[Key, _Upload] = {}
         self._boxes: dict[str, _Box] = {}
-        # Boxes whose next offer waits for memory, the one that waits longest first.
-        self._starved: OrderedDict[str, None] = OrderedDict()
-        # Open uploads that wait for memory for their next block; served before those.
-        self._stalled: OrderedDict[Key, None] = OrderedDict()
+        # Who waits for memory, in turn: a part for its next block, or (with no part) a box for the
+        # first one of what it offered.
+        self._claims: OrderedDict[Key, None] = OrderedDict()
         self._windows: OrderedDict[str, int] = OrderedDict()
         self._tickets = 0
         self.dropped = 0
@@ -172,10 +170,10 @@ class Uploads:
             return self._give_up(key, outcome, now_s)
         if upload.wants or upload.storing:
             actions = self._next(key, upload, now_s) if not upload.asked else []
-            return actions + self._serve_starved(now_s)
+            return actions + self._serve_claims(now_s)
         upload.finishing = True
         finish = Finish(key, upload.ticket, upload.offered)
-        return [finish, *self._serve_starved(now_s)]
+        return [finish, *self._serve_claims(now_s)]
 
     def finished(self, finish: Finish, outcome: str, now_s: float) -> list[Action]:
         """The part is recorded and its receipt sent (``kept``), or it is refused or later.
@@ -209,8 +207,8 @@ class Uploads:
                 box.waiting.remove(one)
             if not box.waiting and not box.open:
                 del self._boxes[device]
-                self._starved.pop(device, None)
-        return actions + self._serve_starved(now_s)
+                self._claims.pop((device, ""), None)
+        return actions + self._serve_claims(now_s)
 
     def forget(self, now_s: float, reason: str) -> list[Action]:
         """Nothing can be stored: every box is told to come back (*reason*: ``busy``, ``space``)."""
@@ -222,21 +220,26 @@ class Uploads:
             while box.waiting:
                 part = box.waiting.popleft()[1].part
                 actions.append(Say(device, _later(part, reason)))
-        self._starved.clear()
+        self._claims.clear()
         return actions
 
-    def _serve(self, device: str, now_s: float) -> list[Action]:
-        """Open what waits of *device* while it has places and there is memory."""
+    def _serve(self, device: str, now_s: float, *, turn: bool = False) -> list[Action]:
+        """Open what waits of *device* while it has places and there is memory.
+
+        *turn*: nobody waits for memory longer.
+        """
         actions: list[Action] = []
         box = self._boxes.get(device)
-        while box and box.waiting and len(box.open) < OPEN + box.waiting[0][1].urgent:
+        places = OPEN if 2 * self._held < self._budget else 1
+        while box and box.waiting and len(box.open) < places + box.waiting[0][1].urgent:
             _since, offered, held = box.waiting[0]
             rest = Spans((0, offered.size))
             for number in held:
                 rest.remove(number * BLOCK, (number + 1) * BLOCK)
             key = (device, offered.part)
-            if rest and not self._affords(_size_of(offered, rest.first // BLOCK)):
-                self._starved[device] = None
+            first = _size_of(offered, rest.first // BLOCK) if rest else 0
+            if rest and not self._affords(first, turn):
+                self._claims[device, ""] = None
                 break
             box.waiting.popleft()
             self._tickets += 1
@@ -247,25 +250,21 @@ class Uploads:
                 actions.append(Finish(key, upload.ticket, offered))
                 continue
             box.open.add(offered.part)
-            actions += self._ask(key, upload, now_s)
+            actions += self._ask(key, upload, now_s, turn=turn)
         return actions
 
-    def _serve_starved(self, now_s: float) -> list[Action]:
+    def _serve_claims(self, now_s: float) -> list[Action]:
+        """Give the memory that is free to those who wait for it."""
         actions: list[Action] = []
-        while self._stalled:
-            key, _ = self._stalled.popitem(last=False)
+        while self._claims:
+            key, _ = self._claims.popitem(last=False)
             upload = self._uploads.get(key)
-            if upload is not None and upload.rest and not upload.asked:
-                actions += self._ask(key, upload, now_s)
-            if key in self._stalled:
-                self._stalled.move_to_end(key, last=False)
-                return actions
-        while self._starved:
-            device = next(iter(self._starved))
-            del self._starved[device]
-            actions += self._serve(device, now_s)
-            if device in self._starved:  # still no memory: it stays the first
-                self._starved.move_to_end(device, last=False)
+            if not key[1]:
+                actions += self._serve(key[0], now_s, turn=True)
+            elif upload is not None and upload.rest and not upload.asked:
+                actions += self._ask(key, upload, now_s, turn=True)
+            if key in self._claims:  # still too little: it stays the first
+                self._claims.move_to_end(key, last=False)
                 break
         return actions
 
@@ -293,7 +292,7 @@ class Uploads:
         box.open.add(key[1])
         return self._ask(key, upload, now_s) or [self._busy(key[0], upload.offered)]
 
-    def _ask(self, key: Key, upload: _Upload, now_s: float) -> list[Action]:
+    def _ask(self, key: Key, upload: _Upload, now_s: float, *, turn: bool = False) -> list[Action]:
         """A need of the next octets, as many as memory and the speed of the line allow."""
         wanted = self._windows.get(key[0], FIRST_WINDOW)
         asked = Spans()
@@ -301,9 +300,9 @@ class Uploads:
             first, last = next(iter(upload.rest))
             number = first // BLOCK
             last = min(last, (number + 1) * BLOCK, first + wanted)
-            if not self._opened(upload, number):
+            if not self._opened(upload, number, turn):
                 if not asked:
-                    self._stalled[key] = None
+                    self._claims[key] = None
                 break
             upload.rest.remove(first, last)
             asked.add(first, last)
@@ -317,18 +316,18 @@ class Uploads:
         ranges = tuple(Range(first, last) for first, last in asked)
         return [Say(key[0], Need(key[1], self._lane, ranges, asked.size, TTL_S))]
 
-    def _opened(self, upload: _Upload, number: int) -> bool:
+    def _opened(self, upload: _Upload, number: int, turn: bool) -> bool:
         if number in upload.blocks:
             return True
         size = _size_of(upload.offered, number)
-        if not self._affords(size):
+        if not self._affords(size, turn):
             return False
         self._held += size
         upload.blocks[number] = _Block(bytearray(size), size)
         return True
 
-    def _affords(self, size: int) -> bool:
-        return self._held + size <= self._budget
+    def _affords(self, size: int, turn: bool) -> bool:
+        return self._held + size <= self._budget and (turn or not self._claims)
 
     def _free(self, upload: _Upload, number: int) -> None:
         self._held -= len(upload.blocks.pop(number).data)
@@ -378,11 +377,11 @@ class Uploads:
         return self._serve_after(key, now_s)
 
     def _serve_after(self, key: Key, now_s: float) -> list[Action]:
-        return self._serve(key[0], now_s) + self._serve_starved(now_s)
+        return self._serve(key[0], now_s) + self._serve_claims(now_s)
 
     def _forget(self, key: Key) -> None:
         upload = self._uploads.pop(key)
-        self._stalled.pop(key, None)
+        self._claims.pop(key, None)
         for number in list(upload.blocks):
             self._free(upload, number)
         self._close(key)

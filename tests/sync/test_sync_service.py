@@ -18,7 +18,7 @@ from greffier.config import recorder as configuration
 from greffier.control.client import ask
 from greffier.control.messages import Done
 from greffier.control.transfer import AskSync, SyncNow, SyncPause, SyncState
-from greffier.errors import Refused
+from greffier.errors import NotRunning, Refused
 from greffier.sync.service import Service
 from greffier_sim.broker import HOST, free_port
 from greffier_sim.head_office import Box, HeadOffice
@@ -63,8 +63,16 @@ socket = "{folder}/sync.sock"
 
     def __enter__(self) -> "Running":
         self.thread.start()
-        until(self.socket.exists)
+        until(self._answers)
         return self
+
+    def _answers(self) -> bool:
+        assert self.thread.is_alive()
+        try:
+            self.state()
+        except NotRunning:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         self.service.stop()
@@ -346,3 +354,19 @@ def test_an_outbox_that_cannot_be_written_stops_nothing(
         until(lambda: set(recorder.received) == parts)
         until(lambda: sync.state().trouble == "outbox")
         until(lambda: any("sync.storage" in one.troubles for one in recorder.reports))
+
+
+def test_a_folder_that_was_enrolled_for_another_box_sends_nothing(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    recorder.add(os.urandom(1000))
+    recorder.device = "box-ffffffff"
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: sync.state().trouble == "other_box")
+        until(lambda: any(one.online for one in office.presences))
+        until(lambda: recorder.asked.count("work") > 3)
+    assert office.offers == []
+    assert office.entries == []

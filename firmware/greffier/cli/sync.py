@@ -173,9 +173,11 @@ def _text(state: SyncState) -> str:
             text = _("{rate} kbit/s now, about {minutes} min to go")
             minutes = -(-state.size * 8 // max(1, rate) // 60)
             lines.append(text.format(rate=rate // 1000, minutes=max(1, minutes)))
-    elif state.state != "not_enrolled":
-        text = _("Everything up to {at} is at head office.")
-        lines.append(text.format(at=_local(state.clock_ns)))
+    if state.state != "not_enrolled" and state.log_size:
+        until_ns = state.oldest_ns if waiting else state.clock_ns
+        if until_ns:
+            text = _("Everything up to {at} is at head office.")
+            lines.append(text.format(at=_local(until_ns)))
     if state.refused:
         lines.append(_("{parts} parts were refused").format(parts=state.refused))
     if state.pause_until_ns:

@@ -23,6 +23,7 @@ from greffier.sync.actions import (
     Unprepared,
 )
 from greffier.sync.connection import Acked, Connection, Down, Event, Heard, Publication, Up
+from greffier.sync.dialling import TOO_LARGE
 from greffier.sync.errands import Errands
 from greffier.sync.inbox import Inbox
 from greffier.sync.messages import Collector, Later, Need, Offer, Refused
@@ -263,6 +264,8 @@ class PartsCarrier:
         self._work_ns = now + _LOOK_WORK_NS
         try:
             work = self._link.work(self._cursor)
+            if work.device != self._device:
+                raise Away("another box was enrolled")
         except Away:
             self.away = True
             self._work_ns = self._clock.monotonic_ns() + _AWAY_NS
@@ -301,15 +304,22 @@ class PartsCarrier:
         if isinstance(action, Prepare):
             self._fetching.put(action)
         elif isinstance(action, PublishOffer):
-            payload = messages.write(Offer(action.parts))
-            topic = topics.up(self._device, "offer")
-            self._connection().publish(Publication(topic, payload, ("parts", action.token)))
+            self._offer(action)
         elif isinstance(action, Send):
             self._send(action)
         elif isinstance(action, Release):
             self._release(action.part)
         else:
             self._handing.put(action)
+
+    def _offer(self, action: PublishOffer) -> None:
+        try:
+            payload = messages.write(Offer(action.parts))
+        except BadMessage:  # one part of more blocks than a message can name
+            self.engine.acknowledged(action.token, TOO_LARGE, self._clock.monotonic_ns())
+            return
+        topic = topics.up(self._device, "offer")
+        self._connection().publish(Publication(topic, payload, ("parts", action.token)))
 
     def _send(self, action: Send) -> None:
         fd = self._files.get(action.grant.part)

@@ -16,6 +16,7 @@ from greffier import __version__
 from greffier.clock import SECOND, Clock
 from greffier.config.records import Config
 from greffier.durable import Disk
+from greffier.errors import GreffierError
 from greffier.sync import messages, topics
 from greffier.sync.connection import Acked, Broker, Connection, Down, Event, Heard, Publication, Up
 from greffier.sync.dialling import Identity
@@ -34,8 +35,11 @@ _CONTROL_KEEPALIVE_S: Final = 30
 _BULK_KEEPALIVE_S: Final = 60
 
 
-class Stuck(Exception):
+class Stuck(GreffierError):
     """A thread of ours ended or hangs."""
+
+    cause = "the transfer to head office cannot go on: {reason}"
+    step = "its service begins again by itself; if it does not, see its journal"
 
 
 class Transfer:
@@ -127,7 +131,7 @@ class Transfer:
             self._say_presence(online=True)
         late = now - STUCK_NS
         if self._failed or any(one.beat_ns < late for _, one in self._runs):
-            raise Stuck(repr(self._failed[0]) if self._failed else "it hangs")
+            raise Stuck(reason=repr(self._failed[0]) if self._failed else "-")
 
     @property
     def troubles(self) -> set[str]:
@@ -136,10 +140,10 @@ class Transfer:
         for connection, bulk in ((self.control, False), (self.bulk, True)):
             if connection.trouble:
                 found.add(self._exact(connection.trouble, bulk))
-        if self.log.away or self.parts.away:
-            found.add("sync.recorder")
         if self.log.foreign:
             found.add("sync.other_box")
+        elif self.log.away or self.parts.away:
+            found.add("sync.recorder")
         return found
 
     def _exact(self, trouble: str, bulk: bool) -> str:

@@ -278,10 +278,17 @@ def wild(seed: int) -> list[Datagram]:
             every.append(captures.request(one, when, "INVITE", 5, body=body))
             body = captures.offer(media, "callee")
             every.append(captures.response(one, when + 30 * MS, 200, "5 INVITE", body=body))
+    told = [one for one in every if 5060 in (one.source.port, one.destination.port)]
+    spoken = [one for one in every if 5060 not in (one.source.port, one.destination.port)]
     # What is delayed longer than a stream waits is late, whoever has it.
-    delay_ms = 400 if seed % 3 == 0 else 45
-    harm = captures.Harm(lost=0.01, doubled=0.01, delayed=0.05, delay_ms=delay_ms)
-    return captures.harmed(captures.in_order(every), harm, seed)
+    harm = captures.Harm(lost=0.01, doubled=0.01, delayed=0.05)
+    late = replace(harm, delay_ms=400 if seed % 3 == 0 else 45)
+    heard = captures.harmed(captures.in_order(told), harm, seed)
+    heard += captures.harmed(captures.in_order(spoken), late, seed + 1)
+    # No two frames of one tap have the same time, and where two would, their order is no matter.
+    return [
+        one._replace(time_ns=one.time_ns + at) for at, one in enumerate(captures.in_order(heard))
+    ]
 
 
 def number_of(datagram: Datagram, step: int) -> bytes:

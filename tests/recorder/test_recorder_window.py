@@ -13,6 +13,9 @@ from tests.stories.box import PAIR
 from greffier.capture import rtp
 from greffier.capture.datagram import Datagram
 from greffier.capture.record import Record
+from greffier.encode import Gap, codecs
+from greffier.encode.timeline import Placed, Timeline
+from greffier.recorder.track import Track
 from greffier.recorder.trunk import SETTLED_NS
 from greffier.store import playback
 from greffier_sim import captures
@@ -150,3 +153,23 @@ def test_a_leg_of_which_packets_are_kept_aside_waits_for_them(tmp_path: Path) ->
     assert all(each.payload[12:] in there for each in [late, *spoken])
     scene.wait(70)
     scene.stop()
+
+
+def test_what_is_refused_before_the_first_sound_is_told_with_it() -> None:
+    pcma = codecs.STATIC[8]
+    refused, silence = Gap(0, 0, 1, "early"), Gap(0, 160, 0, "late_start")
+    sound = Placed(160, 160, 0, pcma, 8, 2, bytes(160))
+    at_once = Track(0, Timeline(0, 8000), {}, pcma, 8)
+    assert at_once.with_early([(1, refused), (2, silence), (2, sound)]) == [
+        (1, refused),
+        (2, silence),
+        (2, sound),
+    ]
+    apart = Track(0, Timeline(0, 8000), {}, pcma, 8)
+    assert apart.with_early([(1, refused)]) == []
+    assert apart.with_early([(2, silence), (2, sound)]) == [
+        (1, refused),
+        (2, silence),
+        (2, sound),
+    ]
+    assert apart.with_early([(3, refused)]) == [(3, refused)]

@@ -283,6 +283,7 @@ class Call(Pausable, Lender):
             self._lost.append(Span(low, high, gap.packets))
 
     def _store(self, track: Track, dated: Sequence[Dated]) -> None:
+        dated = track.with_early(dated)
         placed = [(at, item) for at, item in dated if isinstance(item, Placed)]
         for _, item in dated:
             if isinstance(item, Gap) and self._is_loss(item):

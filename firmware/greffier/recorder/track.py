@@ -41,6 +41,8 @@ class Track:
     hidden: list[list[int]] = field(default_factory=list)  # spans that pauses hide, in order
     crowded: list[list[int]] = field(default_factory=list)
     """Spans for which there was no room where sound waits, in order."""
+    _early: list[Dated] = field(default_factory=list)  # refused before the first sound
+    _begun: bool = False
     _untold: tuple[int, Gap] | None = None  # stands for the last of them, and does not wait yet
     _full_at: int = 0  # how many items waited when there was no room
 
@@ -65,6 +67,20 @@ class Track:
         self._untold = since, Gap(gap.start, end, gap.packets + packets, gap.cause)
         extend(self.crowded, start, end)
 
+    def with_early(self, dated: Sequence[Dated]) -> Sequence[Dated]:
+        """*dated*, to be stored; with the first sound comes what was refused before it.
+
+        A part knows no leg before its first sound, however packets were handed on together.
+        """
+        if self._begun:
+            return dated
+        self._begun = any(isinstance(item, Placed) for _, item in dated)
+        if self._begun:
+            early, self._early = self._early, []
+            return [*early, *dated]
+        self._early += [one for one in dated if isinstance(one[1], Gap) and _is_refusal(one[1])]
+        return [one for one in dated if not (isinstance(one[1], Gap) and _is_refusal(one[1]))]
+
     def rest(self) -> list[Dated]:
         """The gap that did not find room to wait, for whoever has taken out all that waited."""
         rest: list[Dated] = [] if self._untold is None else [self._untold]
@@ -81,6 +97,11 @@ class Track:
     def hide(self, start: int, end: int) -> None:
         """A pause hides samples [start, end)."""
         extend(self.hidden, start, end)
+
+
+def _is_refusal(gap: Gap) -> bool:
+    """Whether it stands for packets that lie before the line, and not for time."""
+    return gap.start == gap.end
 
 
 def extend(spans: list[list[int]], start: int, end: int) -> None:

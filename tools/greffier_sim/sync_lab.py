@@ -17,9 +17,7 @@ from typing import Any, Self
 
 from greffier.audit import verify
 from greffier.capture.datagram import Address
-from greffier.control import client
-from greffier.control.transfer import AskSync, SyncState
-from greffier.errors import GreffierError
+from greffier.control.transfer import SyncState
 from greffier.store import layout
 from greffier.sync.folder import SyncFolder
 from greffier_sim import captures, packets
@@ -27,8 +25,9 @@ from greffier_sim.broker import HOST
 from greffier_sim.head_office import HeadOffice
 from greffier_sim.lab import Wire, wire
 from greffier_sim.schedules import DUTY
-from greffier_sim.service import BIN, Service, Unwell, wait_until
+from greffier_sim.service import BIN, Service, Unwell
 from greffier_sim.soak_box import SoakBox
+from greffier_sim.transfer import Transfer
 from greffier_sim.uplink import Uplink
 
 SYNC = """
@@ -94,8 +93,7 @@ class SyncLab:
         config.write_text(config.read_text() + words + more)
         office = ["greffier-office", "serve", "--office", str(self.head.office.path)]
         self.office = Service(office, folder / "serve.log")
-        run = ["greffier", "sync", "run", "--config", str(config)]
-        self.sync = Service(run, folder / "sync.log")
+        self.sync = Transfer(config, self.socket, folder / "sync.log")
         self.uplink: Uplink | None = None
         self.head.enrol(layout.open(self.box.data), SyncFolder(self.sync_folder))
         stack.enter_context(self.head)
@@ -128,23 +126,13 @@ class SyncLab:
 
     def state(self) -> SyncState | None:
         """What sync says of itself, or None while it does not answer."""
-        try:
-            answer = client.ask(self.socket, AskSync())
-        except (GreffierError, OSError):
-            return None
-        return answer if isinstance(answer, SyncState) else None
+        return self.sync.state()
 
     def wait_for(
         self, wanted: Callable[[SyncState], bool], what: str, seconds: float = 60.0
     ) -> SyncState:
         """The first state that is *wanted*. Raises Unwell, also where sync has ended."""
-
-        def look() -> SyncState | None:
-            self.sync.must_run()
-            found = self.state()
-            return found if found is not None and wanted(found) else None
-
-        return wait_until(look, what, seconds)
+        return self.sync.wait_for(wanted, what, seconds)
 
     @contextmanager
     def calls(self, count: int, every_ms: int = 1000) -> Iterator["subprocess.Popen[bytes]"]:

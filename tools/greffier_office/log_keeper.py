@@ -24,7 +24,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What *device* is told. ``alarm`` is one line for people where something contradicts."""
+    """What *device* is told. ``alarm`` is one line for people of a contradiction that is new."""
 
     device: str
     message: Have | Fork
@@ -123,11 +123,10 @@ class LogKeeper:
         return replace(log, cosigned_size=head.size, cosigned=log.head + line, cosigned_ns=now_ns)
 
     def _forked(self, device: str, held: Log, batch: Batch, error: Forked) -> Answer:
-        """Both signed checkpoints are kept before anybody is told."""
+        """Both signed checkpoints are kept before anybody is told; people are told once."""
         theirs = batch.checkpoint.decode()
+        ours = held.cosigned or held.head
         with self._catalogue.transaction() as db:
-            catalogue.write_fork(
-                db, device, error.reason, held.cosigned or held.head, theirs, self._now_ns()
-            )
-        alarm = f"{device}: {error.reason}: {error.detail}"
+            new = catalogue.write_fork(db, device, error.reason, ours, theirs, self._now_ns())
+        alarm = f"{device}: {error.reason}: {error.detail}" if new else ""
         return Answer(device, Fork(held.size, error.reason), alarm)

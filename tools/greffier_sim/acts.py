@@ -181,8 +181,9 @@ class Play:
                 seconds=time.monotonic() - begun
             )
         )
-        self._transfer.stop()
-        self._recorder.stop()
+        for service in (self._transfer, self._recorder, self._office.collector):
+            if service.stop() != 0:
+                raise Unwell(f"{service.name} failed at its end: {service.last_words()}")
 
     def _see_receipt(self, left: int) -> int:
         """Wait until fewer than *left* parts wait for a receipt, and say so. Raises Unwell."""

@@ -10,13 +10,15 @@ import pytest
 from tests.office.in_process import Inside, Voice, enrol
 
 from greffier.durable import Disk
-from greffier.sync.messages import Later, Need, Presence
+from greffier.sync.messages import Have, Later, Need, Presence
 from greffier.trust import LogKey
 from greffier_office import desk as desks
 from greffier_office import fleet, place
+from greffier_office.audit_desk import MOST_BATCHES, AuditDesk
 from greffier_office.catalogue import Catalogue
 from greffier_office.committer import Heard, Item, OfferRefused
 from greffier_office.desk import Desk
+from greffier_office.log_keeper import Answer
 from greffier_office.objects import Objects
 from greffier_office.place import Office
 from greffier_office.stored import Holdings
@@ -120,3 +122,52 @@ def test_a_will_of_an_older_session_and_a_kept_message_change_nothing(scene: Sce
     assert seen() == second != first
     says(False, "b", 2, 240.0)
     assert seen()[0] is False
+
+
+def test_a_fault_of_ours_at_one_box_leaves_the_others_served(scene: Scene) -> None:
+    offer_of = scene.desk._uploads.offer
+    calls = []
+
+    def faulty(*words: object) -> object:
+        calls.append(words)
+        if len(calls) == 1:
+            raise RuntimeError
+        return offer_of(*words)  # type: ignore[arg-type]
+
+    scene.desk._uploads.offer = faulty  # type: ignore[method-assign, assignment]
+    scene.desk.start()
+    for _time in range(2):
+        scene.desk.offer(DEVICE, offer(scene.held.offered()))
+    wait_until(lambda: bool(scene.voice.told), "the second is answered")
+    assert isinstance(scene.voice.told[0][1], Need)
+    assert scene.desk.counts["faults"] == 1
+
+
+def test_a_fault_of_ours_at_one_log_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    taken: list[str] = []
+
+    class Keeper:
+        def take(self, device: str, _payload: bytes) -> Answer:
+            taken.append(device)
+            if device == "bad":
+                raise ZeroDivisionError
+            return Answer(device, Have(1, ""))
+
+    office = place.create(tmp_path / "office", Disk(), time.time_ns())
+    voice, told = Voice(), list[str]()
+    desk = AuditDesk(
+        lambda: (Keeper(), Catalogue.open(office.catalogue, Disk())),  # type: ignore[arg-type, return-value]
+        voice,
+        told.append,
+    )
+    for device in ("bad", "good"):
+        desk.batch(device, b"")
+    for _many in range(MOST_BATCHES):
+        desk.batch("more", b"")
+    assert desk.counts["batches dropped"] == 2
+    desk.start()
+    wait_until(lambda: ("good", Have(1, "")) in voice.told, "it goes on")
+    desk.stop()
+    desk.join(10)
+    assert taken[:2] == ["bad", "good"]
+    assert told == ["bad: ZeroDivisionError at a batch of its log"]

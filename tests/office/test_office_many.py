@@ -71,11 +71,11 @@ def test_what_is_asked_for_each_offer_reads_no_table_through(office: place.Offic
 
 def test_lists_name_everything_once(office: place.Office) -> None:
     with Holdings.open(office, Disk()) as held:
-        calls = held_calls.list_calls(held, None, None)
-        assert len(calls) == PARTS and all(len(one["parts"]) == 1 for one in calls)
-        assert [one["uid"] for one in held_calls.list_calls(held, "box-03", None)] == [
-            one["uid"] for one in calls if one["device"] == "box-03"
+        calls = held_calls.list_calls(held, "box-03", None)
+        assert [one["uid"] for one in calls] == [
+            f"box-03/desk/{one:010}" for one in range(3, PARTS, BOXES)
         ]
+        assert all(len(one["parts"]) == 1 for one in calls)
         boxes = fleet.boxes(held, time.time_ns())
         assert sum(one["stored"] for one in boxes) == PARTS - PARTS // 100
         assert sum(one["waiting"] for one in boxes) == PARTS // 100

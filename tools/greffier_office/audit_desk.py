@@ -1,5 +1,6 @@
 """The thread at which audit batches arrive: nothing of a recording ever stands before an entry."""
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -41,8 +42,9 @@ class AuditDesk(threading.Thread):
             self.counts["batches dropped"] += 1
 
     def stop(self) -> None:
-        """End after what came until now."""
-        self._queue.put(None)
+        """End after what came until now; a thread that stands still ends with the process."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=5.0)
 
     def run(self) -> None:
         """The thread."""
@@ -66,6 +68,10 @@ class AuditDesk(threading.Thread):
         except (GreffierError, sqlite3.Error) as error:
             self.counts["log errors"] += 1
             self._told(f"{device}: {error}")
+            return
+        except Exception as error:  # noqa: BLE001 - one box's batch must not end all others' log
+            self.counts["faults"] += 1
+            self._told(f"{device}: {type(error).__name__} at a batch of its log")
             return
         if answer is None:
             self.counts["batches refused"] += 1

@@ -153,6 +153,7 @@ class Collector:
     def status(self) -> Mapping[str, Any]:
         """Figures for the log: what was dropped, what is under way."""
         counts = self.counts + self.desk.counts + self.audit.counts
+        counts.update({f"commit: {name}": one for name, one in self.committer.counts.items()})
         return {"ready": self.ready, "lane": self._settings.lane, "counts": dict(counts)}
 
     @property

@@ -9,6 +9,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any, Final, Protocol
 
 from greffier.audit.note import Signer
 from greffier.audit.receipt import Receipt
-from greffier.errors import GreffierError
 from greffier.sync.chunk import BLOCK
 from greffier.sync.messages import Fork, Have, Later, Need, Offered, Presence, Refused
 from greffier_office import catalogue
@@ -112,6 +112,8 @@ class Committer(threading.Thread):
         self._lock = threading.Lock()
         self._notes: dict[_Noted, Heard | OfferRefused] = {}
         self.beat = time.monotonic()
+        self.counts: Counter[str] = Counter()
+        """Commits that failed, by the error."""
 
     def put(self, item: Item) -> None:
         """Have *item* written soon. Any thread."""
@@ -168,7 +170,8 @@ class Committer(threading.Thread):
                     self._write_envelopes(db, parts)
             with rows.transaction() as db:
                 receipts = self._write_rows(db, items)
-        except (GreffierError, sqlite3.Error) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, these boxes offer again
+            self.counts[type(error).__name__] += 1
             outcome = "space" if is_full(error) else "failed"
             for part in parts:
                 self._finished(part.finish, outcome)

@@ -141,7 +141,7 @@ class Desk(threading.Thread):
                         return
                 now_s = time.monotonic()
                 if item is not None:
-                    self._do(self._taken(item, now_s))
+                    self._take(item, now_s)
                 if now_s >= due:
                     due = now_s + TICK_S
                     self.beat = now_s
@@ -150,6 +150,12 @@ class Desk(threading.Thread):
         finally:
             self._pool.shutdown()
             self._rows.close()
+
+    def _take(self, item: _Offers | _Chunk | _Kept | _Finished, now_s: float) -> None:
+        try:
+            self._do(self._taken(item, now_s))
+        except Exception:  # noqa: BLE001 - what one box says must not end the others' uploads
+            self.counts["faults"] += 1
 
     def _taken(self, item: _Offers | _Chunk | _Kept | _Finished, now_s: float) -> Sequence[Action]:
         match item:

@@ -5,6 +5,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,8 @@ from greffier_office.collector import Collector, Settings
 from greffier_office.office_init import office_option
 
 LOOK_S = 1.0
+COUNTS_S = 60.0
+"""Between two lines that say only that more was dropped, or failed."""
 MIB = 1 << 20
 # The bulk thread computes while an entry of a log waits for the interpreter: 5 ms by default.
 SWITCH_S = 0.001
@@ -64,6 +67,7 @@ def _look_after(collector: Collector, stopping: threading.Event, as_json: bool) 
     """Say when it is ready and when not; end where a thread is dead. Raises GreffierError."""
     was_ready = None
     why = ""
+    counts, counted_s = collector.status()["counts"], time.monotonic()
     while not stopping.wait(LOOK_S if was_ready else 0.05):
         troubles = collector.troubles()
         if troubles:
@@ -72,6 +76,10 @@ def _look_after(collector: Collector, stopping: threading.Event, as_json: bool) 
         lost = collector.control.lost or collector.bulk.lost
         if collector.ready != was_ready or (not was_ready and lost != why):
             was_ready, why = collector.ready, lost
+            _tell(as_json, **collector.status(), lost=lost)
+        now_s = time.monotonic()
+        if now_s - counted_s > COUNTS_S and collector.status()["counts"] != counts:
+            counts, counted_s = collector.status()["counts"], now_s
             _tell(as_json, **collector.status(), lost=lost)
     collector.stop()
     _tell(as_json, **collector.status(), stopped=True)
@@ -88,5 +96,7 @@ def _tell(as_json: bool, **said: object) -> None:
         click.echo(_("Stopped."))
     elif said["ready"]:
         click.echo(_("Ready on lane {lane}.").format(lane=said["lane"]))
+        if said["counts"]:
+            click.echo(visible(_("Dropped or failed: {counts}").format(counts=said["counts"])))
     else:
         click.echo(_("Not connected: {why}").format(why=visible(str(said["lost"] or "…"))))

@@ -23,6 +23,7 @@ from greffier.sync.recorder_link import Away, NotBelieved, RecorderLink
 from greffier.sync.waits import Draw
 
 _LOOK_S: Final = 0.008
+_TURN_NS: Final = SECOND // 10
 _ASK_NS: Final = SECOND
 _ASK_AWAY_NS: Final = 2 * SECOND
 _ASK_GROWN_NS: Final = SECOND // 100
@@ -74,8 +75,12 @@ class LogCarrier:
     def run(self, stop: threading.Event) -> None:
         """Carry until *stop*."""
         while not stop.is_set():
-            self.beat_ns = self._clock.monotonic_ns()
-            for event in self.inbox.take(_LOOK_S):
+            events = self.inbox.take(_LOOK_S)
+            now = self._clock.monotonic_ns()
+            if not events and now - self.beat_ns < _TURN_NS and not self._has_grown(now):
+                continue  # what costs nearly nothing is done a hundred times a second, no more
+            self.beat_ns = now
+            for event in events:
                 self._hear(event)
             self._look()
             if self._work is not None and not self.foreign:
@@ -113,29 +118,34 @@ class LogCarrier:
         else:
             self.malformed += 1
 
-    def _look(self) -> None:
-        """Ask the recorder what is durable: when its leaves grew, and now and then."""
-        now = self._clock.monotonic_ns()
+    def _has_grown(self, now: int) -> bool:
+        """Whether the recorder may have something new: its leaves have grown."""
         leaves = self._reader.grown()
-        if leaves is not None and leaves != self._leaves:
+        if leaves is None:
+            return False
+        if leaves != self._leaves:
             self._leaves = leaves
             self._ask_ns = min(self._ask_ns, now)
             self._grown_until_ns = now + _GROWN_FOR_NS
-        if leaves is not None and self._work is not None and leaves <= self._work.log_size:
+        if self._work is not None and leaves <= self._work.log_size:
             self._grown_until_ns = 0
+        return now < self._grown_until_ns
+
+    def _look(self) -> None:
+        """Ask the recorder what is durable: when its leaves grew, and now and then."""
+        now = self._clock.monotonic_ns()
+        hurry = self._has_grown(now)
         if now < self._ask_ns:
             return
         try:
             work = self._link.work(_NO_PARTS, 1)
-            if leaves is None:
-                self._reader.open_leaves()
+            self._reader.open_leaves()
         except Away:
             self.away = True
             self._reader.forget()
             self._ask_ns = self._clock.monotonic_ns() + _ASK_AWAY_NS
             return
         self._seen(work)
-        hurry = now < self._grown_until_ns
         self._ask_ns = now + (_ASK_GROWN_NS if hurry else _ASK_NS)
 
     def _seen(self, work: Work) -> None:

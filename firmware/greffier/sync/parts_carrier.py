@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from greffier.sync.dialling import TOO_LARGE
 from greffier.sync.errands import Errands
 from greffier.sync.inbox import Inbox
 from greffier.sync.messages import Collector, Later, Need, Offer, Refused
-from greffier.sync.outbox import NOTHING, Backlog, Outbox
+from greffier.sync.outbox import NOTHING, Outbox
 from greffier.sync.parts import Parts
 from greffier.sync.pump import Pump, Sent, Unsendable
 from greffier.sync.recorder_link import (
@@ -38,6 +38,7 @@ from greffier.sync.recorder_link import (
     Ready,
     RecorderLink,
 )
+from greffier.sync.stats import Stats, stats_of
 from greffier.sync.waits import Draw
 
 LONGEST_PAUSE_NS: Final = 31 * 86_400 * SECOND
@@ -63,21 +64,6 @@ class Handed:
 
     action: HandOver
     results: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How it stands, replaced as a whole."""
-
-    backlog: Backlog = NOTHING
-    offered: int = 0
-    sending: int = 0
-    waiting: int = 0
-    received: int = 0
-    last_receipt_ns: int = 0
-    pause_until_ns: int = 0
-    complete: bool = False
-    """Whether the recorder was asked for everything once."""
 
 
 class PartsCarrier:
@@ -365,25 +351,7 @@ class PartsCarrier:
             self._written = self.engine.written
             self._count_ns = now + _COUNT_NS
             self._backlog = self._outbox.backlog()
-        engine = self.engine
-        parts, size = engine.finished
-        left = max(0, self._backlog.parts - parts)
-        backlog = replace(
-            self._backlog,
-            parts=left,
-            size=max(0, self._backlog.size - size) if left else 0,
-            oldest_ns=self._backlog.oldest_ns if left else 0,
-        )
-        self.stats = Stats(
-            backlog,
-            engine.count("offered"),
-            engine.count("sending"),
-            engine.count("waiting", "receipt"),
-            engine.counts.received,
-            engine.counts.last_receipt_ns,
-            self.paused_until_ns,
-            self._complete,
-        )
+        self.stats = stats_of(self.engine, self._backlog, self.paused_until_ns, self._complete)
 
 
 def _fetched(link: RecorderLink, action: Prepare) -> Fetched:

@@ -78,6 +78,18 @@ def test_the_table_shows_every_figure_that_is_no_detail() -> None:
         assert any(line.endswith(f"  {value}") for line in table.splitlines())
 
 
+def test_a_demo_that_failed_keeps_its_logs(tmp_path: Path) -> None:
+    def work(folder: Path, code: int) -> int:
+        (folder / "work").mkdir()
+        return code
+
+    for code in (0, 1):
+        folder = tmp_path / str(code)
+        assert demo.with_folder(str(folder), lambda one, code=code: work(one, code)) == code
+        assert (folder / "work").exists() == bool(code)
+    assert demo.with_folder(str(folder), lambda _: 0) == 2  # it is not empty
+
+
 def test_the_witness_reads_what_tcpdump_writes(tmp_path: Path) -> None:
     from greffier_sim import captures, packets  # noqa: PLC0415 - beside what they judge
 

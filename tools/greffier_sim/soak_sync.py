@@ -14,8 +14,10 @@ killed process leaves what it wrote in the kernel's cache. Which fsync comes bef
 """
 
 import argparse
+import os
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -139,7 +141,8 @@ def calling(
                 pids = ["ip", "netns", "pids", name]
                 found = subprocess.run(pids, check=True, capture_output=True, text=True).stdout
                 for pid in found.split():
-                    subprocess.run(["kill", pid], check=False)
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGTERM)
 
 
 def rest(place: SyncLab, struck: Struck, words: argparse.Namespace) -> float:
@@ -249,6 +252,11 @@ def _again(sent: int, end: dict[str, Any]) -> float:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options."""
+    parser.epilog = (
+        "kill -9 shows what outlives a process, not what outlives a power cut at head office: the "
+        "kernel keeps what a killed process wrote. tests/office/test_office_order.py looks at which"
+        " fsync comes before which receipt."
+    )
     parser.add_argument("--kills", type=int, default=50, help="and cuts of the network, together")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)

@@ -6,7 +6,9 @@ A folder by default; any store that obstore speaks to (S3, GCS, Azure) by its UR
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -15,7 +17,12 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from greffier.durable import Disk
 from greffier.errors import StorageFailed
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 AUDIT = "audit"
+_RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+"""Of a remote store; then the boxes are told to come back, which is the better retry."""
 BLOCKS = "blocks"
 
 
@@ -54,7 +61,7 @@ class Objects:
             self._store: ObjectStore = (
                 LocalStore(str(place.absolute()))
                 if isinstance(place, Path)
-                else from_url(place, client_options={"timeout": "60s"})
+                else from_url(place, retry_config=_RETRY)
             )
         except (BaseError, ValueError) as error:
             raise StorageFailed(path=place, reason=_reason(error)) from error

@@ -157,6 +157,8 @@ class Stores:
                 "part_blocks (device, part, number, sha256)",
                 "batches (device, first, end, object, sha256)",
                 "logs (device, size, cosigned_size)",
+                "forks (device, reason)",
+                "refusals (device, reason)",
             ):
                 db.execute(f"CREATE TABLE {table}")
             for made in self.parts:

@@ -100,6 +100,14 @@ AT_HEAD_OFFICE: dict[str, tuple[Callable[[Stores], object], str]] = {
         "follow",
     ),
     "a size that the entries do not have": (lambda s: s.change("UPDATE logs SET size = 8"), "of 8"),
+    "an honest log that is called forked": (
+        lambda s: s.change("INSERT INTO forks VALUES (?, 'rewound')", DEVICE),
+        "rewound",
+    ),
+    "an honest part that was refused": (
+        lambda s: s.change("INSERT INTO refusals VALUES (?, 'hash')", DEVICE),
+        "honest part: hash",
+    ),
     "a cosignature that was forgotten": (
         lambda s: s.change("UPDATE logs SET cosigned_size = 1"),
         "does not remember",

@@ -80,7 +80,7 @@ class Checker:
     def dead(self) -> list[str]:
         """Faults of what head office holds while it is down."""
         office = Office(self._folder, self.device, self._hashed)
-        faults = self.killed() + office.log_faults(self._log)
+        faults = self.killed() + office.accused + office.log_faults(self._log)
         parts = self._log.parts
         for part in office.rows:
             if part not in parts:

@@ -224,6 +224,15 @@ class Office:
             self.batches = db.execute(
                 "SELECT * FROM batches WHERE device = ? ORDER BY first", (device,)
             ).fetchall()
+            reasons = db.execute(
+                "SELECT reason, 'log' AS what FROM forks WHERE device = ?1 UNION ALL"
+                " SELECT reason, 'part' FROM refusals WHERE device = ?1",
+                (device,),
+            )
+            self.accused = [
+                f"head office does not believe an honest {row['what']}: {row['reason']}"
+                for row in reasons
+            ]
             log = db.execute("SELECT * FROM logs WHERE device = ?", (device,)).fetchone()
         self.size: int = log["size"] if log else 0
         self.cosigned: int = log["cosigned_size"] if log else 0

@@ -15,6 +15,7 @@ from greffier.language import translate as _
 from greffier_sim import branch, faketap, scenes, speech
 from greffier_sim.appliance import Appliance
 from greffier_sim.branch import Branch
+from greffier_sim.collection import RATE as RATE_BPS
 from greffier_sim.collection import Headquarters, Sites, enrol, unconfirmed
 from greffier_sim.promises_office import look_at_log
 from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk
@@ -40,7 +41,7 @@ def wiring() -> Iterator[Branch]:
     with contextlib.ExitStack() as stack:
         try:
             made = stack.enter_context(branch.mirrored())
-            say(_("  a bridge with a mirrored port, in network namespaces of its own"))
+            say(_("  the branch: a bridge with a mirrored port, in namespaces of its own"))
         except Missing as error:
             made = branch.loopback()
             reason = str(error).partition(": ")[0]
@@ -221,6 +222,8 @@ def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
     office = Headquarters(sites)
     stack.callback(office.stop)
     office.start()
+    text = _("  head office: an MQTT broker with TLS 1.3, behind a line of {rate:g} Mbit/s")
+    say(text.format(rate=RATE_BPS / 1e6))
     prepare(sites, wire)
     get_acquainted(sites)
     for handset in HANDSETS:

@@ -162,6 +162,13 @@ class NotRunning(GreffierError):
     step = "start it with `systemctl start greffier-recorder` or `greffier run --config FILE`"
 
 
+class TransferNotRunning(NotRunning):
+    """Nobody listens on the socket of the transfer to head office."""
+
+    cause = "no transfer to head office answers at {path}"
+    step = "start it with `systemctl start greffier-sync` or `greffier sync run --config FILE`"
+
+
 class NoAnswer(GreffierError):
     """The recorder listens but does not answer in time."""
 

@@ -14,9 +14,9 @@ from greffier.clock import SECOND, BadTime, SystemClock, format_time, parse_time
 from greffier.config import recorder as configuration
 from greffier.config.recorder import DEFAULT_SYNC_SOCKET
 from greffier.control.client import ask
-from greffier.control.messages import Done, Request
+from greffier.control.messages import Answer, Done, Request
 from greffier.control.transfer import AskSync, SyncNow, SyncPause, SyncState
-from greffier.errors import Refused, UsageError
+from greffier.errors import NotRunning, Refused, TransferNotRunning, UsageError
 from greffier.language import translate as _
 from greffier.sync.service import Service
 from greffier.sync.troubles import TEXTS
@@ -53,7 +53,7 @@ def run(path: Path) -> int:
 @json_option
 def status(config: Path | None, socket: Path | None, as_json: bool) -> int:
     """Run it."""
-    state = ask(_socket(socket, config), AskSync())
+    state = _asked(_socket(socket, config), AskSync())
     assert isinstance(state, SyncState)  # noqa: S101 - the server answers what it was asked
     answer(_as_json(state), as_json, lambda: _text(state))
     return 0
@@ -86,9 +86,17 @@ def pause(until: str, span: str, config: Path | None, socket: Path | None, as_js
     return _order(_socket(socket, config), SyncPause(until_ns), "pause", said, as_json)
 
 
+def _asked(socket: Path, request: Request) -> Answer:
+    """What the transfer answers. Raises TransferNotRunning, and what ``ask`` raises."""
+    try:
+        return ask(socket, request)
+    except NotRunning:
+        raise TransferNotRunning(path=socket) from None
+
+
 def _order(socket: Path, request: Request, name: str, said: str, as_json: bool) -> int:
     try:
-        done = ask(socket, request)
+        done = _asked(socket, request)
     except Refused as error:
         if not as_json:
             raise

@@ -23,6 +23,7 @@ from greffier.sync.recorder_link import Away, NotBelieved, RecorderLink
 from greffier.sync.waits import Draw
 
 _LOOK_S: Final = 0.008
+_LOOK_OFFLINE_S: Final = 0.1
 _TURN_NS: Final = SECOND // 10
 _ASK_NS: Final = SECOND
 _ASK_AWAY_NS: Final = 2 * SECOND
@@ -75,7 +76,7 @@ class LogCarrier:
     def run(self, stop: threading.Event) -> None:
         """Carry until *stop*."""
         while not stop.is_set():
-            events = self.inbox.take(_LOOK_S)
+            events = self.inbox.take(_LOOK_S if self.keeper.online else _LOOK_OFFLINE_S)
             now = self._clock.monotonic_ns()
             if not events and now - self.beat_ns < _TURN_NS and not self._has_grown(now):
                 continue  # what costs nearly nothing is done a hundred times a second, no more

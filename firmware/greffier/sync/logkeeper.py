@@ -56,7 +56,8 @@ class LogKeeper:
         self._kept = ""
         self._keep = ""
         self._keep_ns = 0
-        self._online = False
+        self.online = False
+        """Whether head office may be heard."""
         self._answered = False
         self._token = 0
         self._until_ns = 0
@@ -65,14 +66,14 @@ class LogKeeper:
 
     def connected(self) -> None:
         """Head office may be heard: ask first."""
-        self._online = True
+        self.online = True
         self._absent.reset()
         self._hold_ns = 0
         self._ask_again()
 
     def disconnected(self) -> None:
         """It may not."""
-        self._online = False
+        self.online = False
         self._until_ns = 0
         self.head = None
 
@@ -151,7 +152,7 @@ class LogKeeper:
         if self._keep and now_ns >= self._keep_ns:
             self._keep_ns = now_ns + ANSWER_NS
             actions.append(Keep(self._keep))
-        if not self._online or now_ns < self._hold_ns:
+        if not self.online or now_ns < self._hold_ns:
             return actions
         if self._hold_ns:
             self._hold_ns = 0

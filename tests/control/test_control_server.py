@@ -16,8 +16,8 @@ from greffier.control import access as control_access
 from greffier.control import messages as m
 from greffier.control import transfer as t
 from greffier.control.access import Access
-from greffier.control.board import MOST_ORDERS, Board, Handed, Order, Snapshot
-from greffier.control.client import ask, replay
+from greffier.control.board import MOST_ORDERS, Board, Handed, Order, Orders, Snapshot
+from greffier.control.client import ask, fetch, replay
 from greffier.control.server import MOST_OF_ONE_USER, Server
 from greffier.control.wire import read_answer, write_request
 from greffier.errors import (
@@ -300,6 +300,59 @@ def test_a_late_answer_is_for_nobody_else(tmp_path: Path) -> None:
             frame = client.recv(65536)
         assert read_answer(frame[4:]) == m.Levels(())
     order.done(m.Done())  # and after the end of the server it disturbs nobody
+
+
+def test_a_descriptor_for_nobody_is_closed(tmp_path: Path) -> None:
+    orders = []
+    fds = [memory(b"file") for _ in range(4)]
+    with serving(tmp_path) as (path, board):
+        queue = Orders()
+        board.route({t.AskPart: queue})
+        for _ in fds:
+            with pytest.raises(NoAnswer):
+                ask(path, t.AskPart("0" * 32), patience_s=0.05)
+            while not (found := queue.take()):
+                pass
+            orders += found
+        orders[0].done(Handed(m.Done(), fds[0]))  # its client has gone
+        while is_open(fds[0]):
+            ask(path, m.AskLevels())
+        with connected(path) as client:
+            client.sendall(write_request(t.AskPart("0" * 32)))
+            while not (found := queue.take()):
+                pass
+            # Sent with the first byte of an answer, then closed here; the client never reads it.
+            found[0].done(Handed(m.Done(), fds[1]))
+            while is_open(fds[1]):
+                ask(path, m.AskLevels())
+        wrong = m.Levels((m.Level("a", "a", 10**6, 0, 0),))
+        board.route({t.AskLeaves: lambda request, uid: Handed(wrong, fds[2])})
+        with pytest.raises(Refused):
+            fetch(path, t.AskLeaves())
+        assert not is_open(fds[2])
+    orders[3].done(Handed(m.Done(), fds[3]))
+    assert not is_open(fds[3])
+
+
+def test_what_is_fetched_is_a_file_that_can_only_be_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    with serving(tmp_path) as (path, board):
+
+        def opened(flags: int) -> Callable[[object, int], Handed]:
+            return lambda request, uid: Handed(m.Done(), os.open(tmp_path / "file", flags))
+
+        board.route({t.AskLeaves: opened(os.O_RDONLY)})
+        answer, fd = fetch(path, t.AskLeaves())
+        assert answer == m.Done() and os.pread(fd, 99, 0) == b"content"
+        os.close(fd)
+        for route in (
+            opened(os.O_RDWR),
+            lambda request, uid: Handed(m.Done(), os.open(tmp_path, os.O_RDONLY)),
+            lambda request, uid: m.Done(),
+        ):
+            board.route({t.AskLeaves: route})
+            with pytest.raises(IntegrityError):
+                fetch(path, t.AskLeaves())
 
 
 def test_too_many_orders_are_refused_at_once(tmp_path: Path) -> None:

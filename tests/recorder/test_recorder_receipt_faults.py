@@ -10,9 +10,10 @@ import pytest
 from tests.recorder.office_scene import ME, RECEIPTS, WITNESS, Box, made
 
 from greffier.audit import verify
-from greffier.control.messages import Done
+from greffier.control.messages import Done, Failure
 from greffier.control.transfer import Cosigned, Receipts, Taken
 from greffier.errors import StorageFailed
+from greffier.recorder import head_office
 from greffier.store.index import Index
 from greffier_sim.faults import Fault, FaultySystem, PowerCut
 
@@ -57,6 +58,26 @@ class Still(Box):
             if replies:
                 return replies
         raise AssertionError("no answer")
+
+
+def test_while_too_many_answers_wait_for_a_disk_no_more_is_taken(
+    tmp_path: Path, sealed: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, data = sealed
+    folder = tmp_path / "data"
+    shutil.copytree(source, folder)
+    monkeypatch.setattr(head_office, "MOST_OWED", 3)
+    replies: list[object] = []
+    with Still(folder) as box:
+        size = box.archive.log.accepted
+        for number in range(5):
+            box.board.serve(Receipts((data.decode(),)), ME, 0, replies.append)
+            while len(box.office._promises) < min(number + 1, 3) or len(replies) < number - 2:
+                box.office.step()  # nothing is committed meanwhile
+        assert replies == [Failure("busy", "no_disk")] * 2
+        assert box.archive.log.accepted == size + 1
+        box.turn_once()
+        assert replies[2:] == [Taken(("received",)), Taken(("known",)), Taken(("known",))]
 
 
 def entries(folder: Path) -> int:

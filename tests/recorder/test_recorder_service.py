@@ -18,7 +18,8 @@ from greffier.audit import verify
 from greffier.clock import SystemClock
 from greffier.config.recorder import load
 from greffier.control.board import Board, Handed
-from greffier.control.messages import AskStatus, Done, Replay, Status
+from greffier.control.messages import AskStatus, Done, Failure, Replay, Status
+from greffier.control.transfer import AskWork, Work
 from greffier.encode.codecs import by_name
 from greffier.encode.timeline import Placed
 from greffier.errors import NotADataDirectory
@@ -170,3 +171,23 @@ def test_an_end_that_is_asked_for_while_the_disk_is_away_is_an_end(
 def test_a_folder_that_never_was_a_data_directory_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(NotADataDirectory):
         Running(tmp_path, made=False).service.run()
+
+
+def test_the_transfer_is_answered_again_when_the_disk_is_back(tmp_path: Path, disk: Path) -> None:
+    box = Running(tmp_path)
+
+    def work() -> object:
+        return box.board.serve(AskWork(), 0, 0, lambda _: None)
+
+    assert work() == Failure("busy", "starting")
+    mounted("-o", "remount,ro", str(disk))
+    with box:
+        box.wait_for(lambda status: bool(status.alarms))
+        assert work() == Failure("busy", "starting")
+        mounted("-o", "remount,rw", str(disk))
+        status = box.wait_for(lambda status: status.armed)
+        found = work()
+        assert isinstance(found, Work)
+        assert (found.device, found.waiting) == (status.device, 0)
+        assert found.log_size > 0
+    assert work() == Failure("busy", "starting")

@@ -152,9 +152,13 @@ class Collector:
 
     def status(self) -> Mapping[str, Any]:
         """Figures for the log: what was dropped, what is under way."""
-        counts = self.counts + self.desk.counts + self.audit.counts
-        counts.update({f"commit: {name}": one for name, one in self.committer.counts.items()})
-        return {"ready": self.ready, "lane": self._settings.lane, "counts": dict(counts)}
+        counts: Counter[str] = Counter()
+        for one in (self.counts, self.desk.counts, self.audit.counts):
+            counts.update(dict.copy(one))  # in one step: other threads count meanwhile
+        failed = dict.copy(self.committer.counts)
+        counts.update({f"commit: {name}": count for name, count in failed.items()})
+        seen = {name: count for name, count in counts.items() if count}
+        return {"ready": self.ready, "lane": self._settings.lane, "counts": seen}
 
     @property
     def _threads(self) -> tuple[Committer | Desk | AuditDesk | Connection, ...]:

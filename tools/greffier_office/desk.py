@@ -145,6 +145,7 @@ class Desk(threading.Thread):
                 if now_s >= due:
                     due = now_s + TICK_S
                     self.beat = now_s
+                    self.counts["chunks not wanted"] = self._uploads.dropped
                     self._look_at_disk(now_s)
                     self._do(self._uploads.tick(now_s))
         finally:

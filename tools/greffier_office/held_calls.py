@@ -56,6 +56,7 @@ def _as_json(row: sqlite3.Row, parts: list[StoredPart], about: Mapping[str, Any]
         "from": about.get("from"),
         "to": about.get("to"),
         "start": format_time(row["start_ns"]),
+        "end": None if end is None else format_time(end),
         "duration_s": None if end is None else max(end - row["start_ns"], 0) / 1e9,
         "result": row["result"],
         "record": row["record"],

@@ -5,7 +5,6 @@ A folder by default; any store that obstore speaks to (S3, GCS, Azure) by its UR
 """
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,15 +99,6 @@ class Objects:
             return None
         except BaseError as error:
             raise StorageFailed(path=name, reason=_reason(error)) from error
-
-    def names(self, below: str) -> Iterator[tuple[str, int]]:
-        """Every (name, size) below *below*. Raises StorageFailed."""
-        try:
-            for some in obstore.list(self._store, prefix=below):
-                for one in some:
-                    yield one["path"], int(one["size"])
-        except BaseError as error:
-            raise StorageFailed(path=below, reason=_reason(error)) from error
 
     def free(self) -> int | None:
         """Free octets where objects go; None where nobody knows (a remote store)."""

@@ -17,7 +17,7 @@ from greffier_sim.appliance import Appliance
 from greffier_sim.branch import Branch
 from greffier_sim.collection import RATE as RATE_BPS
 from greffier_sim.collection import Headquarters, Sites, enrol, unconfirmed
-from greffier_sim.promises_office import look_at_log
+from greffier_sim.promises_office import look_at_log, seen_by_office
 from greffier_sim.scenes import HANDSETS, ORDER, OTHERS, SILENT_S, Talk
 from greffier_sim.service import Unwell
 from greffier_sim.soak_missing import Missing
@@ -182,6 +182,9 @@ class Play:
                 seconds=time.monotonic() - begun
             )
         )
+        box = self._transfer.wait_until(lambda: seen_by_office(self._sites), "it is seen online")
+        text = _("  head office sees {device} online: {stored} parts are held, none waits")
+        say(text.format(**box))
         for service in (self._transfer, self._recorder, self._office.collector):
             if service.stop() != 0:
                 raise Unwell(f"{service.name} failed at its end: {service.last_words()}")

@@ -9,6 +9,7 @@ import shutil
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from greffier.language import translate as _
 from greffier_sim.collection import Sites
@@ -31,6 +32,12 @@ def look_at_log(sites: Sites) -> Seen:
     size = log.follow()
     received = sum(bool(said.received) for said in log.parts.values())
     return Seen(received, len(log.parts) - received, size - size_of(log.cosigned))
+
+
+def seen_by_office(sites: Sites) -> dict[str, Any] | None:
+    """The box as `fleet` shows it, once it is online and nothing of it waits. Raises Broken."""
+    (box,) = command("greffier-office", "fleet", "--office", str(sites.office))["boxes"]
+    return dict(box) if box["online"] and not box["waiting"] else None
 
 
 def device_of(sites: Sites) -> str:

@@ -1,6 +1,6 @@
 """Head office without threads and without a broker: each step when the test says so."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -81,7 +81,7 @@ class Inside:
         self.objects = Objects(office.objects, self.disk)
         self.uploads = Uploads(lane, budget)
         self.keeper = LogKeeper(self.rows, self.objects, office.witness_signer(), self.clock)
-        self.unknowns = Unknowns(OrderedDict())
+        self.unknowns = Unknowns()
         self.strike = strike
         self.queue: deque[Action] = deque()
         self.committer = Committer(

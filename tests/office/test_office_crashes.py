@@ -239,7 +239,29 @@ def test_another_boxs_part_is_nobodys(tmp_path: Path) -> None:
     assert life.voice.told.pop() == ("box-2b", Later(held.part, "log", 2))
     life.now_s += 100.0
     life.offer("box-2b", held.offered())
+    assert life.voice.told.pop() == ("box-2b", Later(held.part, "log", 2))
+    life.audit("box-2b", other.batch(1, 1))
+    life.offer("box-2b", held.offered())
     assert life.voice.told.pop() == ("box-2b", Refused(held.part, "unknown"))
+    life.close()
+
+
+def test_a_part_whose_log_was_held_up_by_a_cut_is_not_unknown(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "office", [5000])
+    life = Inside(scene.office)
+    size = len(scene.box.log)
+    life.audit(DEVICE, scene.box.batch())
+    held = scene.box.hold(7000)
+    life.offer(DEVICE, held.offered())
+    life.now_s += 1000.0  # the line was cut before the log's end came
+    life.offer(DEVICE, held.offered())
+    assert life.voice.told.pop() == (DEVICE, Later(held.part, "log", 2))
+    life.audit(DEVICE, scene.box.batch(size, size))  # what is asked for at each connection
+    life.offer(DEVICE, held.offered())
+    assert life.voice.told.pop() == (DEVICE, Later(held.part, "log", 2))
+    life.audit(DEVICE, scene.box.batch(size))
+    life.offer(DEVICE, held.offered())
+    assert isinstance(life.voice.told.pop()[1], Need)
     life.close()
 
 

@@ -8,7 +8,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ class Desk(threading.Thread):
         self._offers = threading.BoundedSemaphore(MOST_OFFERS)
         self._chunks = threading.BoundedSemaphore(MOST_CHUNKS)
         self._pool = ThreadPoolExecutor(STORING_THREADS, "storing")
-        self._unknowns = Unknowns(OrderedDict())
+        self._unknowns = Unknowns()
         self._full = False  # this thread's, as is the catalogue
         self._rows: Catalogue
         self.beat = time.monotonic()

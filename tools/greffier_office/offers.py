@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from greffier.seal import envelope
@@ -14,30 +14,45 @@ from greffier_office.steps import Key
 
 LATER_LOG_S: Final = 2
 PATIENCE_S: Final = 60.0
-"""An offer may overtake the log: a part is unknown when the log is whole and does not name it for
-so long."""
+"""An offer may overtake the log. A part is unknown when a checkpoint that came so much later than
+the offer, and of which every entry is here, does not name it."""
 _MOST_UNKNOWN: Final = 4096
 
 
 @dataclass(slots=True)
+class _Unknown:
+    """Since when a part is offered, s, and the cosignature there was when patience had ended."""
+
+    since_s: float
+    cosigned_ns: int | None = None
+
+
+@dataclass(slots=True)
 class Unknowns:
-    """Parts that were offered and that the log does not name, with the time of the first offer.
+    """Parts that were offered and that the log does not name.
 
     A bounded memory, and no loss if it forgets: the box is told to come back. One thread owns it.
     """
 
-    since: OrderedDict[Key, float]
+    parts: OrderedDict[Key, _Unknown] = field(default_factory=OrderedDict)
 
-    def waited(self, key: Key, now_s: float) -> float:
-        """Seconds since the first of these offers; 0 at the first."""
-        first = self.since.setdefault(key, now_s)
-        while len(self.since) > _MOST_UNKNOWN:
-            self.since.popitem(last=False)
-        return now_s - first
+    def refuses(self, key: Key, log: Log, now_s: float) -> bool:
+        """Whether the box has had its time to send what names the part, and did send its log.
+
+        Time alone proves nothing: the line may have been cut since the first offer.
+        """
+        one = self.parts.setdefault(key, _Unknown(now_s))
+        while len(self.parts) > _MOST_UNKNOWN:
+            self.parts.popitem(last=False)
+        if now_s - one.since_s <= PATIENCE_S:
+            return False
+        if one.cosigned_ns is None:
+            one.cosigned_ns = log.cosigned_ns
+        return log.cosigned_ns != one.cosigned_ns and log.cosigned_size == log.size
 
     def forget(self, key: Key) -> None:
         """The log names it now."""
-        self.since.pop(key, None)
+        self.parts.pop(key, None)
 
 
 def judge(
@@ -45,8 +60,7 @@ def judge(
 ) -> Later | Refused | None:
     """Why *offered* is not taken (now); None if the log says that this is the part."""
     if row is None or row.sha256 is None:
-        whole = log.size > 0 and log.size == log.head_size
-        if unknowns.waited(key, now_s) > PATIENCE_S and whole and row is None:
+        if row is None and unknowns.refuses(key, log, now_s):
             return Refused(offered.part, "unknown")
         return Later(offered.part, "log", LATER_LOG_S)
     unknowns.forget(key)

@@ -100,7 +100,7 @@ class Box:
         for order in self.board.take():
             assert isinstance(order.request, SyncReport)
             self.office.report(order.request, order)
-        if self.office.step() or self.office.waits:
+        if self.office.step() or self.office._cosigned:
             self.archive.tick()
             self.office.answer()
         self.office.watch()

@@ -126,11 +126,6 @@ class HeadOffice:
             self._troubles.set(name in named, name)
         order.done(Done())
 
-    @property
-    def waits(self) -> bool:
-        """Whether a cosigned checkpoint waits to be durable; it may wait for any commit."""
-        return bool(self._cosigned)
-
     def answer(self) -> None:
         """Answer what is durable by now."""
         self._promises.keep()

@@ -146,9 +146,10 @@ class Librarian:
 
     def _part(self, part: str) -> Reply:
         known = self._archive.unconfirmed
+        if known.is_begun(part):  # asked first: what has ended by then is found below
+            return _NO_SUCH_PART
         waiting = known.find(part)
-        durable = self._log.checkpoint.size
-        if known.is_begun(part) or (waiting is not None and waiting.seq >= durable):
+        if waiting is not None and waiting.seq >= self._log.checkpoint.size:
             return _NO_SUCH_PART
         if known.is_destroyed(part):
             return _DESTROYED

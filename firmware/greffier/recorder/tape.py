@@ -69,12 +69,11 @@ class PartPlan:
     @property
     def until_ns(self) -> int | None:
         """When the key is destroyed, whether head office has the part or not: at the end of the
-        longest purpose. None: a duty is among the purposes, which waits for head office.
+        longest purpose. None: never; a duty among the purposes waits for head office.
         """
-        if any(name in MANDATORY for name in self.purposes):
+        if not self.purposes or any(name in MANDATORY for name in self.purposes):
             return None
-        days = max((most for _, most in self.purposes.values()), default=0)
-        return self.start_ns + days * 86_400 * SECOND
+        return self.start_ns + max(most for _, most in self.purposes.values()) * 86_400 * SECOND
 
 
 @dataclass(slots=True)

@@ -119,6 +119,8 @@ class Collector:
         voice.control = self.control
         self.counts: Counter[str] = Counter()
         self._dropped: int | None = None  # the control thread's
+        self._telling = threading.Lock()
+        self._online = False  # under it: what boxes were told last
 
     @property
     def ready(self) -> bool:
@@ -132,8 +134,9 @@ class Collector:
 
     def stop(self) -> None:
         """Say goodbye, finish what was taken, end every thread."""
-        if self.control.ready.is_set():
-            self._be_present(online=False)
+        with self._telling:
+            if self.control.ready.is_set():
+                self._be_present(online=False)
         for connection in (self.bulk, self.control):
             connection.stop()
             connection.join(5.0)
@@ -227,11 +230,15 @@ class Collector:
             self.committer.put(Heard(device, said))
 
     def _changed(self) -> None:
-        """A connection came or went: boxes are told when both are there."""
-        if self.control.ready.is_set():
-            self._be_present(online=self.bulk.ready.is_set())
+        """A connection came or went: boxes are told when both are there, and when no longer."""
+        with self._telling:
+            if not self.control.ready.is_set():
+                self._online = False  # the Will says so
+            elif self.bulk.ready.is_set() != self._online:
+                self._be_present(online=not self._online)
 
     def _be_present(self, *, online: bool) -> None:
+        self._online = online
         said = CollectorMessage(online, self._settings.lane, time.time_ns())
         topic = topics.collector(self._settings.lane)
         self.control.say(topic, messages.write(said), retain=True)

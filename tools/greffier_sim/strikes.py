@@ -15,7 +15,9 @@ Target = Literal["recorder", "sync", "broker", "office", "line"]
 # Of a line: connections are reset; nothing arrives, and then it goes on; it never goes on.
 How = Literal["kill", "reset", "silent", "forgotten"]
 LONGEST_S = 8.0
-"""The longest that a process is down; the network is cut for at most three times that."""
+"""The longest that a process is down."""
+LONGEST_CUT_S = 80.0
+"""The longest that the network is: longer than what any side waits before it thinks again."""
 _STARTING_S = 1.5
 _AGAIN = 0.25
 """The share of kills that hit what was just started."""
@@ -55,7 +57,7 @@ def plan(draw: random.Random, count: int, seconds: float) -> list[Strike]:
 
 
 def _of(draw: random.Random, target: Target, count: int, seconds: float) -> Iterator[Strike]:
-    longest = LONGEST_S * (3 if target == "line" else 1)
+    longest = LONGEST_CUT_S if target == "line" else LONGEST_S
     kinds = itertools.cycle(_HOWS[target])
     again = 0 if target == "line" else sum(draw.random() < _AGAIN for _ in range(count - 1))
     own = sorted(draw.uniform(0, seconds) for _ in range(count - again))

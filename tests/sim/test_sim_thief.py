@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.stories.box import DESK, PAIR, Box, command
 
+from greffier.seal import keys
+from greffier.seal.keys import Role
 from greffier_sim import captures, thief
 from greffier_sim.captures import Plan
 
@@ -45,3 +47,11 @@ def test_a_number_in_the_clear_is_found_wherever_it_lies(box: Box, tmp_path: Pat
     assert thief.find_clear([said], box.data, tmp_path) == []
     (tmp_path / "log").write_text(f"hello {said}")
     assert thief.find_clear([said, "35"], box.data, tmp_path) == [said]
+
+
+def test_a_key_is_found_where_its_public_half_is_nowhere(box: Box, tmp_path: Path) -> None:
+    shutil.copytree(box.data, tmp_path / "device")
+    other = keys.generate(Role.OFFICE).public.format()
+    (tmp_path / "device/keys/office.pub").write_text(other)
+    (tmp_path / "key").write_text(PAIR.format())
+    assert thief.open_parts(tmp_path / "device", tmp_path) == 1

@@ -40,6 +40,8 @@ from greffier_sim.uplink import QUEUE, Cut
 
 Say = Callable[[str], None]
 LOOK_S = 1.0
+ACCUSING = ("sync.forged", "sync.forked", "sync.refused")
+"""Alarms that somebody lies. Here everybody is honest."""
 _SAMPLED_SHARE = 4
 """One call in so many is on the line that is drawn."""
 
@@ -145,7 +147,7 @@ def calling(
                         os.kill(int(pid), signal.SIGTERM)
 
 
-def rest(place: SyncLab, struck: Struck, words: argparse.Namespace) -> float:
+def rest(place: SyncLab, struck: Struck, words: argparse.Namespace, told: Told) -> float:
     """Wait until head office has all there is, and end it there; the seconds that this took.
 
     A call whose end nobody heard runs on for a minute; who does not wait that long (``--idle``)
@@ -167,6 +169,8 @@ def rest(place: SyncLab, struck: Struck, words: argparse.Namespace) -> float:
     while True:
         wait_until(all_run_and_rest, "head office has all there is", words.patience, every_s=0.2)
         took = time.monotonic() - begun
+        alarms = {one.name for one in place.box.wait_for(lambda _: True).alarms}
+        told.faults += [f"the alarm {name}" for name in ACCUSING if name in alarms]
         place.box.kill()
         if at_rest():  # the recorder said nothing more meanwhile
             place.sync.kill()
@@ -214,7 +218,7 @@ def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[st
             struck.run(plan, time.monotonic())
             placed = [one.result() for one in calls]
         say(f"the calls are over; {len(told.faults)} faults; waiting for head office")
-        took = rest(place, struck, words)
+        took = rest(place, struck, words, told)
         sent = place.line.sent
         say("everything is at rest; what is there?")
         end = struck.look("end")

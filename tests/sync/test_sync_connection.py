@@ -170,14 +170,13 @@ def test_a_queue_that_is_full_says_so(head: HeadOffice, box: Box) -> None:
         assert MOST_QUEUED <= taken < 500
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_is_replaced(head: HeadOffice, box: Box) -> None:
     broken = threading.Event()
 
     def feed(*_: object) -> None:
         if not broken.is_set():
             broken.set()
-            raise MemoryError
+            raise SystemExit
 
     with Made(identity(box), head.broker.port, feed=feed) as made:
         made.heard.wait_up()
@@ -187,6 +186,23 @@ def test_a_thread_that_died_is_replaced(head: HeadOffice, box: Box) -> None:
             time.sleep(0.01)
         made.heard.wait_up(2)
         assert made.connection.up
+        assert not made.connection.look_after()
+
+
+def test_what_trips_over_a_message_ends_that_connection_and_not_the_next(
+    head: HeadOffice, box: Box
+) -> None:
+    broken = threading.Event()
+
+    def feed(*_: object) -> None:
+        if not broken.is_set():
+            broken.set()
+            raise IndexError
+
+    with Made(identity(box), head.broker.port, feed=feed) as made:
+        made.heard.wait_down("sync.lost")
+        made.connection.hurry()
+        made.heard.wait_up(2)
         assert not made.connection.look_after()
 
 

@@ -9,7 +9,8 @@ from tests.sync.world import LANE, World, part_id, receipt_of
 from greffier.clock import SECOND
 from greffier.sync.messages import Later, Need, Range, Refused
 from greffier.sync.outbox import REFUSED_NS
-from greffier.sync.parts import ANSWER_NS, MOST_STRAY
+from greffier.sync.parts import ANSWER_NS
+from greffier.sync.receipts import MOST_STRAY
 
 
 class Weather(RuleBasedStateMachine):

@@ -171,7 +171,7 @@ class World:
 
     def _hand_over(self, action: HandOver) -> None:
         if self.away:
-            self.engine.not_taken(self.now_ns)
+            self.engine.not_taken(tuple(part for part, _ in action.receipts), self.now_ns)
             return
         results = []
         for part, text in action.receipts:

@@ -40,6 +40,8 @@ _LEAST_WAIT_S: Final = 1.0
 _MOST_WAIT_S: Final = 120.0
 _NETWORK_LOOK_S: Final = 2.0
 _HANG_S: Final = 60.0
+_STEADY_NS: Final = 30 * SECOND
+"""A connection that stood for so long was a good one: the next wait is short again."""
 _log = logging.getLogger(__name__)
 
 
@@ -225,7 +227,7 @@ class _Run:
             while not self.ending.is_set():
                 link = self._dial()
                 if link is not None:
-                    self._serve(link)
+                    self._survive(link)
                 if not self.ending.is_set():
                     self._rest()
         finally:
@@ -256,6 +258,16 @@ class _Run:
             self._fell(troubles.of_error(error), f"{broker.host}:{broker.port}: {error}")
             return None
 
+    def _survive(self, link: Link) -> None:
+        """Whatever a broker says that the library trips over ends this connection, not the next."""
+        begun = steady_ns()
+        try:
+            self._serve(link)
+        except Exception:  # noqa: BLE001 - whatever it is, the next connection may be better
+            _log.exception("a connection ended by an error in the program")
+        if steady_ns() - begun > _STEADY_NS:
+            self._backoff.reset()
+
     def _serve(self, link: Link) -> None:
         """Go round until the link falls."""
         self._selector.register(link.fileno, selectors.EVENT_READ)
@@ -271,6 +283,7 @@ class _Run:
                     return
                 self._wait(link, wait_ns)
             if not self._abandoned:
+                self._send(link)
                 link.leave()
         finally:
             self.up = False
@@ -285,7 +298,6 @@ class _Run:
         link.subscribe(self._owner.subscriptions)
         if not link.subscribed:
             return False
-        self._backoff.reset()
         self._owner.trouble = self._owner.detail = ""
         self.outgoing.clear()
         self.up = True
@@ -307,10 +319,10 @@ class _Run:
 
     def _send(self, link: Link) -> int | None:
         """Publish what there is and may be; after how many ns to look again."""
-        while self.outgoing and link.room:
+        while self.outgoing and link.room and not link.over:
             self._publish(link, self.outgoing.popleft())
         feed = self._owner.feed
-        while feed is not None and link.room:
+        while feed is not None and link.room and not link.over:
             found = feed(link.limits, link.unacknowledged, steady_ns())
             if not isinstance(found, Publication):
                 return found

@@ -195,6 +195,11 @@ class Link:
         found, self._acknowledged = self._acknowledged, []
         return found
 
+    @property
+    def over(self) -> bool:
+        """Whether it has fallen already."""
+        return self._fallen
+
     def fallen(self) -> bool:
         """Whether it is over: closed, or silent for too long."""
         now = steady_ns()

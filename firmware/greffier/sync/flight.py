@@ -21,7 +21,6 @@ class Flight:
     offered: Offered | None = None
     token: int = 0
     serial: int = 0
-    receipt: str = ""
 
     @property
     def offer_octets(self) -> int:

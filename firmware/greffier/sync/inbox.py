@@ -31,6 +31,11 @@ class Inbox(Generic[Item]):
         self.ring()
         return True
 
+    def put_surely(self, item: Item) -> None:
+        """Hand over what nobody would say again, however much waits; it must come seldom."""
+        self._items.append(item)
+        self.ring()
+
     def ring(self) -> None:
         """Make the owner look round."""
         with suppress(RuntimeError):  # it rings already
@@ -40,7 +45,7 @@ class Inbox(Generic[Item]):
         """What has come, waiting at most so long for the first."""
         self._bell.acquire(timeout=seconds)
         found: list[Item] = []
-        while len(found) < self._most:
+        while len(found) < 2 * self._most:
             try:
                 found.append(self._items.popleft())
             except IndexError:

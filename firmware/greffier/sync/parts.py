@@ -6,14 +6,11 @@ is sealed again. Nothing here believes a broker: a part is done when the recorde
 One thread owns an instance. Times are monotonic ns unless they are called *wall*.
 """
 
-import re
 from typing import Final
 
 from greffier.clock import SECOND
-from greffier.control.transfer import MOST_RECEIPTS
 from greffier.sync.actions import (
     Action,
-    HandOver,
     Prepare,
     PublishOffer,
     Release,
@@ -24,19 +21,17 @@ from greffier.sync.flight import Counts, Flight, State
 from greffier.sync.messages import MOST_PARTS, Later, Need, Offered, Refused
 from greffier.sync.outbox import Outbox
 from greffier.sync.queue import Queue
+from greffier.sync.receipts import Receipts, part_of
 from greffier.sync.sending import Grant
 from greffier.sync.waits import Backoff, Draw, Tries
 
 MOST_FLIGHTS: Final = 32
-MOST_STRAY: Final = 16
-LARGEST_RECEIPT: Final = 2048
 ANSWER_NS: Final = 10 * SECOND
 """An offer that was not answered by then is made again."""
 WAITING_NS: Final = 15 * SECOND
 LONGEST_WAITING_NS: Final = 120 * SECOND
 """However slow the line is said to be: no wait may depend on a measurement alone."""
 PREPARE_NS: Final = 120 * SECOND
-HAND_OVER_NS: Final = 10 * SECOND
 ALTERED_NS: Final = 3600 * SECOND
 REJECTED_NS: Final = 60 * SECOND
 _MOST_TRIES_NS: Final = 600 * SECOND
@@ -44,8 +39,6 @@ _OFFER_OCTETS: Final = 100_000
 _NO_SUBSCRIBER: Final = 0x10
 _DENIED: Final = 0x87
 _TOO_LARGE: Final = 0x95
-_IS_RECEIPT = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f]+", re.ASCII).fullmatch
-_PART_LINE = re.compile(r"^part ([0-9a-f]{32})$", re.MULTILINE)
 
 
 class Parts:
@@ -57,8 +50,7 @@ class Parts:
         self._draw = draw
         self._flights: dict[str, Flight] = {}
         self._actions: list[Action] = []
-        self._strays: dict[str, str] = {}
-        self._hand_over_ns = 0
+        self._receipts = Receipts()
         self._tries = Tries()
         self._absent = Backoff(5, 600, draw)
         self._hold_ns = 0
@@ -164,20 +156,17 @@ class Parts:
 
     def receipt(self, text: str) -> None:
         """It has a part, it says; the recorder decides whether that is so."""
-        named = _PART_LINE.search(text)
-        if len(text) > LARGEST_RECEIPT or not _IS_RECEIPT(text) or named is None:
+        part = part_of(text)
+        if part is None:
             self.counts.dropped += 1
             return
-        part = named[1]
         flight = self._flights.get(part)
         if flight is None:
-            if len(self._strays) < MOST_STRAY:
-                self._strays[part] = text
-            else:
-                self.counts.dropped += 1
+            self.counts.dropped += not self._receipts.hold(part, text, stray=True)
         elif flight.state != "receipt":
             self._answered(flight)
-            flight.state, flight.receipt, flight.until_ns = "receipt", text, 0
+            self._receipts.hold(part, text, stray=False)
+            flight.state = "receipt"
             self._actions.append(Release(part))
 
     # --- what our own process says ---
@@ -224,9 +213,10 @@ class Parts:
 
     def taken(self, results: tuple[tuple[str, str], ...], now_ns: int, wall_ns: int) -> None:
         """What the recorder made of receipts: (part, result)."""
+        self._receipts.answered()
         for part, result in results:
             flight = self._flights.get(part)
-            self._strays.pop(part, None)
+            self._receipts.forget(part)
             if result in ("received", "known"):
                 self._received(part, result == "received", wall_ns)
                 continue
@@ -234,11 +224,10 @@ class Parts:
             self.troubles.add("sync.receipt")
             if flight is not None:
                 self._back(flight, now_ns + REJECTED_NS)
-        self._hand_over_ns = 0
 
-    def not_taken(self, now_ns: int) -> None:
-        """The recorder does not answer: the receipts wait."""
-        self._hand_over_ns = now_ns + SECOND
+    def not_taken(self, parts: tuple[str, ...], now_ns: int) -> None:
+        """The recorder does not answer: the receipts of these wait."""
+        self._receipts.not_taken(parts, now_ns)
 
     def seen(self) -> None:
         """The recorder named parts that were not known."""
@@ -261,7 +250,7 @@ class Parts:
                 self._late(flight, now_ns)
         if not self.allowed:
             self._all_back()
-        self._hand_over(now_ns)
+        self._actions += self._receipts.due(now_ns)
         self._queue.flush(now_ns, at_once=not self._flights)
         if self._online and self.allowed and now_ns >= self._hold_ns:
             self._hold_ns = 0
@@ -306,14 +295,16 @@ class Parts:
             self._back(flight)
 
     def _received(self, part: str, fresh: bool, wall_ns: int) -> None:
-        self.counts.received += fresh
-        self.counts.last_receipt_ns = wall_ns
-        self.troubles.discard("sync.receipt")
+        if fresh:  # one that was known may be anybody's repetition
+            self.counts.received += 1
+            self.counts.last_receipt_ns = wall_ns
+            self.troubles.discard("sync.receipt")
         self._tries.forget(part)
         flight = self._flights.get(part)
         if flight is not None:
             self._back(flight)
-        facts = {"received": self.counts.received, "last_receipt_ns": wall_ns}
+        counts = self.counts
+        facts = {"received": counts.received, "last_receipt_ns": counts.last_receipt_ns}
         self._queue.done(part, flight.sealed.size if flight else 0, facts)
 
     def _answered(self, flight: Flight) -> None:
@@ -337,18 +328,6 @@ class Parts:
     def _forget_waits(self, refused: bool) -> None:
         self._tries.clear()
         self._queue.forget_waits(refused)
-
-    def _hand_over(self, now_ns: int) -> None:
-        """Receipts that wait, the recorder's answer being awaited for a bounded time."""
-        if now_ns < self._hand_over_ns:
-            return
-        waiting = [
-            (part, one.receipt) for part, one in self._flights.items() if one.state == "receipt"
-        ]
-        waiting += self._strays.items()
-        if waiting:
-            self._hand_over_ns = now_ns + HAND_OVER_NS
-            self._actions.append(HandOver(tuple(waiting[:MOST_RECEIPTS])))
 
     def _begin(self, now_ns: int, wall_ns: int) -> None:
         """Set parts on their way, by shares, while there is room."""

@@ -4,6 +4,8 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ from greffier.sync.messages import Collector, Later, Need, Offer, Refused
 from greffier.sync.outbox import NOTHING, Outbox
 from greffier.sync.parts import Parts
 from greffier.sync.pump import Pump, Sent, Unsendable
+from greffier.sync.receipts import MOST_HAND_OVERS
 from greffier.sync.recorder_link import (
     Altered,
     Away,
@@ -90,7 +93,7 @@ class PartsCarrier:
         self._urged = urged
         self._outbox = outbox
         self._link = RecorderLink(socket)
-        fetcher, porter = RecorderLink(socket), RecorderLink(socket)
+        fetcher = RecorderLink(socket)
         self._files: dict[str, int] = {}
         self._sweep = 1
         self._begun = outbox.begun
@@ -108,9 +111,11 @@ class PartsCarrier:
         self._fetching: Errands[Prepare, Fetched] = Errands(
             lambda one: _fetched(fetcher, one), self._came
         )
-        self._handing: Errands[HandOver, Handed] = Errands(
-            lambda one: _handed(porter, one), self.inbox.put
-        )
+        self._handing: list[Errands[HandOver, Handed]] = [
+            Errands(partial(_handed, RecorderLink(socket)), self.inbox.put)
+            for _ in range(MOST_HAND_OVERS)
+        ]
+        self._porters = cycle(self._handing)
         self.orders = Orders(wake=self.inbox.ring)
         self.limit: int | None = None
         """Octets a second that may be sent now; set by the service."""
@@ -134,7 +139,7 @@ class PartsCarrier:
     @property
     def errands(self) -> "tuple[tuple[str, Errands[Any, Any]], ...]":
         """What else has to run, each in a thread of this name."""
-        return (("fetching", self._fetching), ("handing", self._handing))
+        return (("fetching", self._fetching), *(("handing", one) for one in self._handing))
 
     def work_grew(self) -> None:
         """There may be new parts. Any thread."""
@@ -296,7 +301,7 @@ class PartsCarrier:
         elif isinstance(action, Release):
             self._release(action.part)
         else:
-            self._handing.put(action)
+            next(self._porters).put(action)
 
     def _offer(self, action: PublishOffer) -> None:
         try:
@@ -322,10 +327,10 @@ class PartsCarrier:
             self._bulk().poke()
 
     def _handed(self, event: Handed, now: int) -> None:
+        parts = tuple(part for part, _ in event.action.receipts)
         if event.results is None:
-            self.engine.not_taken(now)
+            self.engine.not_taken(parts, now)
             return
-        parts = (part for part, _ in event.action.receipts)
         taken = tuple(zip(parts, event.results, strict=True))
         self.engine.taken(taken, now, self._clock.wall_ns())
 

@@ -170,7 +170,10 @@ class Transfer:
             return
         if isinstance(event, Up | Down):
             self._presence_ns = 0
-        topic = event.topic if isinstance(event, Heard) else ""
+            self.log.inbox.put_surely(event)
+            self.parts.inbox.put_surely(event)
+            return
+        topic = event.topic
         if topic not in (topics.down(self._device, "need"), topics.down(self._device, "receipt")):
             self.log.inbox.put(event)
         if topic != topics.down(self._device, "audit"):

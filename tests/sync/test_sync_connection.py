@@ -170,6 +170,7 @@ def test_a_queue_that_is_full_says_so(head: HeadOffice, box: Box) -> None:
         assert MOST_QUEUED <= taken < 500
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_is_replaced(head: HeadOffice, box: Box) -> None:
     broken = threading.Event()
 

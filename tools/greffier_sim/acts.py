@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from greffier.control.messages import Status
 from greffier.control.transfer import SyncState
@@ -32,7 +33,6 @@ APART_S = 0.35
 PATIENCE_S = 60.0
 SETTLE_S = 0.2
 """What is in the kernel's buffers reaches tcpdump by then."""
-QUIET = np.zeros(int(SILENT_S * RATE), np.int16)
 
 
 @contextlib.contextmanager
@@ -78,6 +78,11 @@ def get_acquainted(sites: Sites) -> None:
     say(_("  what it records opens with head office's key only"))
 
 
+def silence(seconds: float) -> NDArray[np.int16]:
+    """So much of nothing."""
+    return np.zeros(int(seconds * RATE), np.int16)
+
+
 def cards(sites: Sites, told: Told | None = None) -> faketap.Configuration:
     """Simulated sound cards for the analogue lines: silent, or (*told*) about to be spoken on.
 
@@ -86,7 +91,7 @@ def cards(sites: Sites, told: Told | None = None) -> faketap.Configuration:
     taps = []
     for handset in HANDSETS:
         sound = sites.work / f"{handset.name}.raw"
-        said = QUIET if told is None else told.spoken[handset]
+        said = silence(SILENT_S) if told is None else told.spoken[handset]
         sound.write_bytes(said.astype("<i2").tobytes())
         taps.append(faketap.Tap(handset.name, source=sound))
     try:
@@ -229,8 +234,6 @@ def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
     say(text.format(rate=RATE_BPS / 1e6))
     prepare(sites, wire)
     get_acquainted(sites)
-    for handset in HANDSETS:
-        told.spoken[handset] = np.concatenate([QUIET, speech.speak_all(handset.sentences)])
     environment = cards(sites).environment
     recorder = Appliance(sites.work, sites.control_socket, wire.recorder, environment)
     seen = sites.work / "witness.pcap"
@@ -241,7 +244,10 @@ def _perform(sites: Sites, told: Told, stack: ExitStack) -> None:
     stack.callback(recorder.kill)
     transfer = Transfer(recorder.config, sites.sync_socket, sites.work / "sync.log")
     stack.callback(transfer.kill)
-    recorder.start()
+    # Where a start takes long, a start after a kill takes longer.
+    quiet = silence(max(SILENT_S, 3 * recorder.start() + 2))
+    for handset in HANDSETS:
+        told.spoken[handset] = np.concatenate([quiet, speech.speak_all(handset.sentences)])
     transfer.start()
     play = Play(sites, told, recorder, transfer, office, phones)
     say(_("▶ A stock exchange order is being given..."))

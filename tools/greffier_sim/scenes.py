@@ -104,7 +104,7 @@ class Talk:
     sentences: tuple[int, ...]
 
 
-ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 1, 3))
+ORDER = Talk("+33478123406", DESK, "desk", (2, 0, 1, 3, 4))
 """The call that is longer than the recorder lives."""
 INSIDE = Talk("21", "35", "accueil", (4,))
 """Between two colleagues: never recorded for quality."""
@@ -130,7 +130,7 @@ class Handset:
 
 HANDSETS = (Handset("salle", "desk", (1,)), Handset("porte", "accueil", (3,)))
 SILENT_S = 5.5
-"""Before anything is said on them, from the kill on: the recorder is back by then."""
+"""Before anything is said on them, from the kill on, at least: the recorder is back by then."""
 
 
 def write_policy(folder: Path) -> Path:

@@ -6,7 +6,7 @@ ROOT=$PWD
 VENV=$ROOT/.venv
 # What setup installs where it is missing; the second list is only for demo, test and bench.
 APT_BUILD=(gcc libc6-dev libasound2-dev libopus-dev libspandsp-dev libflac-dev libssl-dev libdeflate-dev gettext pkg-config)
-APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace mosquitto libmosquitto-dev)
+APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace e2fsprogs mosquitto libmosquitto-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "build.sh: $1"; exit "${2:-1}"; }
@@ -18,6 +18,7 @@ usage: ./build.sh COMMAND [OPTIONS]      (each COMMAND has --help)
   setup    install what is missing (apt packages, .venv/, the native core)
   demo     real calls to sealed recordings at head office, in one go [--json] [--keep DIR]
   test     every check: style, types, C under sanitizers, pytest  [pytest arguments]
+           or the crash rig alone: N power cuts of a real ext4      --power N [--json]
   bench    figures as ratios against a reference                  [NAME] [--json]
   lint     style and types only
   fuzz     mutated SIP, SDP, RTP, pcap, part and log inputs       [--inputs N]
@@ -31,7 +32,10 @@ help_of() {
     case $1 in
         setup) say "usage: ./build.sh setup   installs apt packages, makes .venv/ from hash-locked wheels, builds the native core" ;;
         demo) say "usage: ./build.sh demo [--json] [--keep DIR]   --keep leaves device/ sync/ office/ keys/ in DIR; GREFFIER_DEMO_LOOPBACK=1: no network namespaces" ;;
-        test) say "usage: ./build.sh test [PYTEST ARGUMENTS]   lint, then pytest (which runs the C tests under ASan, UBSan and TSan)" ;;
+        test)
+            say "usage: ./build.sh test [PYTEST ARGUMENTS]   lint, then pytest (which runs the C tests under ASan, UBSan and TSan)"
+            say "       ./build.sh test --power N [--json]   N power cuts, and mutants that must be caught (root, FUSE, loop devices; 0.1 s a cut)"
+            ;;
         bench) say "usage: ./build.sh bench [NAME] [--json]   NAME: one result, by its exact name" ;;
         lint) say "usage: ./build.sh lint   ruff format, ruff check, mypy --strict" ;;
         fuzz) say "usage: ./build.sh fuzz [--inputs N] [--seed N]   mutated inputs; nothing may crash, hang or grow" ;;
@@ -139,6 +143,10 @@ main() {
         fuzz) exec "$VENV/bin/python" -m greffier_sim.fuzz "$@" ;;
         soak) exec "$VENV/bin/python" -m greffier_sim.soak "$@" ;;
         test)
+            if [ "${1:-}" = --power ]; then
+                shift
+                exec "$VENV/bin/python" -m greffier_sim.power_cuts "$@"
+            fi
             lint
             exec "$VENV/bin/python" -m pytest "$@"
             ;;

@@ -172,22 +172,28 @@ def inside(namespace: str, *words: str) -> list[str]:
 
 def prepare(folder: Path, data: Path, stall_s: int) -> None:
     """Keys, policy, configuration, and an empty data directory at *data*."""
+    if greffier("greffier-office", OFFICE, ["keygen", "-o", str(folder / "keys")], "soak"):
+        raise Unable("greffier-office failed")
+    prepare_policy(folder)
+    (folder / "recorder.toml").write_text(CONFIG.format(stall_s=stall_s))
+    words = ["init", "--data", str(data), "--office-key", str(folder / "keys/office.pub")]
+    if greffier("greffier", COMMANDS, words, "soak"):
+        raise Unable("greffier init failed")
+
+
+def prepare_policy(folder: Path) -> None:
+    """A policy that two persons signed, and who they are, in *folder*. Raises Unable."""
 
     def office(*words: str) -> None:
         if greffier("greffier-office", OFFICE, list(words), "soak"):
             raise Unable("greffier-office failed")
 
     (folder / "policy.toml").write_bytes(rules.builtin("paris-desk.toml").read_bytes())
-    office("keygen", "-o", str(folder / "keys"))
     for name in ("alice", "bob"):
         office("signer", name, "-o", str(folder))
         office("sign", str(folder / "policy.toml"), "--key", str(folder / f"{name}.key"))
     known = [(folder / f"{name}.pub").read_text() for name in ("alice", "bob")]
     (folder / "signers").write_text("".join(known))
-    (folder / "recorder.toml").write_text(CONFIG.format(stall_s=stall_s))
-    words = ["init", "--data", str(data), "--office-key", str(folder / "keys/office.pub")]
-    if greffier("greffier", COMMANDS, words, "soak"):
-        raise Unable("greffier init failed")
 
 
 def traffic(path: Path, calls: int, talk_s: float) -> None:

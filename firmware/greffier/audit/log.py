@@ -116,8 +116,12 @@ class Log:
         log = cls(disk, folder, signer, clock, found=found, random=random)
         log.cut = found.cut
         log._leaves = disk.open(folder / segments.LEAVES)
-        if found.last is not None:
-            log._entries = disk.open(folder / found.last.name)
+        try:
+            if found.last is not None:
+                log._entries = disk.open(folder / found.last.name)
+        except StorageFailed:
+            log.close()
+            raise
         if found.cut.bytes:
             log.append(
                 "log.recovered", None, {"bytes": found.cut.bytes, "entries": found.cut.entries}

@@ -12,6 +12,7 @@ them: any thread may append to it.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,15 +100,17 @@ class Archive:
         self.clock = clock
         self.disk = disk
         self.lock = data.lock(disk)
-        try:
+        with ExitStack() as undo:  # who waits for a better disk tries again, in the same process
+            undo.callback(self.lock.release)
             self.log = Log.open(disk, data.audit, _signer(data), clock)
+            undo.callback(self.log.close)
             self.shred = data.shred_store(disk)
+            undo.callback(self.shred.close)
             self.vault = data.vault(disk)
             self.index = Index.open(data.index, disk)
+            undo.callback(self.index.close)
             self.recipients = _recipients(data)
-        except BaseException:
-            self.lock.release()
-            raise
+            undo.pop_all()
         self.epoch: Epoch | None = None
         self.valve = Valve()
         self.unconfirmed = Unconfirmed()

@@ -193,7 +193,8 @@ class SyncState:
     """How the transfer goes. *state* is one of the six words that a person is shown.
 
     Counts are of parts. *rate_bps* is what was sent lately, *limit_bps* the cap of this hour (0:
-    none). Times are 0 where it never happened. *trouble* is a word, "" where all is well.
+    none). Times are 0 where it never happened; *cosign_ms* is how long the last cosignature took,
+    from its batch to its coming back. *trouble* is a word, "" where all is well.
     """
 
     device: Device
@@ -212,6 +213,7 @@ class SyncState:
     cosigned_size: Count
     last_receipt_ns: Ns
     last_cosigned_ns: Ns
+    cosign_ms: Count
     received: Count
     pause_until_ns: Ns
     trouble: Annotated[str, Text(r"(?:[a-z][a-z0-9_.]{0,47})?")]

@@ -6,8 +6,9 @@ leaf hashes tells by its length, for one system call, that something new is ther
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 from greffier.audit.note import BadNote, parse
 from greffier.clock import SECOND, Clock
@@ -15,6 +16,7 @@ from greffier.control.forms import BadMessage
 from greffier.control.transfer import Work
 from greffier.sync import messages, topics
 from greffier.sync.connection import Acked, Connection, Down, Event, Heard, Publication, Up
+from greffier.sync.errands import Errands
 from greffier.sync.inbox import Inbox
 from greffier.sync.log_reader import LogReader
 from greffier.sync.logkeeper import Entries, Keep, LogAction, LogKeeper, Question
@@ -30,10 +32,19 @@ _ASK_AWAY_NS: Final = 2 * SECOND
 _ASK_GROWN_NS: Final = SECOND // 100
 _GROWN_FOR_NS: Final = 2 * SECOND
 _NO_PARTS: Final = 2**53 - 1
+_MS: Final = SECOND // 1000
 
 
 class Urge:
     """Ask head office at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What the recorder made of a cosigned checkpoint of *size* entries."""
+
+    outcome: Literal["kept", "away", "not believed"]
+    size: int = 0
 
 
 class LogCarrier:
@@ -47,12 +58,16 @@ class LogCarrier:
         draw: Draw,
         connection: Callable[[], Connection],
         grown: Callable[[], None],
+        reached: Callable[[int], None],
     ) -> None:
-        """*grown* is called when the recorder published something new."""
+        """*grown* is called when the recorder published something new, *reached* with the size of
+        head office's copy.
+        """
         self._device = device
         self._clock = clock
         self._connection = connection
         self._grown = grown
+        self._reached = reached
         self._link = RecorderLink(socket)
         self._reader = LogReader(socket)
         self._work: Work | None = None
@@ -60,13 +75,26 @@ class LogCarrier:
         self._leaves = 0
         self._grown_until_ns = 0
         self.keeper = LogKeeper(draw)
-        self.inbox: Inbox[Event | Urge] = Inbox()
+        self.inbox: Inbox[Event | Urge | Handed] = Inbox()
+        porter = RecorderLink(socket)
+        # It answers when the checkpoint is durable; meanwhile the next entries go.
+        self._keeping: Errands[Keep, Handed] = Errands(
+            lambda one: _hand(porter, one), self.inbox.put
+        )
         self.away = False
         self.foreign = ""
         """The recorder's device, where it is not the one that was enrolled."""
         self.last_cosigned_ns = 0
+        self.cosign_ms = 0
+        """How long the last cosignature took, from its batch to its coming back."""
+        self._published = (0, 0)  # when the last entries went, and the size they were to reach
         self.beat_ns = clock.monotonic_ns()
         self.malformed = 0
+
+    @property
+    def errands(self) -> "tuple[tuple[str, Errands[Any, Any]], ...]":
+        """What else has to run, each in a thread of this name."""
+        return (("keeping", self._keeping),)
 
     @property
     def log_size(self) -> int:
@@ -89,7 +117,7 @@ class LogCarrier:
                     self._do(action, self._work)
         self._reader.forget()
 
-    def _hear(self, event: Event | Urge) -> None:
+    def _hear(self, event: Event | Urge | Handed) -> None:
         now = self._clock.monotonic_ns()
         if isinstance(event, Up):
             self.keeper.connected()
@@ -97,6 +125,8 @@ class LogCarrier:
             self.keeper.disconnected()
         elif isinstance(event, Urge):
             self.keeper.urge()
+        elif isinstance(event, Handed):
+            self._handed(event, now)
         elif isinstance(event, Acked):
             if isinstance(event.token, int):
                 self.keeper.acknowledged(event.token, event.code, now)
@@ -113,11 +143,19 @@ class LogCarrier:
             if message.online:
                 self.keeper.collector_there()
         elif isinstance(message, Have):
+            self._time(message, now)
             self.keeper.have(message, now)
+            self._reached(message.size)
         elif isinstance(message, Fork):
             self.keeper.fork(message, now)
         else:
             self.malformed += 1
+
+    def _time(self, have: Have, now: int) -> None:
+        at_ns, size = self._published
+        if have.cosigned and at_ns and have.size == size:
+            self.cosign_ms = (now - at_ns) // _MS
+            self._published = (0, 0)
 
     def _has_grown(self, now: int) -> bool:
         """Whether the recorder may have something new: its leaves have grown."""
@@ -160,11 +198,12 @@ class LogCarrier:
 
     def _do(self, action: LogAction, work: Work) -> None:
         if isinstance(action, Keep):
-            self._keep(action)
+            self._keeping.put(action)
             return
         try:
             if isinstance(action, Entries):
                 payload = self._reader.batch(work, action.first)
+                self._published = (self._clock.monotonic_ns(), work.log_size)
             else:
                 payload = self._reader.question(work)
         except Away:
@@ -176,14 +215,20 @@ class LogCarrier:
         topic = topics.up(self._device, "audit")
         self._connection().publish(Publication(topic, payload, ("log", action.token)))
 
-    def _keep(self, action: Keep) -> None:
-        try:
-            size = int(parse(action.checkpoint.encode()).text.split("\n")[1])
-            self._link.cosigned(action.checkpoint)
-        except Away:
-            self.keeper.not_kept(believed=True, now_ns=self._clock.monotonic_ns())
-        except (NotBelieved, BadNote, ValueError, IndexError):
-            self.keeper.not_kept(believed=False, now_ns=self._clock.monotonic_ns())
-        else:
+    def _handed(self, event: Handed, now: int) -> None:
+        if event.outcome == "kept":
             self.last_cosigned_ns = self._clock.wall_ns()
-            self.keeper.kept(size)
+            self.keeper.kept(event.size)
+        else:
+            self.keeper.not_kept(believed=event.outcome == "away", now_ns=now)
+
+
+def _hand(link: RecorderLink, action: Keep) -> Handed:
+    try:
+        size = int(parse(action.checkpoint.encode()).text.split("\n")[1])
+        link.cosigned(action.checkpoint)
+    except Away:
+        return Handed("away")
+    except (NotBelieved, BadNote, ValueError, IndexError):
+        return Handed("not believed")
+    return Handed("kept", size)

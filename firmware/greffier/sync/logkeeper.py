@@ -56,6 +56,8 @@ class LogKeeper:
         self._kept = ""
         self._keep = ""
         self._keep_ns = 0
+        self._handed = ""
+        """What the recorder has not answered for; a newer one waits until it has."""
         self.online = False
         """Whether head office may be heard."""
         self._answered = False
@@ -123,7 +125,9 @@ class LogKeeper:
             return
         self.head = have.size
         if have.cosigned and have.cosigned != self._kept:
-            self._keep, self._keep_ns = have.cosigned, 0
+            self._keep = have.cosigned
+            if not self._handed:
+                self._keep_ns = 0
         self._until_ns = now_ns + (IDLE_NS if self._settled else UNSIGNED_NS)
 
     def fork(self, _fork: Fork, now_ns: int) -> None:
@@ -134,16 +138,17 @@ class LogKeeper:
 
     def kept(self, size: int) -> None:
         """The recorder took the checkpoint; it is of *size* entries."""
-        self._kept, self._keep = self._keep, ""
+        self._answered_for()
         self.cosigned = max(self.cosigned, size)
         self.troubles.discard("sync.cosignature")
 
     def not_kept(self, believed: bool, now_ns: int) -> None:
         """It did not: it is away, or does not believe it (then it is not offered again)."""
         if believed:
+            self._handed = ""
             self._keep_ns = now_ns + SECOND
             return
-        self._kept, self._keep = self._keep, ""
+        self._answered_for()
         self.troubles.add("sync.cosignature")
 
     def step(self, now_ns: int) -> list[LogAction]:
@@ -151,6 +156,7 @@ class LogKeeper:
         actions: list[LogAction] = []
         if self._keep and now_ns >= self._keep_ns:
             self._keep_ns = now_ns + ANSWER_NS
+            self._handed = self._keep
             actions.append(Keep(self._keep))
         if not self.online or now_ns < self._hold_ns:
             return actions
@@ -163,6 +169,14 @@ class LogKeeper:
         elif now_ns >= self._until_ns:
             self._send(actions, now_ns, question=True)
         return actions
+
+    def _answered_for(self) -> None:
+        self._kept = self._handed or self._keep
+        if self._keep == self._kept:
+            self._keep = ""
+        else:
+            self._keep_ns = 0
+        self._handed = ""
 
     @property
     def _settled(self) -> bool:

@@ -6,6 +6,7 @@ is sealed again. Nothing here believes a broker: a part is done when the recorde
 One thread owns an instance. Times are monotonic ns unless they are called *wall*.
 """
 
+import math
 from typing import Final
 
 from greffier.clock import SECOND
@@ -26,6 +27,8 @@ from greffier.sync.sending import Grant
 from greffier.sync.waits import Backoff, Draw, Tries
 
 MOST_FLIGHTS: Final = 32
+FEW_FLIGHTS: Final = 4
+"""So many parts may always be on their way."""
 ANSWER_NS: Final = 10 * SECOND
 """An offer that was not answered by then is made again."""
 WAITING_NS: Final = 15 * SECOND
@@ -57,6 +60,10 @@ class Parts:
         self._online = False
         self._serial = 0
         self.allowed = True
+        self.reached: float = math.inf
+        """Entries of the log that head office has: of later ones no part is offered."""
+        self.ahead: float = math.inf
+        """Octets of parts that may be on their way together; set from outside."""
         self.troubles: set[str] = set()
         self.counts = Counts(outbox.fact("received"), outbox.fact("last_receipt_ns"))
 
@@ -331,7 +338,7 @@ class Parts:
 
     def _begin(self, now_ns: int, wall_ns: int) -> None:
         """Set parts on their way, by shares, while there is room."""
-        while len(self._flights) < self._most:
+        while len(self._flights) < self._most and self._has_room:
             found = self._queue.take(self._flights, now_ns, wall_ns)
             if found is None:
                 return
@@ -339,9 +346,21 @@ class Parts:
             self._flights[sealed.part] = Flight(sealed, share, "preparing", now_ns + PREPARE_NS)
             self._actions.append(Prepare(sealed))
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether another part is soon to go: an offer that waits long is made again, and costs."""
+        if len(self._flights) < FEW_FLIGHTS:
+            return True
+        on_its_way = (one for one in self._flights.values() if one.state != "receipt")
+        return sum(one.sealed.size for one in on_its_way) < self.ahead
+
     def _offer(self, now_ns: int) -> None:
         """Offer what is prepared, together, once nothing more is being prepared."""
-        ready = [one for one in self._flights.values() if one.state == "prepared"]
+        ready = [
+            one
+            for one in self._flights.values()
+            if one.state == "prepared" and one.sealed.seq < self.reached
+        ]
         if not ready or (self.count("preparing") and len(ready) < MOST_PARTS):
             return
         batch: list[Flight] = []

@@ -51,6 +51,8 @@ _SWEEP_NS: Final = 600 * SECOND
 _LOOK_WORK_NS: Final = 5 * SECOND
 _AWAY_NS: Final = 2 * SECOND
 _COUNT_NS: Final = SECOND
+_AHEAD_S: Final = 4
+"""Parts are offered that take so long to send: head office keeps an offer waiting no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class PartsCarrier:
         self._link = RecorderLink(socket)
         fetcher = RecorderLink(socket)
         self._files: dict[str, int] = {}
+        self._reached = 0
         self._sweep = 1
         self._begun = outbox.begun
         self._cursor = 0
@@ -141,6 +144,11 @@ class PartsCarrier:
         """What else has to run, each in a thread of this name."""
         return (("fetching", self._fetching), *(("handing", one) for one in self._handing))
 
+    def log_reached(self, size: int) -> None:
+        """Head office has so many entries of the log. Any thread."""
+        self._reached = size
+        self.inbox.ring()
+
     def work_grew(self) -> None:
         """There may be new parts. Any thread."""
         self._work_ns = 0
@@ -166,10 +174,7 @@ class PartsCarrier:
 
     @property
     def _busy(self) -> bool:
-        more = self._sweeping and not self.away and not self._work_ns
-        # What is prepared goes out with what is being prepared; then there may be a second offer.
-        rest = self.engine.count("prepared") > 0 and not self.engine.count("preparing")
-        return more or rest
+        return self._sweeping and not self.away and not self._work_ns
 
     # --- what it hears ---
 
@@ -288,6 +293,8 @@ class PartsCarrier:
         # Without a way for chunks nothing is offered: what is asked for then waits for its ttl.
         may_send = not self.paused_until_ns and self.limit != 0
         self.engine.allowed = may_send and self._bulk().up
+        self.engine.ahead = _AHEAD_S * self._pump.pace()
+        self.engine.reached = self._reached
         for action in self.engine.step(self._clock.monotonic_ns(), self._clock.wall_ns()):
             self._do(action)
 

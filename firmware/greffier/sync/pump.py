@@ -104,6 +104,10 @@ class Pump:
         """What is acknowledged now, octets a second."""
         return self._rate.now(steady_ns())
 
+    def pace(self) -> int:
+        """What was acknowledged when something last was, octets a second."""
+        return self._rate.last
+
     # --- the connection's thread ---
 
     def feed(self, limits: Limits, unacknowledged: int, now_ns: int) -> Publication | int | None:

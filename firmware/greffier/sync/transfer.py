@@ -61,7 +61,13 @@ class Transfer:
             device, sync.least_chunk_kib * 1024, sync.most_chunk_kib * 1024, self._from_pump
         )
         self.log = LogCarrier(
-            device, config.control.socket, clock, draw, lambda: self.control, self._work_grew
+            device,
+            config.control.socket,
+            clock,
+            draw,
+            lambda: self.control,
+            self._work_grew,
+            self._log_reached,
         )
         self.parts = PartsCarrier(
             device,
@@ -96,6 +102,7 @@ class Transfer:
         self._runs: tuple[tuple[str, LogCarrier | PartsCarrier | Errands[Any, Any]], ...] = (
             ("log", self.log),
             ("parts", self.parts),
+            *self.log.errands,
             *self.parts.errands,
         )
         self._threads = [
@@ -190,6 +197,9 @@ class Transfer:
 
     def _work_grew(self) -> None:
         self.parts.work_grew()
+
+    def _log_reached(self, size: int) -> None:
+        self.parts.log_reached(size)
 
     def _urge(self) -> None:
         self.log.inbox.put(Urge())

@@ -23,7 +23,8 @@ NOTE = "greffier/box-1a2b3c4d\n8\n/pztbe18yNvia0NLBuVbrk7oyqhTqCAlnkwsRRE3vw8=\n
 SEALED = t.Sealed(PART, RUN, 17, 4096, HASH, 1_795_305_600_000_000_000, 0, True)
 SYNC = t.SyncState(
     "box-1a2b3c4d", "sending", 4, 3, 2, 1, 0, 81_920, 1_795_305_600_000_000_000, 900_000,
-    1_000_000, 812, 811, 800, 1_795_305_600_000_000_000, 0, 40, 0, "", 1_795_305_600_000_000_000,
+    1_000_000, 812, 811, 800, 1_795_305_600_000_000_000, 0, 41, 40, 0, "",
+    1_795_305_600_000_000_000,
 )  # fmt: skip
 NOTICE = m.Notice(9, "raised", 1_795_305_600_000_000_000, ALARM)
 REQUESTS: list[m.Request] = [

@@ -157,6 +157,19 @@ class SyncLab:
             finally:
                 process.kill()
 
+    @contextmanager
+    def talking(self, calls: int) -> Iterator["subprocess.Popen[bytes]"]:
+        """So many calls on the tap at any time, of 5 to 30 s, nearly all to be recorded."""
+        words = [sys.executable, "-m", "greffier_sim.talk", self.cable.port]
+        words += [str(self.folder / "talk.log"), "--calls", str(calls)]
+        with subprocess.Popen(
+            self.cable.inside(*words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def fresh(self, count: int = 1) -> set[str]:
         """*count* parts that are sealed from now on, while calls come. Raises Unwell."""
         known = sealed(self.box.data)

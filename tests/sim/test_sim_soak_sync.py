@@ -183,11 +183,15 @@ def test_another_history_at_head_office_is_seen(tmp_path: Path) -> None:
 
 def test_a_tail_that_was_cut_off_the_device_s_log_is_seen(tmp_path: Path) -> None:
     stores = Stores(tmp_path / "cut").write()
-    judge = checker(stores)
-    assert judge.killed() == []
+    judge, after_a_cut = checker(stores), checker(stores)
+    assert judge.killed() == after_a_cut.killed() == []
     del stores.entries[-1]
     stores.write_log()
     assert judge.killed() == ["the device's log lost or changed entries"]
+    assert after_a_cut.cut() == []  # if nobody was told of the entry
+    stores.entries[-1] = stores.entries[-1].replace(b'"salt":"5a', b'"salt":"5b')
+    stores.write_log()
+    assert after_a_cut.cut() == ["the device's log has other entries after a power cut"]
     assert any("copy of the log is another" in one for one in checker(stores).dead())
 
 
@@ -227,24 +231,28 @@ def test_a_part_that_differs_on_the_device_is_seen(tmp_path: Path) -> None:
 # --- when strikes come --------------------------------------------------------------------------
 
 
-@given(st.integers(0, 120), st.integers(0, 1000), st.floats(1, 2000))
+@given(st.integers(0, 120), st.integers(0, 1000), st.floats(1, 2000), st.booleans())
 def test_strikes_are_shared_out_and_those_of_a_target_do_not_overlap(
-    count: int, seed: int, seconds: float
+    count: int, seed: int, seconds: float, power: bool
 ) -> None:
-    found = plan(random.Random(seed), count, seconds)
+    found = plan(random.Random(seed), count, seconds, power=power)
     assert len(found) == count
     assert found == sorted(found, key=lambda one: one.at_s)
+    machines = {"sync": "box", "recorder": "box", "office": "site", "broker": "site"}
     by_target: dict[str, list[Strike]] = {}
     for one in found:
         assert 0 <= one.at_s <= seconds and one.down_s >= 0
-        by_target.setdefault(one.target, []).append(one)
+        name = machines.get(one.target, one.target) if power else one.target
+        by_target.setdefault(name, []).append(one)
     counts = [len(some) for some in by_target.values()]
     assert not counts or max(counts) - min(counts) <= 1
     for some in by_target.values():
         assert all(one.back_s <= after.at_s for one, after in itertools.pairwise(some))
-    assert found == plan(random.Random(seed), count, seconds)
+    assert found == plan(random.Random(seed), count, seconds, power=power)
 
 
-def test_every_kind_of_strike_is_in_a_schedule() -> None:
-    kinds = Counter((one.target, one.how) for one in plan(random.Random(1), 50, 600))
-    assert len(kinds) == 7 and min(kinds.values()) >= 3
+@pytest.mark.parametrize(("power", "expected"), [(False, 7), (True, 9)])
+def test_every_kind_of_strike_is_in_a_schedule(power: bool, expected: int) -> None:
+    strikes = plan(random.Random(1), 50, 600, power=power)
+    kinds = Counter((one.target, one.how) for one in strikes)
+    assert len(kinds) == expected and min(kinds.values()) >= 3

@@ -57,7 +57,7 @@ def check_collection(sites: Sites, told: Told) -> Held:
     """Compare both sides, part by part, and the two copies of the log. Raises Broken."""
     log = Log(sites.device)
     log.follow()
-    office = Office(sites.office, device_of(sites), {})
+    office = Office(sites.office, device_of(sites))
     synced = receipts = 0
     recordings = [call for call in told.calls if call["recording"]]
     for call in recordings:

@@ -1,11 +1,13 @@
 """A real ext4 file system in a file that falls ill on demand: it stands still, fills, turns
-read-only after an error, and is mended. Nothing is simulated: the kernel does all of it.
+read-only after an error, loses its power, and is mended. Nothing is simulated: the kernel does it.
 
 Needs root, loop devices and e2fsprogs; :meth:`SickDisk.make` raises Unable where they are missing.
 """
 
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Self
 
 TOOLS = ("mkfs.ext4", "e2fsck", "fsfreeze", "losetup", "mount", "umount")
 _UMOUNT_TRIES = 600
+_SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
 
 
 class Unable(Exception):
@@ -30,7 +33,7 @@ class SickDisk:
 
     @classmethod
     def make(cls, folder: Path, mebibytes: int) -> Self:
-        """A new one below *folder*. Raises Unable."""
+        """A new one below *folder*, which becomes a mount of its own. Raises Unable."""
         missing = [tool for tool in TOOLS if shutil.which(tool) is None]
         if os.geteuid() != 0 or missing:
             raise Unable(f"needs root, and {' '.join(missing) or 'its tools'}")
@@ -40,7 +43,14 @@ class SickDisk:
             file.truncate(mebibytes << 20)
         _must("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
         disk = cls(image, path)
-        disk._mount()
+        # An unmount reaches those in other namespaces (`ip netns exec`) by a shared mount above it.
+        _must("mount", "--bind", str(folder), str(folder))
+        _must("mount", "--make-shared", str(folder))
+        try:
+            disk._mount()
+        except Unable:
+            _run("umount", "-l", str(folder))
+            raise
         return disk
 
     def _mount(self) -> None:
@@ -87,6 +97,19 @@ class SickDisk:
         except OSError as error:
             raise Unable(f"no error can be made here: {error.strerror}") from error
 
+    def cut(self) -> None:
+        """The power goes: what was not synced is gone, and nothing is written until it is mended.
+
+        EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH of linux/fs/ext4/ext4.h.
+        """
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
+        except OSError as error:
+            raise Unable(f"no power can be cut here: {error.strerror}") from error
+        finally:
+            os.close(fd)
+
     def mend(self) -> float:
         """Unmount, check and mount it again; how many seconds until nobody held it any more.
 
@@ -112,6 +135,7 @@ class SickDisk:
         if self._frozen:
             _run("fsfreeze", "-u", str(self.path))
         _run("umount", "-l", str(self.path))
+        _run("umount", "-l", str(self._image.parent))
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -8,9 +8,9 @@ the end, when everything has come to rest: each part once and bit for bit, opene
 key, each receipt verified, the log the same on both sides and cosigned. When head office is down,
 all that the device has a receipt of must lie there.
 
-That shows what survives a process. What survives a *power cut at head office* it cannot show: a
-killed process leaves what it wrote in the kernel's cache. Which fsync comes before which receipt is
-`tests/office/test_office_order.py`'s matter.
+That shows what survives a process: one that is killed leaves what it wrote in the kernel's cache.
+With ``--power`` the two machines lose their power as well: all that runs there at once, and of the
+file system (:mod:`greffier_sim.sickdisk`) all that was not synced.
 """
 
 import argparse
@@ -21,11 +21,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,90 +32,15 @@ from greffier_sim.lab import Lab, Wire
 from greffier_sim.schedules import DUTY, SAMPLED
 from greffier_sim.service import Unwell, wait_until
 from greffier_sim.soak_peers import Peer
-from greffier_sim.strikes import Strike
+from greffier_sim.soak_sync_struck import Struck, Told, powered
 from greffier_sim.sync_lab import Shape, SyncLab, fill
-from greffier_sim.uplink import QUEUE, Cut
+from greffier_sim.uplink import QUEUE
 
 Say = Callable[[str], None]
-LOOK_S = 1.0
 ACCUSING = ("sync.forged", "sync.forked", "sync.refused")
 """Alarms that somebody lies. Here everybody is honest."""
 _SAMPLED_SHARE = 4
 """One call in so many is on the line that is drawn."""
-
-
-@dataclass(slots=True)
-class Told:
-    """What happened so far."""
-
-    faults: list[str] = field(default_factory=list)
-    struck: Counter[str] = field(default_factory=Counter)
-    waiting: list[int] = field(default_factory=list)
-    """Octets that had no receipt, about each second."""
-    checked: int = 0
-    """Receipts that head office held up while it was down, all looks together."""
-
-
-class Struck:
-    """Carries strikes out, and has both sides looked at after each."""
-
-    def __init__(self, place: SyncLab, outside: Peer, told: Told) -> None:
-        self._place, self._outside, self._told = place, outside, told
-
-    def run(self, plan: list[Strike], begun: float) -> None:
-        """All of it, on time or as soon as possible. Raises Unwell."""
-        moments = [(one.at_s, 0, number, one) for number, one in enumerate(plan)]
-        moments += [(one.back_s, 1, number, one) for number, one in enumerate(plan)]
-        for at_s, back, _, strike in sorted(moments):
-            while (left := begun + at_s - time.monotonic()) > 0:
-                time.sleep(min(left, LOOK_S))
-                self.look("backlog")
-            (self._up if back else self._down)(strike)
-
-    def look(self, word: str) -> dict[str, Any]:
-        """What the checker says; its faults are noted."""
-        found = self._outside.ask(word)
-        self._told.faults += found.pop("faults")
-        if "waiting_bytes" in found:
-            self._told.waiting.append(found["waiting_bytes"])
-        self._told.checked += found.get("received", 0)
-        return found
-
-    def _down(self, strike: Strike) -> None:
-        place, target = self._place, strike.target
-        with (place.folder / "strikes").open("a") as log:
-            log.write(f"{time.time():.3f} {target} {strike.how} {strike.down_s:.3f}\n")
-        self._told.struck[f"{target} {strike.how}"] += 1
-        if target == "line":
-            how = Cut.RESET if strike.how == "reset" else Cut.SILENT
-            place.line.cut(how)
-            return
-        if target == "broker":
-            if not place.head.broker.running:
-                self._told.faults.append("the broker ended by itself")
-            place.head.broker.kill()
-            return
-        service = {"recorder": place.box, "sync": place.sync, "office": place.office}[target]
-        try:
-            service.must_run()
-        except Unwell as error:
-            self._told.faults.append(f"{target} ended by itself: {error}")
-        service.kill()
-        self.look("dead" if target == "office" else "killed")
-
-    def _up(self, strike: Strike) -> None:
-        place = self._place
-        match strike.target:
-            case "line":
-                place.line.restore(forget=strike.how == "forgotten")
-            case "broker":
-                place.head.broker.start()
-            case "recorder":
-                place.box.spawn()
-            case "sync":
-                place.sync.spawn()
-            case "office":
-                place.office.spawn()
 
 
 @contextmanager
@@ -199,9 +122,10 @@ def judged(place: SyncLab, told: Told) -> dict[str, Any]:
 def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[str, Any]:
     """All of it; the figures. Raises Unwell."""
     told, seconds = Told(), words.minutes * 60
-    plan = strikes.plan(random.Random(words.seed), words.kills, seconds)
+    plan = strikes.plan(random.Random(words.seed), words.kills, seconds, power=words.power)
     shape = Shape(round(words.mbit * 1e6), words.delay_ms, QUEUE)
     with ExitStack() as stack:
+        disks = powered(stack, folder) if words.power else {}
         wire = Wire(net.recorder, tap=lab.TAPS[0])
         place = SyncLab(folder, wire, stack, shape=shape, pauses=False)
         fill(place.box, words.backlog, words.long)
@@ -211,7 +135,8 @@ def soak(net: Lab, folder: Path, words: argparse.Namespace, say: Say) -> dict[st
             str(place.box.data), str(office), str(place.box.key),
         )  # fmt: skip
         stack.callback(outside.close)
-        struck = Struck(place, outside, told)
+        struck = Struck(place, outside, told, disks)
+        os.sync()  # what was only set up is no power cut's matter
         place.start()
         say(f"{words.calls} calls and {words.kills} kills in {words.minutes:g} minutes")
         with calling(net, folder / "sipp", words, seconds) as calls:
@@ -257,9 +182,10 @@ def _again(sent: int, end: dict[str, Any]) -> float:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.epilog = (
-        "kill -9 shows what outlives a process, not what outlives a power cut at head office: the "
-        "kernel keeps what a killed process wrote. tests/office/test_office_order.py looks at which"
-        " fsync comes before which receipt."
+        "kill -9 shows what outlives a process, not what outlives a power cut: the kernel keeps "
+        "what a killed process wrote. With --power each machine has a file system of its own, which"
+        " loses what was not synced. tests/office/test_office_order.py looks at which fsync comes "
+        "before which receipt."
     )
     parser.add_argument("--kills", type=int, default=50, help="and cuts of the network, together")
     parser.add_argument("--calls", type=int, default=200)
@@ -274,6 +200,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--patience", type=float, default=900, help="seconds until head office must have all"
     )
     parser.add_argument("--idle", type=float, default=90, help="seconds until no call runs")
+    parser.add_argument(
+        "--power", action="store_true", help="cut the power of the box and of head office, too"
+    )
     parser.add_argument("--keep", type=Path, help="leave both sides' directories here")
 
 

@@ -11,6 +11,7 @@ office's directory, its private key) takes one word a line, and answers each wit
     backlog    how many ended parts have no receipt in the device's log, and their bytes; how many
                entries the last cosigned checkpoint does not cover
     killed     something was killed: the device's log holds all that it held, and goes on
+    cut        the box lost its power: its log may end earlier, and is no other one
     dead       head office was killed, and is still down: the same, and what lies there must hold
                every part that the device has a receipt of, and the log that was cosigned
     end        everything is at rest: each part of the device is there once, bit for bit
@@ -51,7 +52,6 @@ class Checker:
         self._data, self._folder, self._key = data, folder, key
         self.device = json.loads((data / "device.json").read_text())["device"]
         self._log = Log(data)
-        self._hashed: dict[str, str] = {}
         self.figures: dict[str, Any] = {}
 
     def backlog(self) -> list[str]:
@@ -77,9 +77,23 @@ class Checker:
             return ["the device's log lost or changed entries"]
         return []
 
+    def cut(self) -> list[str]:
+        """Faults of the device's log after a power cut: what nobody was told may be gone.
+
+        What head office had of it, it would miss: it calls the log forked then.
+        """
+        known = self._log
+        fresh = Log(self._data)
+        fresh.follow()
+        self._log = fresh
+        both = min(len(fresh.leaves), len(known.leaves))
+        if fresh.leaves[:both] != known.leaves[:both]:
+            return ["the device's log has other entries after a power cut"]
+        return []
+
     def dead(self) -> list[str]:
         """Faults of what head office holds while it is down."""
-        office = Office(self._folder, self.device, self._hashed)
+        office = Office(self._folder, self.device)
         faults = self.killed() + office.accused + office.log_faults(self._log)
         parts = self._log.parts
         for part in office.rows:
@@ -110,9 +124,8 @@ class Checker:
 
     def end(self) -> list[str]:
         """Faults of everything, read again from nothing."""
-        self._hashed = {}
         faults = self.dead()
-        office, parts = Office(self._folder, self.device, self._hashed), self._log.parts
+        office, parts = Office(self._folder, self.device), self._log.parts
         faults += self._heads(office)
         for part, said in sorted(parts.items()):
             if not said.received:
@@ -183,7 +196,7 @@ def main() -> None:
     """Entry point."""
     checker = Checker(*(Path(word) for word in sys.argv[1:4]))
     words: dict[str, Callable[[], list[str]]] = {
-        name: getattr(checker, name) for name in ("backlog", "killed", "dead", "end")
+        name: getattr(checker, name) for name in ("backlog", "killed", "cut", "dead", "end")
     }
     for line in sys.stdin:
         try:

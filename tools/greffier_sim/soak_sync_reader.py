@@ -207,11 +207,10 @@ def _copy(path: Path) -> Iterator[sqlite3.Connection]:
 class Office:
     """What lies in head office's directory of one device, read while nobody writes it."""
 
-    def __init__(self, folder: Path, device: str, hashed: dict[str, str]) -> None:
+    def __init__(self, folder: Path, device: str) -> None:
         self.folder, self.device = folder, device
         self.vkey = (folder / "keys" / "receipt.pub").read_text().strip()
         self.witness = (folder / "keys" / "witness.pub").read_text().strip()
-        self._hashed = hashed  # of objects that were read before, by path, length and time
         with _copy(folder / "catalogue.sqlite") as db:
             self.rows = self._by_part(
                 db, "SELECT * FROM parts WHERE device = ? AND stored_ns IS NOT NULL"
@@ -249,16 +248,6 @@ class Office:
         """Where the object of that name lies."""
         return self.folder / "objects" / name
 
-    def hash_of(self, path: Path) -> str:
-        """The SHA-256 of an object; "" where there is none."""
-        if not path.exists():
-            return ""
-        info = path.stat()
-        key = f"{path} {info.st_size} {info.st_mtime_ns}"
-        if key not in self._hashed:
-            self._hashed[key] = hashlib.sha256(path.read_bytes()).hexdigest()
-        return self._hashed[key]
-
     def log_faults(self, log: Log) -> list[str]:
         """Where its copy of the log is not the device's."""
         number, found = 0, []
@@ -294,7 +283,8 @@ class Office:
             return [*found, f"part {part} has {len(blocks)} of {len(lengths)} blocks"]
         for row, length in zip(blocks, lengths, strict=True):
             path = self.object_of(row["object"])
-            if self.hash_of(path) != row["sha256"] or path.stat().st_size != length:
+            data = path.read_bytes() if path.exists() else b""
+            if hashlib.sha256(data).hexdigest() != row["sha256"] or len(data) != length:
                 found.append(f"block {row['number']} of part {part} is missing or not what it says")
         envelopes = [bytes(row["block"]) for row in self.envelopes.get(part, [])]
         if [hashlib.sha256(one).hexdigest() for one in envelopes] != [said.envelope]:

@@ -34,6 +34,7 @@ STATE = SyncState(
     cosigned_size=41,
     last_receipt_ns=NOW,
     last_cosigned_ns=NOW,
+    cosign_ms=41,
     received=7,
     pause_until_ns=0,
     trouble="",

@@ -17,8 +17,10 @@ from greffier.clock import SECOND, SystemClock
 from greffier.config import recorder as configuration
 from greffier.control.client import ask
 from greffier.control.messages import Done
-from greffier.control.transfer import AskSync, SyncNow, SyncPause, SyncState
+from greffier.control.transfer import AskSync, Sealed, SyncNow, SyncPause, SyncState
+from greffier.durable import Disk
 from greffier.errors import NotRunning, Refused
+from greffier.sync.outbox import Outbox
 from greffier.sync.service import Service
 from greffier_sim.broker import HOST, free_port
 from greffier_sim.head_office import Box, HeadOffice
@@ -370,3 +372,21 @@ def test_a_folder_that_was_enrolled_for_another_box_sends_nothing(
         until(lambda: recorder.asked.count("work") > 3)
     assert office.offers == []
     assert office.entries == []
+
+
+def test_what_an_old_outbox_holds_and_the_recorder_does_not_is_forgotten(
+    tmp_path: Path, head: HeadOffice, box: Box, recorder: RecorderDouble
+) -> None:
+    outbox = Outbox.open(box.folder.outbox, Disk(), 0, time.time_ns())
+    outbox.sight([Sealed("ab" * 16, "ab" * 16, 0, 10, "0" * 64, 1, 0, False)], 1)
+    outbox.close()
+    part = recorder.add(os.urandom(1000))
+    with (
+        OfficeDouble(head, recorder.signer.log_key) as office,
+        Running(tmp_path, box, recorder) as sync,
+    ):
+        until(lambda: part in recorder.received)
+        until(lambda: sync.state().queued == 0)
+        assert sync.state().size == 0
+    assert office.offers == [part]
+    assert recorder.asked.count("part") == 1

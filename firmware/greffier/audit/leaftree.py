@@ -1,7 +1,7 @@
 """Proofs over a log's file of leaf hashes: seconds for the first, milliseconds for each after it.
 
 The roots of whole tiles of 256 leaves, and of 256 such tiles, are kept once they were computed:
-32 bytes for 256 leaves. A leaf that was read never changes (docs/audit-format.md section 4). One
+32 bytes for 256 leaves. A leaf that was read never changes (docs/audit-format.md section 3). One
 thread owns an instance.
 """
 

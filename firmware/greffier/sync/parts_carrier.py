@@ -274,11 +274,12 @@ class PartsCarrier:
         if work.more and taken:
             self._work_ns = 0
         elif self._sweeping and taken == len(work.parts):
-            self._outbox.swept(self._sweep, self._cursor)
+            self._outbox.swept(self._sweep, max(self._cursor, work.log_size))
             self._sweeping, self._complete = False, True
             self._sweep_ns = self._clock.monotonic_ns() + _SWEEP_NS
-        else:
-            self._sweeping = self._sweeping and taken == len(work.parts)
+        elif taken < len(work.parts):  # memory is full: what is left comes when there is room
+            self._sweeping, self._complete = False, True
+            self._sweep_ns = self._clock.monotonic_ns() + _SWEEP_NS
 
     def _begin_sweep(self) -> None:
         """Ask for everything again: what is urgent, when it ends, and what waits no more."""

@@ -27,7 +27,8 @@ NOTE: Final = 3
 SECTOR: Final = 512
 """What a medium writes whole or not at all."""
 TOOLS = ("gcc", "losetup", "mkfs.ext4", "e2fsck")
-MEBIBYTES = 64
+# Two groups of blocks, so that there is a second superblock.
+MEBIBYTES = 144
 # Without auto_da_alloc ext4 hides no rename that came before its data: other file systems do not.
 OPTIONS = "noauto_da_alloc,errors=remount-ro"
 _HEAD = struct.Struct("=IIQ")
@@ -168,6 +169,10 @@ class BlockDisk:
         words = ["e2fsck", "-f", "-n", self._loop]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         return done.stdout[-500:] if done.returncode else ""
+
+    def mend(self) -> None:
+        """Check and mend the unmounted file system, as a boot with ``fsck.repair=yes`` does."""
+        subprocess.run(["e2fsck", "-y", self._loop], capture_output=True, check=False)
 
     def close(self) -> None:
         """Take everything down, also in the middle of something."""

@@ -141,9 +141,11 @@ def traffic(seed: int, count: int) -> list[Datagram]:
 class Worker:
     """One run over the data directory; every promise goes to *note_fd*."""
 
-    def __init__(self, folder: Path, note_fd: int, seed: int) -> None:
+    def __init__(self, folder: Path, note_fd: int, seed: int, separator: bytes = b"") -> None:
+        """*separator* ends each note, where a file takes them one behind the other."""
         self._draw = random.Random(f"work {seed}")
         self._note_fd = note_fd
+        self._separator = separator
         self._clock = SystemClock()
         self._archive = Archive.open(folder / BOX, self._clock)
         self._rows = Catalogue.open(folder / CATALOGUE, Disk())
@@ -231,7 +233,7 @@ class Worker:
     # --- what is promised ---
 
     def _say(self, said: dict[str, Any]) -> None:
-        os.write(self._note_fd, json.dumps(said).encode())
+        os.write(self._note_fd, json.dumps(said).encode() + self._separator)
 
     def _promise(self) -> dict[str, Any]:
         """What of all this is new."""

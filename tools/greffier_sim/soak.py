@@ -16,6 +16,7 @@ NAMES = {
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",
+    "syscalls": "the n-th system call fails, for every n: said or mended, and nothing is lost",
     "unsampled": "what may not be kept is in no write of the recorder",
 }
 

@@ -141,7 +141,8 @@ def test_without_a_way_for_chunks_nothing_is_offered_and_then_it_is_at_once(
         Running(tmp_path, box, recorder) as sync,
     ):
         until(lambda: sync.state().cosigned_size == recorder.log.checkpoint.size)
-        assert sync.state().queued == 1 and office.offers == []
+        until(lambda: sync.state().queued == 1)
+        assert office.offers == []
         with Uplink((HOST, head.broker.port), listen=(HOST, port), rate=1 << 30, delay_ms=0):
             ask(sync.socket, SyncNow())
             until(lambda: set(recorder.received) == data)

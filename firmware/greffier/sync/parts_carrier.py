@@ -273,11 +273,13 @@ class PartsCarrier:
             self.engine.seen()
         if work.more and taken:
             self._work_ns = 0
-        elif self._sweeping and taken == len(work.parts):
-            self._outbox.swept(self._sweep, max(self._cursor, work.log_size))
+            return
+        self._count_ns = 0
+        if taken < len(work.parts):  # memory is full: what is left comes when there is room
             self._sweeping, self._complete = False, True
             self._sweep_ns = self._clock.monotonic_ns() + _SWEEP_NS
-        elif taken < len(work.parts):  # memory is full: what is left comes when there is room
+        elif self._sweeping:
+            self._outbox.swept(self._sweep, max(self._cursor, work.log_size))
             self._sweeping, self._complete = False, True
             self._sweep_ns = self._clock.monotonic_ns() + _SWEEP_NS
 

@@ -15,6 +15,7 @@ NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
+    "nonces": "random failures of the disk: no key seals two texts under one nonce",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",
     "syscalls": "the n-th system call fails, for every n: said or mended, and nothing is lost",
     "unsampled": "what may not be kept is in no write of the recorder",

@@ -259,3 +259,23 @@ def test_a_broker_that_refuses_is_a_trouble_until_it_does_not(
     log.go(30)
     assert log.keeper.troubles == set()
     assert log.cosigned == 12
+
+
+def test_questions_that_the_broker_takes_and_nobody_answers_are_told() -> None:
+    keeper = LogKeeper(random.Random(0).random)
+    keeper.grown(3)
+    keeper.connected()
+    now = 1
+    for _ in range(3):
+        assert keeper.troubles == set()
+        (question,) = keeper.step(now)
+        assert isinstance(question, Question)
+        keeper.acknowledged(question.token, 0, now)
+        now += ANSWER_NS
+    (question,) = keeper.step(now)
+    assert isinstance(question, Question)
+    assert keeper.troubles == {"sync.no_collector"}
+    keeper.have(Have(3, ""), now)
+    assert keeper.troubles == set()
+    keeper.step(now + IDLE_NS)  # asked again in its time: nobody has been silent
+    assert keeper.troubles == set()

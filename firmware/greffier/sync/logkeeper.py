@@ -12,6 +12,7 @@ from greffier.sync.messages import Fork, Have
 from greffier.sync.waits import Backoff, Draw
 
 ANSWER_NS: Final = 10 * SECOND
+MOST_UNANSWERED: Final = 3
 FORK_NS: Final = 3600 * SECOND
 IDLE_NS: Final = 300 * SECOND
 """So often at least head office is asked: its cosignature also says what time it is."""
@@ -61,6 +62,7 @@ class LogKeeper:
         self.online = False
         """Whether head office may be heard."""
         self._answered = False
+        self._unanswered = 0
         self._token = 0
         self._until_ns = 0
         self._hold_ns = 0
@@ -118,7 +120,8 @@ class LogKeeper:
         self._hold_ns = 0
         self._answered = True
         self._until_ns = 0
-        self.troubles.discard("sync.fork")
+        self._unanswered = 0
+        self.troubles -= {"sync.fork", "sync.no_collector"}
         if have.size > self.size:  # of a log that we have not: ask again, when ours is known
             self._hold_ns = now_ns + ANSWER_NS
             self._ask_again()
@@ -167,8 +170,17 @@ class LogKeeper:
         if behind:
             self._send(actions, now_ns, question=False)
         elif now_ns >= self._until_ns:
+            self._complain()
             self._send(actions, now_ns, question=True)
         return actions
+
+    def _complain(self) -> None:
+        """Questions that the broker took and nobody answers: as good as nobody there."""
+        if not self._until_ns or self._answered:
+            return
+        self._unanswered += 1
+        if self._unanswered >= MOST_UNANSWERED:
+            self.troubles.add("sync.no_collector")
 
     def _answered_for(self) -> None:
         self._kept = self._handed or self._keep

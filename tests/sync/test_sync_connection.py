@@ -2,6 +2,7 @@
 
 import datetime
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -205,6 +206,27 @@ def test_what_trips_over_a_message_ends_that_connection_and_not_the_next(
         made.connection.hurry()
         made.heard.wait_up(2)
         assert not made.connection.look_after()
+
+
+def test_a_broker_that_announces_a_huge_packet_is_left(head: HeadOffice, box: Box) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(head.office.broker / "broker.crt", head.office.broker / "broker.key")
+
+    def serve(server: socket.socket) -> None:
+        plain, _ = server.accept()
+        with context.wrap_socket(plain, server_side=True) as client:
+            client.recv(4096)
+            client.sendall(bytes.fromhex("2003000000"))  # CONNACK
+            client.sendall(bytes.fromhex("30ffffff7f"))  # PUBLISH of 256 MiB
+            client.recv(4096)
+
+    with socket.create_server((HOST, 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        with Made(identity(box), server.getsockname()[1]) as made:
+            made.heard.wait_up()
+            assert made.heard.wait_down("sync.lost")
+        thread.join(WAIT_S)
 
 
 # --- each failure has one clear word ---

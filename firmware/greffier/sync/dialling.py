@@ -65,6 +65,15 @@ class Limits:
         return min(LARGEST_PAYLOAD, self.packet_size - len(topic.encode()) - _PACKET_HEAD)
 
 
+class _Socket(ssl.SSLSocket):
+    """Reads no packet that is longer than was agreed: the client would wait for all of it."""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        if buflen > _OWN_PACKET:
+            raise ConnectionAbortedError("a packet longer than was agreed")
+        return super().recv(buflen, flags)
+
+
 class _Context(ssl.SSLContext):
     """Remembers the socket that it wrapped: the client forgets one whose handshake failed."""
 
@@ -81,6 +90,7 @@ def tls_context(identity: Identity) -> _Context:
     Raises OSError (ssl.SSLError among them).
     """
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = _Socket
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(identity.authority)
     context.load_cert_chain(identity.certificate, identity.key)

@@ -6,7 +6,7 @@ ROOT=$PWD
 VENV=$ROOT/.venv
 # What setup installs where it is missing; the second list is only for demo, test and bench.
 APT_BUILD=(gcc libc6-dev libasound2-dev libopus-dev libspandsp-dev libflac-dev libssl-dev libdeflate-dev gettext pkg-config)
-APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace e2fsprogs mosquitto libmosquitto-dev)
+APT_TEST=(sip-tester espeak-ng tcpdump tshark libjack-jackd2-dev iproute2 procps strace e2fsprogs mosquitto libmosquitto-dev swtpm tpm2-tools)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "build.sh: $1"; exit "${2:-1}"; }
@@ -134,7 +134,8 @@ main() {
         image | bundle) die "$command comes with the appliance image, in a later version; nothing was done" 2 ;;
     esac
     setup
-    export PATH="$VENV/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+    # Trials never write into a TPM that this machine may have; tests start one of their own.
+    export PATH="$VENV/bin:$PATH" PYTHONDONTWRITEBYTECODE=1 GREFFIER_TPM="${GREFFIER_TPM:-none}"
     case $command in
         setup) say "setup: ready; commands are in .venv/bin/" ;;
         lint) lint ;;

@@ -13,6 +13,9 @@ from hypothesis import settings
 
 from greffier_sim.head_office import HeadOffice
 
+# No test writes into a TPM that this machine may have; those that need one start an emulated one.
+os.environ["GREFFIER_TPM"] = "none"
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("GREFFIER_EXPLORE") else "repeatable")

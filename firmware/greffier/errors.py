@@ -89,6 +89,22 @@ class StorageFailed(GreffierError):
     step = "check the disk and its free space, then run the command again"
 
 
+class TpmFailed(StorageFailed):
+    """The TPM that holds the effaceable key is absent or does not do what is asked of it."""
+
+    exit_code = 10
+    cause = "the TPM cannot be used: {reason}"
+    step = "check that it is fitted and that this user may open /dev/tpmrm0, then start again"
+
+
+class TpmBusy(TpmFailed):
+    """The TPM is used by another program, or does not answer in time."""
+
+    exit_code = 11
+    cause = "the TPM is busy: {reason}"
+    step = "close what else uses it, or wait, then run the command again"
+
+
 class BadDatabase(GreffierError):
     """A database of head office is damaged, foreign, or made by a newer version."""
 
@@ -232,3 +248,10 @@ class IntegrityError(GreffierError):
     exit_code = 20
     cause = "{what} is altered or damaged: {reason}"
     step = "nothing was written; keep the file as it is and run `greffier audit verify`"
+
+
+class TpmLost(IntegrityError):
+    """The TPM works but does not hold the key of this data directory: what it opens stays shut."""
+
+    cause = "the TPM does not hold the key of this recorder: {reason}"
+    step = "put back the TPM it was made with; nothing was changed, and no new store is begun"

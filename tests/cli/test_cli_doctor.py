@@ -119,8 +119,8 @@ def test_a_box_that_is_well(box: Subject) -> None:
     ]
     assert wrong == []
     assert set(checks) >= {
-        "core", "data", "keys", "clock", "space", "policy", "lines", "tap", "card", "swap",
-        "audit", "outputs",
+        "core", "data", "keys", "deletion", "clock", "space", "policy", "lines", "tap", "card",
+        "swap", "audit", "outputs",
     }  # fmt: skip
 
 
@@ -218,7 +218,7 @@ def test_a_data_directory_that_is_none_is_one_finding(box: Subject, tmp_path: Pa
     shutil.rmtree(tmp_path / "data")
     checks = found(box)
     assert [one.state for one in checks["data"]] == ["fail"]
-    assert not {"keys", "space", "audit"} & set(checks)
+    assert not {"keys", "deletion", "space", "audit"} & set(checks)
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -11,7 +11,12 @@ from tempfile import mkdtemp
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from greffier.durable import Disk
 from greffier.errors import AlreadyThere, IntegrityError, NotFound, StorageFailed
@@ -26,8 +31,11 @@ from greffier.store.shred_format import (
     open_root,
     walk,
 )
-from greffier.trust import FileRoot, parse_effaceable
+from greffier.trust import EffaceableRoot, FileRoot, parse_effaceable
+from greffier.trust.tpm import TpmRoot, find_place
+from greffier_sim.emulated_tpm import EmulatedTpm
 from greffier_sim.faults import Fault, FaultySystem, PowerCut
+from greffier_sim.soak_missing import Missing
 
 DAY = "2026-03-01"
 NEXT = "2026-03-02"
@@ -38,9 +46,78 @@ def entry(number: int, size: int = 40) -> Entry:
     return Entry(Name(PART, identifier), "C", bytes([number % 256]) * size)
 
 
+class FileKeys:
+    """The effaceable key is a file, in the folder that is opened."""
+
+    def root(self, folder: Path, disk: Disk, create: bool) -> EffaceableRoot:
+        return FileRoot(disk, folder / "a" / "effaceable.key", folder / "b" / "effaceable.key")
+
+    def copy(self, start: Path, folder: Path) -> None:
+        shutil.copytree(start, folder)
+
+    def known(self) -> list[bytes]:
+        """What is found beside the files."""
+        return []
+
+
+class TpmKeys(FileKeys):
+    """The effaceable key is in a TPM, for the one folder that was made last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tpm = EmulatedTpm(folder).start()
+        self._root: TpmRoot | None = None
+        self._saved: dict[Path, bytes] = {}
+
+    def root(self, folder: Path, disk: Disk, create: bool) -> EffaceableRoot:
+        if create or self._root is None:
+            if self._root is not None:
+                self._root.unmake()
+            self._root = TpmRoot(find_place(self.tpm.connect), self.tpm.connect)
+            self._root.make()
+        return self._root
+
+    def copy(self, start: Path, folder: Path) -> None:
+        """The TPM goes back to what it held when *start* was copied first, which no TPM does."""
+        assert self._root is not None
+        self._root.replace(self._saved.setdefault(start, self._root.read()))
+        shutil.copytree(start, folder)
+
+    def known(self) -> list[bytes]:
+        return self._root.peek() if self._root is not None else []
+
+
+class Keys:
+    """Where the key lies in the test that runs."""
+
+    now: FileKeys = FileKeys()
+
+
+@pytest.fixture(scope="module")
+def in_a_tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TpmKeys]:
+    try:
+        found = TpmKeys(tmp_path_factory.mktemp("tpm"))
+    except Missing as error:
+        pytest.skip(str(error))
+    yield found
+    found.tpm.stop()
+
+
+@pytest.fixture
+def keys(request: pytest.FixtureRequest) -> Iterator[None]:
+    Keys.now = request.getfixturevalue("in_a_tpm") if request.param == "tpm" else FileKeys()
+    yield
+    Keys.now = FileKeys()
+
+
+def either(test: Callable[..., None]) -> Callable[..., None]:
+    """Run *test* with the key in a file, and with the key in a TPM."""
+    test = pytest.mark.parametrize("keys", ["file", "tpm"], indirect=True)(test)
+    return pytest.mark.usefixtures("keys")(test)
+
+
 def opened(folder: Path, disk: Disk | None = None, create: bool = False) -> ShredStore:
     disk = disk or Disk(FaultySystem())
-    keys = FileRoot(disk, folder / "a" / "effaceable.key", folder / "b" / "effaceable.key")
+    keys = Keys.now.root(folder, disk, create)
     if create:
         return ShredStore.create(folder, disk, keys)
     return ShredStore.open(folder, disk, keys)
@@ -59,6 +136,7 @@ def filled(folder: Path) -> dict[Name, Entry]:
     return contents(opened(folder))
 
 
+@either
 def test_what_was_put_is_there_after_reopening(tmp_path: Path) -> None:
     before = filled(tmp_path)
     assert set(before) == {entry(n).name for n in (1, 2, 3, 4)}
@@ -68,6 +146,7 @@ def test_what_was_put_is_there_after_reopening(tmp_path: Path) -> None:
     assert store.take_reports() == []
 
 
+@either
 def test_a_bucket_goes_on_after_a_restart(tmp_path: Path) -> None:
     filled(tmp_path)
     store = opened(tmp_path)
@@ -77,6 +156,7 @@ def test_a_bucket_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert contents(opened(tmp_path))[entry(5).name] == entry(5)
 
 
+@either
 def test_a_name_is_put_once(tmp_path: Path) -> None:
     filled(tmp_path)
     store = opened(tmp_path)
@@ -88,6 +168,7 @@ def test_a_name_is_put_once(tmp_path: Path) -> None:
         store.get(entry(8).name)
 
 
+@either
 def test_two_kinds_of_one_id_are_two_entries(tmp_path: Path) -> None:
     store = opened(tmp_path, create=True)
     one = entry(1)
@@ -98,16 +179,18 @@ def test_two_kinds_of_one_id_are_two_entries(tmp_path: Path) -> None:
 
 
 def opens_now(folder: Path) -> set[Name]:
-    """Every name that any file of the tree opens with any key in the tree, by brute force."""
+    """Every name that any file opens with any key of the tree or the TPM, by brute force."""
     found: set[Name] = set()
     files = [path for path in folder.rglob("*") if path.is_file()]
     roots = []
+    keys = Keys.now.known()
     for path in files:
         with suppress(ValueError):
-            _, key = parse_effaceable(path.read_bytes())
-            for slot in files:
-                with suppress(BadRoot):
-                    roots.append(open_root(slot.read_bytes(), key))
+            keys.append(parse_effaceable(path.read_bytes())[1])
+    for key in keys:
+        for slot in files:
+            with suppress(BadRoot):
+                roots.append(open_root(slot.read_bytes(), key))
     for root in roots:
         for day, key in root.buckets.items():
             for path in files:
@@ -116,6 +199,7 @@ def opens_now(folder: Path) -> set[Name]:
     return found
 
 
+@either
 def test_nothing_in_the_tree_opens_what_was_destroyed(tmp_path: Path) -> None:
     filled(tmp_path)
     store = opened(tmp_path)
@@ -129,6 +213,7 @@ def test_nothing_in_the_tree_opens_what_was_destroyed(tmp_path: Path) -> None:
     assert set(contents(opened(tmp_path))) == {entry(2).name, entry(3).name}
 
 
+@either
 def test_destroying_nothing_commits_nothing(tmp_path: Path) -> None:
     filled(tmp_path)
     store = opened(tmp_path)
@@ -150,6 +235,7 @@ def test_old_files_and_the_old_key_together_are_needed_to_open(tmp_path: Path) -
     assert opens_now(tmp_path / "old") == set()
 
 
+@either
 def test_an_entry_whose_put_failed_can_be_destroyed(tmp_path: Path) -> None:
     """Its record may stand in the file although no one was told so."""
     filled(tmp_path)
@@ -169,6 +255,7 @@ def bucket_files(folder: Path, day: str = DAY) -> list[Path]:
     return sorted(folder.rglob(f"{day}.*"))
 
 
+@either
 @pytest.mark.parametrize("copy", [0, 1])
 def test_every_damaged_byte_of_one_copy_is_mended_from_the_other(tmp_path: Path, copy: int) -> None:
     before = filled(tmp_path)
@@ -182,6 +269,7 @@ def test_every_damaged_byte_of_one_copy_is_mended_from_the_other(tmp_path: Path,
             store.close()
 
 
+@either
 def test_a_missing_copy_is_made_again(tmp_path: Path) -> None:
     before = filled(tmp_path)
     for path in list((tmp_path / "b").iterdir()):
@@ -196,6 +284,7 @@ def test_a_missing_copy_is_made_again(tmp_path: Path) -> None:
         assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes()
 
 
+@either
 def test_damage_while_open_is_mended_when_read(tmp_path: Path) -> None:
     before = filled(tmp_path)
     store = opened(tmp_path)
@@ -208,6 +297,7 @@ def test_damage_while_open_is_mended_when_read(tmp_path: Path) -> None:
     assert entry(7).name in contents(opened(tmp_path))
 
 
+@either
 def test_one_record_damaged_in_both_copies_loses_only_itself(tmp_path: Path) -> None:
     filled(tmp_path)
     for path in bucket_files(tmp_path):
@@ -221,6 +311,7 @@ def test_one_record_damaged_in_both_copies_loses_only_itself(tmp_path: Path) -> 
     assert set(contents(opened(tmp_path))) == {entry(n).name for n in (3, 4, 6)}
 
 
+@either
 def test_a_torn_tail_is_cut_and_reported(tmp_path: Path) -> None:
     before = filled(tmp_path)
     for path in bucket_files(tmp_path):
@@ -232,6 +323,7 @@ def test_a_torn_tail_is_cut_and_reported(tmp_path: Path) -> None:
     assert set(contents(opened(tmp_path))) == set(before) | {entry(6).name}
 
 
+@either
 def test_both_headers_gone_loses_the_day_and_says_so(tmp_path: Path) -> None:
     filled(tmp_path)
     for path in bucket_files(tmp_path):
@@ -243,6 +335,7 @@ def test_both_headers_gone_loses_the_day_and_says_so(tmp_path: Path) -> None:
     assert set(contents(opened(tmp_path))) == {entry(1).name, entry(4).name}
 
 
+@either
 def test_no_effaceable_key_or_no_root_is_an_integrity_error(tmp_path: Path) -> None:
     filled(tmp_path)
     for path in tmp_path.rglob("root.*"):
@@ -255,6 +348,7 @@ def test_no_effaceable_key_or_no_root_is_an_integrity_error(tmp_path: Path) -> N
         opened(tmp_path)
 
 
+@either
 def test_files_are_for_the_owner_only(tmp_path: Path) -> None:
     filled(tmp_path / "shred")
     for path in (tmp_path / "shred").rglob("*"):
@@ -276,6 +370,7 @@ DEEDS: dict[str, tuple[Deed, set[int], set[int]]] = {
 }
 
 
+@either
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("deed", DEEDS)
 def test_at_every_fault_the_state_is_all_old_or_all_new(
@@ -289,7 +384,7 @@ def test_at_every_fault_the_state_is_all_old_or_all_new(
     while True:
         at += 1
         folder = tmp_path / str(at)
-        shutil.copytree(start, folder)
+        Keys.now.copy(start, folder)
         system = FaultySystem(at=at, fault=fault)
         store = None
         finished = False
@@ -322,6 +417,7 @@ def test_at_every_fault_the_state_is_all_old_or_all_new(
     assert at > 5
 
 
+@either
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.KEPT])
 def test_two_faults_in_a_row_still_leave_one_of_the_states(tmp_path: Path, fault: Fault) -> None:
     start = tmp_path / "start"
@@ -329,7 +425,7 @@ def test_two_faults_in_a_row_still_leave_one_of_the_states(tmp_path: Path, fault
     new = old - {entry(1).name}
     for at in range(1, 40, 2):
         folder = tmp_path / str(at)
-        shutil.copytree(start, folder)
+        Keys.now.copy(start, folder)
         system = FaultySystem()
         store = opened(folder, Disk(system))
         for step in (at, at // 3 + 1):
@@ -446,6 +542,17 @@ TestAgainstAModel = Model.TestCase
 TestAgainstAModel.settings = settings(deadline=None, max_examples=25, stateful_step_count=15)
 
 
+def test_against_a_model_with_the_key_in_a_tpm(in_a_tpm: TpmKeys) -> None:
+    Keys.now = in_a_tpm
+    try:
+        run_state_machine_as_test(
+            Model, settings=settings(deadline=None, max_examples=10, stateful_step_count=15)
+        )
+    finally:
+        Keys.now = FileKeys()
+
+
+@either
 def test_another_thread_reads_while_the_owner_writes_and_destroys(tmp_path: Path) -> None:
     store = opened(tmp_path, create=True)
     stays = [entry(number) for number in range(8)]
@@ -485,6 +592,7 @@ def test_another_thread_reads_while_the_owner_writes_and_destroys(tmp_path: Path
     assert wrong == []
 
 
+@either
 def test_reading_mends_nothing_and_believes_the_copy_that_is_whole(tmp_path: Path) -> None:
     filled(tmp_path)
     store = opened(tmp_path)

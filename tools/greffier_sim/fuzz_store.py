@@ -18,6 +18,9 @@ from greffier.store.shred_format import (
     walk,
 )
 from greffier.trust import BadEffaceable, parse_effaceable, write_effaceable
+from greffier.trust.roots import parse_description
+from greffier.trust.tpm import BadCell, Cell
+from greffier.trust.tpm_wire import BadAnswer, TpmRefused, index_of, look_at, parameters_of
 
 _KEY = bytes(range(32))
 _DAY = "2026-03-01"
@@ -39,6 +42,21 @@ def _root(data: bytes) -> None:
 def _effaceable(data: bytes) -> None:
     with suppress(BadEffaceable):
         parse_effaceable(data)
+
+
+def _cell(data: bytes) -> None:
+    with suppress(BadCell):
+        Cell.parse(data)
+
+
+def _description(data: bytes) -> None:
+    with suppress(ValueError):
+        parse_description(data)
+
+
+def _answer(data: bytes) -> None:
+    with suppress(BadAnswer, TpmRefused):
+        index_of(parameters_of(data, look_at(1)))
 
 
 def _journal(data: bytes) -> None:
@@ -66,11 +84,24 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "store.bucket": _bucket,
     "store.root": _root,
     "store.effaceable": _effaceable,
+    "store.tpm_cell": _cell,
+    "store.effaceable_json": _description,
+    "store.tpm_answer": _answer,
     "store.journal": _journal,
 }
 SEEDS: Mapping[str, list[bytes]] = {
     "store.bucket": [_bucket_seed(), bucket_header(_DAY, 5)],
     "store.root": [seal_root(Root(5, {_DAY: _BUCKET}), _KEY, bytes(32))],
     "store.effaceable": [write_effaceable(1, _KEY)],
+    "store.tpm_cell": [Cell(1, bytes(16), _KEY).to_bytes()],
+    "store.effaceable_json": [
+        b'{"format":1,"root":"file"}',
+        b'{"format":1,"handles":["01500010","01500011"],"root":"tpm","store":"' + b"0" * 32 + b'"}',
+    ],
+    "store.tpm_answer": [
+        bytes.fromhex("8001 0000003e 00000000 000e 01500010000b220410040000 0044")
+        + bytes.fromhex("0022000b")
+        + bytes(32)
+    ],
     "store.journal": [_journal_seed(), journal.write_header("e1", 1)],
 }

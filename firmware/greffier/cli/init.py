@@ -12,6 +12,8 @@ from greffier.language import translate as _
 from greffier.recorder import archive
 from greffier.seal import keys
 from greffier.seal.keys import Role
+from greffier.trust import DeletionClass
+from greffier.trust.roots import CHOICES, Choice
 
 
 def read_key(path: Path, role: Role) -> bytes:
@@ -21,6 +23,13 @@ def read_key(path: Path, role: Role) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadKeyFile(path=path, reason=error.strerror) from error
+
+
+def told_class(name: DeletionClass) -> str:
+    """What a deletion is worth here, in one line."""
+    if name == "A":
+        return _("Deletion class A: the key that deleting destroys lies in the TPM.")
+    return _("Deletion class C: that key is a file; old copies may survive in the storage medium.")
 
 
 @click.command(help=_("Make a data directory with device keys; recordings go to the office key."))
@@ -34,25 +43,36 @@ def read_key(path: Path, role: Role) -> bytes:
 @click.option(
     "--console-key", type=click.Path(path_type=Path), help=_("public key of the site's console")
 )
+@click.option(
+    "--effaceable",
+    type=click.Choice(CHOICES),
+    default="auto",
+    show_default=True,
+    help=_("where the key lies that deleting destroys: in a TPM if one works, or in a file"),
+)
 @json_option
-def command(data: str, office_key: Path, console_key: Path | None, as_json: bool) -> int:
+def command(
+    data: str, office_key: Path, console_key: Path | None, effaceable: Choice, as_json: bool
+) -> int:
     """Run it."""
     office = read_key(office_key, Role.OFFICE)
     console = read_key(console_key, Role.CONSOLE) if console_key else None
-    made = archive.create(Path(data), SystemClock(), office, console)
+    made = archive.create(Path(data), SystemClock(), office, console, effaceable)
     log_public = made.log_public.read_text("ascii").strip()
     value: dict[str, Any] = {
         "device": made.identity.device,
         "data": str(made.path),
         "log_key": log_public,
         "office_key": keys.read_public(made.office_public, Role.OFFICE).key_id.hex(),
-        "deletion_class": "C",
+        "deletion_class": made.deletion_class,
     }
     answer(
         value,
         as_json,
         lambda: (
             _("Device {device} is ready in {path}.").format(device=value["device"], path=made.path)
+            + "\n"
+            + told_class(made.deletion_class)
             + "\n"
             + _("Keep its log key with head office: {key}").format(key=log_public)
         ),

@@ -39,18 +39,23 @@ from greffier.seal.keys import PublicKey, Role
 from greffier.store import layout
 from greffier.store.index import Index
 from greffier.store.layout import DataDirectory
+from greffier.trust.roots import Choice
 
 
 def create(
-    path: Path, clock: Clock, office_public: bytes, console_public: bytes | None = None
+    path: Path,
+    clock: Clock,
+    office_public: bytes,
+    console_public: bytes | None = None,
+    choice: Choice = "file",
 ) -> DataDirectory:
     """Make a data directory, and a log whose first entry says so.
 
-    *office_public* and *console_public* are the contents of key files. Raises BadKeyFile,
-    AlreadyThere, Busy, StorageFailed.
+    *office_public* and *console_public* are the contents of key files; *choice* says where the
+    effaceable key lies. Raises BadKeyFile, AlreadyThere, Busy, StorageFailed.
     """
     disk = Disk()
-    made = layout.create(path, disk, clock, office_public, console_public)
+    made = layout.create(path, disk, clock, office_public, console_public, choice)
     with made.lock(disk):
         log = Log.create(disk, made.audit, _signer(made), clock)
         log.append(
@@ -59,7 +64,7 @@ def create(
             {
                 "device": made.identity.device,
                 "version": __version__,
-                "class": "C",  # the root of the shred store is a file: trust.FileRoot
+                "class": made.deletion_class,
                 **_key_ids(_recipients(made)),
             },
         )

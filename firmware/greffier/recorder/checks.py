@@ -20,6 +20,7 @@ from greffier import trust
 from greffier.audit import verify
 from greffier.clock import BUILT_NS, Clock, format_time
 from greffier.config.records import Config, Control
+from greffier.durable import Disk
 from greffier.errors import GreffierError
 from greffier.language import translate as _
 from greffier.policy import check as compiler
@@ -30,6 +31,8 @@ from greffier.seal import keys
 from greffier.seal.keys import Role
 from greffier.store import layout
 from greffier.store.layout import DataDirectory
+from greffier.trust import roots
+from greffier.trust.tpm import TpmRoot
 
 State = Literal["ok", "warn", "fail"]
 
@@ -130,6 +133,18 @@ def _keys(subject: Subject) -> Iterator[Finding]:
         yield Finding("keys", "warn", cause, _("move it to head office, far from the device"))
         return
     yield Finding("keys", "ok", _("head office {key}").format(key=office.key_id.hex()))
+
+
+def _deletion(subject: Subject) -> Iterator[Finding]:
+    directory = layout.open(subject.config.data)
+    root = roots.open_root(directory.shred, Disk())
+    if isinstance(root, TpmRoot):
+        told = _("class A: the key lies in the TPM, replaced {count} times").format(
+            count=root.replacements()
+        )
+    else:
+        told = _("class C: the key is a file, old copies may survive in the storage medium")
+    yield Finding("deletion", "ok", told)
 
 
 def _clock(subject: Subject) -> Iterator[Finding]:
@@ -337,11 +352,12 @@ def _may_watch(control: Control) -> bool:
 
 
 # What has nothing to look at where the data directory cannot be opened.
-_OF_DATA = ("keys", "space", "audit")
+_OF_DATA = ("keys", "deletion", "space", "audit")
 CHECKS: dict[str, Callable[[Subject], Iterator[Finding]]] = {
     "core": _core,
     "data": _data,
     "keys": _keys,
+    "deletion": _deletion,
     "clock": _clock,
     "space": _space,
     "policy": _policy,

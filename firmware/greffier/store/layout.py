@@ -10,8 +10,9 @@ from greffier import trust
 from greffier.clock import Clock
 from greffier.durable import Disk, Lock
 from greffier.errors import AlreadyThere, NotADataDirectory
-from greffier.store.shred import COPIES, KEY_FILE, ShredStore
+from greffier.store.shred import ShredStore
 from greffier.store.vault import Vault
+from greffier.trust import roots
 
 DEVELOPMENT_KEY = "dev-office.key"
 """Head office's secret key, where a data directory was made for trials only."""
@@ -84,6 +85,11 @@ class DataDirectory:
         """The index, which may be missing."""
         return self.path / "index.sqlite"
 
+    @property
+    def deletion_class(self) -> trust.DeletionClass:
+        """What deleting here is worth (docs/shred-format.md). Raises IntegrityError."""
+        return roots.class_in(self.shred)
+
     def lock(self, disk: Disk) -> Lock:
         """Take the right to write. Raises Busy, StorageFailed."""
         return disk.lock(self.path / "lock")
@@ -95,18 +101,25 @@ class DataDirectory:
     def shred_store(self, disk: Disk) -> ShredStore:
         """The shred store, recovered; the lock must be held.
 
-        Raises IntegrityError, StorageFailed.
+        Raises IntegrityError (TpmLost: the TPM does not hold its key), StorageFailed (TpmFailed:
+        the TPM cannot be used).
         """
-        return ShredStore.open(self.shred, disk, _effaceable(self.shred, disk))
+        return ShredStore.open(self.shred, disk, roots.open_root(self.shred, disk))
 
 
 def create(
-    path: Path, disk: Disk, clock: Clock, office_public: bytes, console_public: bytes | None = None
+    path: Path,
+    disk: Disk,
+    clock: Clock,
+    office_public: bytes,
+    console_public: bytes | None = None,
+    choice: roots.Choice = "file",
 ) -> DataDirectory:
     """Make a data directory with fresh device keys at *path*; the keys given are key file contents.
 
-    A directory that was half made is begun again. Raises AlreadyThere if one is there or if the
-    folder holds anything else, Busy, StorageFailed.
+    *choice* says where the effaceable key lies; in doubt no TPM is written. A directory that was
+    half made is begun again. Raises AlreadyThere if one is there or if the folder holds anything
+    else, Busy, StorageFailed (TpmFailed: the TPM that was asked for cannot be used).
     """
     if path.exists() and (not path.is_dir() or {one.name for one in path.iterdir()} - _OURS):
         raise AlreadyThere(path=path)
@@ -126,7 +139,8 @@ def create(
         log_key = trust.LogKey.new(identity.origin)
         disk.write_file(made.log_key, log_key.private_line().encode("ascii") + b"\n")
         disk.write_file(made.log_public, log_key.public_line().encode("ascii") + b"\n")
-        ShredStore.create(made.shred, disk, _effaceable(made.shred, disk)).close()
+        effaceable = roots.make_root(made.shred, disk, choice)
+        ShredStore.create(made.shred, disk, effaceable).close()
         disk.write_file(path / "device.json", identity.to_bytes())
     return made
 
@@ -138,8 +152,3 @@ def open(path: Path) -> DataDirectory:  # noqa: A001 - read as layout.open
         if not needed.exists():
             raise NotADataDirectory(path=path)
     return made
-
-
-def _effaceable(shred: Path, disk: Disk) -> trust.FileRoot:
-    first, second = (shred / copy / KEY_FILE for copy in COPIES)
-    return trust.FileRoot(disk, first, second)

@@ -30,10 +30,8 @@ from greffier.store.shred_format import (
     seal_root,
     walk,
 )
-from greffier.trust import DeletionClass, EffaceableRoot
+from greffier.trust.effaceable import COPIES, KEY_FILE, DeletionClass, EffaceableRoot
 
-COPIES = ("a", "b")
-KEY_FILE = "effaceable.key"
 _LOOKS = 3
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from greffier.store.shred import COPIES, KEY_FILE
+from greffier.durable import Disk
 from greffier.store.shred_format import BadBucket, BadRoot, Name, Root, open_root, walk
-from greffier.trust import BadEffaceable, parse_effaceable
+from greffier.trust.effaceable import COPIES
+from greffier.trust.roots import open_root as open_effaceable
 
 _PATIENCE = 5
 
@@ -14,25 +15,18 @@ _PATIENCE = 5
 def names_in(folder: Path) -> set[Name]:
     """Every whole entry of the store in *folder*, which is only read: nothing is mended or removed.
 
-    A commit of a recorder meanwhile is waited out. Empty where no root opens.
+    A commit of a recorder meanwhile is waited out. Empty where no root opens. Raises TpmFailed,
+    TpmLost, IntegrityError where the place of its key cannot be looked at.
     """
+    key = open_effaceable(folder, Disk())
     for _ in range(_PATIENCE):
-        before = _effaceables(folder)
+        before = key.peek()
         for effaceable in before:
             for root in _roots(folder, effaceable):
                 found = _names_of(folder, root)
-                if _effaceables(folder) == before:
+                if key.peek() == before:
                     return found
     return set()
-
-
-def _effaceables(folder: Path) -> list[bytes]:
-    """The effaceable keys in both copies, the newest first."""
-    found: set[tuple[int, bytes]] = set()
-    for copy in COPIES:
-        with suppress(BadEffaceable):
-            found.add(parse_effaceable(_bytes_of(folder / copy / KEY_FILE)))
-    return [key for _, key in sorted(found, reverse=True)]
 
 
 def _roots(folder: Path, effaceable: bytes) -> Iterator[Root]:

@@ -279,3 +279,14 @@ def test_questions_that_the_broker_takes_and_nobody_answers_are_told() -> None:
     assert keeper.troubles == set()
     keeper.step(now + IDLE_NS)  # asked again in its time: nobody has been silent
     assert keeper.troubles == set()
+
+
+def test_a_broker_that_knows_no_subscriber_is_told_at_once() -> None:
+    keeper = LogKeeper(random.Random(0).random)
+    keeper.connected()
+    (question,) = keeper.step(1)
+    assert isinstance(question, Question)
+    keeper.acknowledged(question.token, 0x10, 1)
+    assert keeper.troubles == {"sync.no_collector"}
+    keeper.have(Have(0, ""), 2)
+    assert keeper.troubles == set()

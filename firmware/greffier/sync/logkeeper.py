@@ -17,6 +17,7 @@ FORK_NS: Final = 3600 * SECOND
 IDLE_NS: Final = 300 * SECOND
 """So often at least head office is asked: its cosignature also says what time it is."""
 UNSIGNED_NS: Final = 60 * SECOND
+_NO_SUBSCRIBER: Final = 0x10
 _DENIED: Final = 0x87
 _TOO_LARGE: Final = 0x95
 
@@ -106,6 +107,8 @@ class LogKeeper:
         if code >= 0x80:
             named = {_DENIED: "sync.denied", _TOO_LARGE: "sync.too_large"}
             self.troubles.add(named.get(code, "sync.broker"))
+        elif code == _NO_SUBSCRIBER:
+            self.troubles.add("sync.no_collector")
         self._hold_ns = now_ns + self._absent.next_ns()
         self._ask_again()
 

@@ -4,12 +4,14 @@ The recorder, sync, head office: each runs as a service manager would run it, an
 any instant and started again. What it writes is kept, over all its lives.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +57,14 @@ def children(pid: int) -> list[int]:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process *pid* has ended; nobody may have asked how (proc_pid_stat(5), state)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 class Service:
@@ -139,10 +149,13 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL: it has no say in it; what a tracer traces would outlive its tracer."""
-        if self._process is not None and self._process.poll() is None:
-            for child in children(self._process.pid):
+        traced = children(self._process.pid) if self._process is not None and self.runs else []
+        for child in traced:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         self._end(signal.SIGKILL)
+        for child in traced:
+            wait_until(partial(is_gone, child), "what was traced is gone", every_s=0.005)
 
     def stop(self) -> int:
         """SIGTERM; its exit code (0 where it did not run)."""

@@ -30,6 +30,7 @@ class SickDisk:
         self._image = image
         self._ballast = path / "ballast"
         self._frozen = False
+        self._powerless = False
 
     @classmethod
     def make(cls, folder: Path, mebibytes: int) -> Self:
@@ -109,6 +110,7 @@ class SickDisk:
             raise Unable(f"no power can be cut here: {error.strerror}") from error
         finally:
             os.close(fd)
+        self._powerless = True
 
     def mend(self) -> float:
         """Unmount, check and mount it again; how many seconds until nobody held it any more.
@@ -123,10 +125,23 @@ class SickDisk:
         else:
             raise Unable("the file system is held")
         held = time.monotonic() - began
+        if self._powerless:
+            self._replace()
         if _run("e2fsck", "-p", str(self._image)).returncode > 2:
             raise Unable("the file system cannot be mended")
         self._mount()
         return held
+
+    def _replace(self) -> None:
+        """Go on with a copy: somebody's namespace may hold the file system without power for ever.
+
+        What is written meanwhile is in the journal, whose replay writes it again.
+        """
+        self._powerless = False
+        copy = self._image.with_name(f"disk-{time.monotonic_ns()}.img")
+        _must("cp", "--sparse=always", str(self._image), str(copy))
+        self._image.unlink()
+        self._image = copy
 
     def __enter__(self) -> Self:
         return self

@@ -35,8 +35,6 @@ STUCK_NS: Final = 120 * SECOND
 _TURN_S: Final = 0.5
 _FLEETING_NS: Final = 60 * SECOND
 _ENROLLED_LOOK_NS: Final = 5 * SECOND
-_CONTROL_KEEPALIVE_S: Final = 30
-_BULK_KEEPALIVE_S: Final = 60
 
 
 @dataclass(slots=True)

@@ -31,8 +31,7 @@ from greffier.sync.pump import Pump
 PRESENCE_NS: Final = 60 * SECOND
 STUCK_NS: Final = 120 * SECOND
 """A thread of ours that did not go round for so long: the process ends, and is started again."""
-_CONTROL_KEEPALIVE_S: Final = 30
-_BULK_KEEPALIVE_S: Final = 60
+_KEEPALIVE_S: Final = 30
 
 
 class Stuck(GreffierError):
@@ -89,14 +88,14 @@ class Transfer:
                 *(topics.down(device, one) for one in ("audit", "need", "receipt")),
                 topics.collector("+"),
             ],
-            keepalive_s=_CONTROL_KEEPALIVE_S,
+            keepalive_s=_KEEPALIVE_S,
         )
         self.bulk = Connection(
             _identity(folder, device + topics.BULK, bulk=True),
             _brokers(enrolment.bulk_brokers or enrolment.brokers),
             self._from_bulk,
             feed=self.pump.feed,
-            keepalive_s=_BULK_KEEPALIVE_S,
+            keepalive_s=_KEEPALIVE_S,
         )
         self._failed: list[BaseException] = []
         self._runs: tuple[tuple[str, LogCarrier | PartsCarrier | Errands[Any, Any]], ...] = (

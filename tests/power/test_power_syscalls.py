@@ -10,7 +10,17 @@ import pytest
 @pytest.mark.slow
 def test_a_call_that_fails_is_told_or_mended_and_nothing_is_lost() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "greffier_sim.soak", "syscalls", "--every", "61", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "greffier_sim.soak",
+            "syscalls",
+            "--every",
+            "97",
+            "--first",
+            "37",
+            "--json",
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -214,7 +214,7 @@ int main(int count, char **words)
         die("mount");
     /* What is mounted on the loop device is in nobody's namespace but the caller's: were it also in
      * ours, its unmounting at our end would wait for us. And our end comes with the caller's. */
-    if (unshare(CLONE_NEWNS) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+    if (unshare(CLONE_NEWNS) || umount2(words[1], MNT_DETACH) || prctl(PR_SET_PDEATHSIG, SIGKILL))
         die("unshare");
     puts("ready");
     fflush(stdout);

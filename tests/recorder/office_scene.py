@@ -146,7 +146,7 @@ class Box:
             origin_ns=START_NS,
             start_ns=START_NS,
             in_file=False,
-            deletion="C",
+            deletion=self.archive.shred.class_name,
         )
         return Tape(plan, self.archive.recipients, {})
 

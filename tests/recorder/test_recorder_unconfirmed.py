@@ -166,7 +166,7 @@ def test_a_start_knows_what_the_run_before_knew(tmp_path_factory: Any, steps: li
                     box.bring(box.receipt(waiting[0]).signed(RECEIPTS))
             elif step == "k" and parts:
                 with box.turn:
-                    box.archive.shred_logged([parts.pop()], "due")
+                    box.archive.shred_logged([parts.pop()], "due", "C")
                     box.archive.tick()
             else:  # a part that a kill cuts
                 with box.turn:

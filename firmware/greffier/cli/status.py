@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from greffier.cli.alarms import alarm_as_json, alarm_rows
+from greffier.cli.init import told_class
 from greffier.cli.output import answer, json_option, table
 from greffier.cli.running import config_option, find_config, find_socket, socket_option
 from greffier.clock import SystemClock, format_time
@@ -74,6 +75,7 @@ def _as_json(status: Status) -> dict[str, Any]:
             "unnamed": status.office.unnamed,
             "cosigned_size": status.office.cosigned_size,
         },
+        "deletion_class": status.deletion or None,
     }
 
 
@@ -101,6 +103,7 @@ def _at_rest(data: Path, config: Config | None) -> dict[str, Any]:
         },
         "clock": {"lower_bound": format_time(bound.t_ns), "source": bound.source},
         "office": None,
+        "deletion_class": directory.deletion_class,
     }
 
 
@@ -136,6 +139,7 @@ def _text(value: Mapping[str, Any]) -> str:
             time=value["clock"]["lower_bound"], source=value["clock"]["source"]
         ),
         *_office_rows(value["office"]),
+        *([told_class(value["deletion_class"])] if value["deletion_class"] else []),
         alarm_rows(value["alarms"]),
     ]
     return "\n".join(parts)

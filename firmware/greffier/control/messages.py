@@ -240,7 +240,7 @@ class OfficeState:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the recorder published last; ``age_ms`` ago."""
+    """What the recorder published last; ``age_ms`` ago. *deletion*: its class, "" if unknown."""
 
     device: Device
     run: Id
@@ -252,6 +252,7 @@ class Status:
     clock: ClockState
     age_ms: Count = 0
     office: OfficeState = OfficeState()
+    deletion: Annotated[str, Text("[ABC]?")] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,11 +225,20 @@ class Archive:
         entry = self.log.append("part.opened", tape.recording.hex(), tape.opened())
         self.unconfirmed.read(entry)
 
-    def shred_logged(self, parts: Sequence[str], reason: str, outcome: str | None = None) -> None:
-        """Say in the log that the keys of *parts* are to be destroyed, or what came of it."""
+    def shred_logged(
+        self,
+        parts: Sequence[str],
+        reason: str,
+        deletion: trust.DeletionClass,
+        outcome: str | None = None,
+    ) -> None:
+        """Say in the log that the keys of *parts* are to be destroyed, or what came of it.
+
+        *deletion* is the class of each of them.
+        """
         data = {
             "reason": reason,
-            "class": self.shred.class_name,
+            "class": deletion,
             "parts": list(parts),
             "outcome": outcome,
             "generation": self.shred.generation if outcome else None,

@@ -347,7 +347,8 @@ class Call(Pausable, Lender):
                 origin_ns=self.start_ns,
                 start_ns=planned.start_ns,
                 in_file=planned.duty,
-                deletion=self._archive.shred.class_name,
+                # Overwriting the store's key reaches no envelope that lies in the file itself.
+                deletion="C" if planned.duty else self._archive.shred.class_name,
                 delayed=self.waits_ns > 0,
             )
             tape = Tape(plan, self._archive.recipients, self.about())

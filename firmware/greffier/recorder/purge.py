@@ -15,6 +15,7 @@ from greffier.policy.lifecycle import DELETE_DUE, DELETE_SPACE, KEEP
 from greffier.recorder.archive import Archive
 from greffier.store.index import PartRow
 from greffier.store.shred_format import PART, Name
+from greffier.trust import DeletionClass
 
 BATCH: Final = 512
 """Parts of one entry: it stays below 65,535 bytes and the 1,024 values of a list."""
@@ -94,25 +95,33 @@ def carry_out(archive: Archive, doomed: Sequence[Verdict]) -> None:
     Of each batch the log says it before, durably, and what became of it after. Raises
     StorageFailed: what the log said is done by the next purge.
     """
-    for reason, batch in _batches(doomed):
+    for reason, deletion, batch in _batches(doomed, archive.shred.class_name):
         names = [row.part_id for row in batch]
-        archive.shred_logged(names, reason)
+        archive.shred_logged(names, reason, deletion)
         archive.tick()
         try:
             archive.shred.destroy(Name(PART, bytes.fromhex(name)) for name in names)
             archive.vault.remove(names)
             archive.index.remove_parts(names)
         except StorageFailed:
-            archive.shred_logged(names, reason, "failed")
+            archive.shred_logged(names, reason, deletion, "failed")
             with suppress(StorageFailed):  # the first failure is the one to tell
                 archive.tick()
             raise
-        archive.shred_logged(names, reason, "done")
+        archive.shred_logged(names, reason, deletion, "done")
         archive.tick()
 
 
-def _batches(doomed: Sequence[Verdict]) -> Iterator[tuple[str, list[PartRow]]]:
+def _batches(
+    doomed: Sequence[Verdict], of_store: DeletionClass
+) -> Iterator[tuple[str, DeletionClass, list[PartRow]]]:
+    """(reason, deletion class, parts) of each: a duty's part has a lower class than its store."""
     for code, reason in _REASONS.items():
-        rows = [one.row for one in doomed if one.code == code]
-        for at in range(0, len(rows), BATCH):
-            yield reason, rows[at : at + BATCH]
+        by_class: dict[DeletionClass, list[PartRow]] = {}
+        for one in doomed:
+            if one.code == code:
+                worth = of_store if one.row.deletion == of_store else "C"
+                by_class.setdefault(worth, []).append(one.row)
+        for deletion, rows in by_class.items():
+            for at in range(0, len(rows), BATCH):
+                yield reason, deletion, rows[at : at + BATCH]

@@ -43,6 +43,7 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
             totals.unnamed,
             cosigned.size if cosigned else 0,
         ),
+        deletion=live.archive.shred.class_name,
     )
     levels = tuple(level for source in live.sources for level in source.levels())
     now = live.clock.monotonic_ns()

@@ -16,7 +16,7 @@ STATUS = m.Status(
     "box-1a2b3c4d", RUN, True, (m.LineState("accueil", "recorded", 2),),
     (m.Committed(PART, 4096, 160000),), (ALARM,), m.Storage(10**9, 10**10, None),
     m.ClockState(1_795_305_600_000_000_000, "build"), 120,
-    m.OfficeState(3, 81_920, 1_795_305_600_000_000_000, 40, 0, 812),
+    m.OfficeState(3, 81_920, 1_795_305_600_000_000_000, 40, 0, 812), "A",
 )  # fmt: skip
 HASH = "be45cb2605bf36bebde684841a28f0fd43c69850a3dce5fedba69928ee3a8991"
 NOTE = "greffier/box-1a2b3c4d\n8\n/pztbe18yNvia0NLBuVbrk7oyqhTqCAlnkwsRRE3vw8=\n\n— k aWk=\n"

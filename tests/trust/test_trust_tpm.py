@@ -3,9 +3,12 @@
 swtpm keeps its state in a file, so its SIGKILL is a power cut, and the file shows what is left.
 """
 
+import os
 import random
 import socket
+import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -199,6 +202,39 @@ def test_a_device_file_that_is_missing_or_none(tmp_path: Path) -> None:
     wrong = connector("device:/dev/null")
     assert wrong is not None
     fails(TpmRoot(place, wrong), 10, "makes no sense")
+
+
+def test_a_device_file_takes_a_command_and_gives_an_answer(tpm: EmulatedTpm) -> None:
+    """A pseudo-terminal stands for the kernel's device: one write in, one read out."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    name = os.ttyname(theirs)
+    said: list[bytes] = []
+
+    def serve() -> None:
+        link = SocketLink(HOST, tpm.port)
+        while (command := os.read(ours, 4096)) != b"over":
+            said.append(command)
+            os.write(ours, link.transmit(command))
+        link.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        connect = connector(f"device:{name}", patience_s=10)
+        assert connect is not None
+        root = TpmRoot(find_place(connect), connect)
+        root.make()
+        root.replace(NEW)
+        assert root.read() == NEW
+        assert len(said) > 10
+    finally:
+        os.write(theirs, b"over")
+        thread.join(10)
+        os.close(ours)
+        os.close(theirs)
+    assert not thread.is_alive()
+    assert TpmRoot(place_of(root), tpm.connect).read() == NEW
 
 
 def test_a_tpm_that_another_program_holds(tpm: EmulatedTpm) -> None:

@@ -66,10 +66,24 @@ def test_without_a_tpm_auto_is_class_c_and_tpm_is_refused(
 ) -> None:
     monkeypatch.setenv("GREFFIER_TPM", f"device:{tmp_path}/tpmrm0")
     words = ("init", "--office-key", office_key, "--data")
-    assert command(*words, tmp_path / "c", "--json").json["deletion_class"] == "C"
+    found = command(*words, tmp_path / "c", "--json").json
+    assert found["deletion_class"] == "C" and f"{tmp_path}/tpmrm0" in found["no_tpm"]
+    assert f"{tmp_path}/tpmrm0" in command(*words, tmp_path / "d").out
+    assert command(*words, tmp_path / "e", "--effaceable", "file", "--json").json["no_tpm"] is None
     said = command(*words, tmp_path / "a", "--effaceable", "tpm")
     assert (said.code, "/dev/tpmrm0" in said.complaint) == (10, True)
     assert not (tmp_path / "a" / "device.json").exists()
+
+
+def test_auto_says_why_a_tpm_that_answers_is_not_used(
+    tpm: EmulatedTpm, tmp_path: Path, office_key: Path
+) -> None:
+    assert tpm.tool("tpm2_changeauth", "-c", "owner", "secret").returncode == 0
+    words = ("init", "--office-key", office_key, "--data", tmp_path / "c")
+    said = command(*words, "--lang", "en")
+    assert said.code == 0 and "lets no index be made" in said.out
+    said = command(*words[:-1], tmp_path / "a", "--effaceable", "tpm", "--lang", "en")
+    assert said.code == 10 and "password" in said.complaint
 
 
 def test_a_purge_says_in_the_log_what_it_is_worth(tpm: EmulatedTpm, tmp_path: Path) -> None:

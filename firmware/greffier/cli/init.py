@@ -9,11 +9,12 @@ from greffier.cli.output import answer, data_option, json_option
 from greffier.clock import SystemClock
 from greffier.errors import BadKeyFile
 from greffier.language import translate as _
+from greffier.language import visible
 from greffier.recorder import archive
 from greffier.seal import keys
 from greffier.seal.keys import Role
 from greffier.trust import DeletionClass
-from greffier.trust.roots import CHOICES, Choice
+from greffier.trust.roots import CHOICES, Choice, trouble
 
 
 def read_key(path: Path, role: Role) -> bytes:
@@ -58,6 +59,9 @@ def command(
     office = read_key(office_key, Role.OFFICE)
     console = read_key(console_key, Role.CONSOLE) if console_key else None
     made = archive.create(Path(data), SystemClock(), office, console, effaceable)
+    missing = None
+    if effaceable == "auto" and made.deletion_class != "A":
+        missing = visible(trouble())
     log_public = made.log_public.read_text("ascii").strip()
     value: dict[str, Any] = {
         "device": made.identity.device,
@@ -65,6 +69,7 @@ def command(
         "log_key": log_public,
         "office_key": keys.read_public(made.office_public, Role.OFFICE).key_id.hex(),
         "deletion_class": made.deletion_class,
+        "no_tpm": missing,
     }
     answer(
         value,
@@ -73,6 +78,7 @@ def command(
             _("Device {device} is ready in {path}.").format(device=value["device"], path=made.path)
             + "\n"
             + told_class(made.deletion_class)
+            + (" " + _("No TPM: {reason}.").format(reason=missing) if missing else "")
             + "\n"
             + _("Keep its log key with head office: {key}").format(key=log_public)
         ),

@@ -55,6 +55,16 @@ def open_root(folder: Path, disk: Disk) -> EffaceableRoot:
     return TpmRoot(place, _connect())
 
 
+def trouble() -> str:
+    """Why no TPM is used where ``auto`` took a file, as far as asking again shows."""
+    try:
+        with Chip(_connect()) as chip:
+            chip.greet()
+    except TpmFailed as error:
+        return str(error.fields["reason"])
+    return _("it answers, but lets no index be made")
+
+
 def class_in(folder: Path) -> DeletionClass:
     """What a destruction in the store in *folder* is worth. Raises IntegrityError."""
     return "C" if _described(folder) is None else "A"

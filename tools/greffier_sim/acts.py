@@ -175,10 +175,11 @@ class Play:
         self._told.outage_s = self._office.restore()
         begun = time.monotonic()
         say(_("▶ The line is back after {seconds:.1f} s").format(seconds=self._told.outage_s))
-        self._transfer.hurry()
+        self._hurry()
         left = self._see_receipt(self._told.waited)
         say(_("  ✂ kill -9: head office's broker and collector, with receipts on their way"))
         self._office.restart()
+        self._hurry()
         while left:
             left = self._see_receipt(left)
         self._transfer.wait_for(_is_cosigned, "head office has cosigned the log")
@@ -193,6 +194,11 @@ class Play:
         for service in (self._transfer, self._recorder, self._office.collector):
             if service.stop() != 0:
                 raise Unwell(f"{service.name} failed at its end: {service.last_words()}")
+
+    def _hurry(self) -> None:
+        """What a person would do who knows that the way is free again. Raises GreffierError."""
+        self._transfer.hurry()
+        say(_("  » greffier sync now: without waiting for the next try"))
 
     def _see_receipt(self, left: int) -> int:
         """Wait until fewer than *left* parts wait for a receipt, and say so. Raises Unwell."""

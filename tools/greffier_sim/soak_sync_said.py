@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from greffier.capture.datagram import Datagram
+from greffier.errors import GreffierError
 from greffier.seal.keys import PrivateKey
 from greffier.store import playback
 from greffier.store.playback import OpenedPart
@@ -92,7 +93,7 @@ def listen(office: Office, device: str, private: PrivateKey, said: Spoken) -> He
     heard = Heard()
     length = Counter(name for name, _ in said.values())
     recordings: dict[str, list[OpenedPart]] = defaultdict(list)
-    for part in opened(office, device, private):
+    for part in opened(office, device, private, heard.faults):
         recordings[part.header.recording_id.hex()].append(part)
     for recording, parts in sorted(recordings.items()):
         last: dict[str, int] = {}
@@ -118,17 +119,19 @@ def listen(office: Office, device: str, private: PrivateKey, said: Spoken) -> He
     return heard
 
 
-def opened(office: Office, device: str, private: PrivateKey) -> Iterator[OpenedPart]:
-    """Every part of *device* that head office has stored. Raises IntegrityError."""
+def opened(
+    office: Office, device: str, private: PrivateKey, faults: list[str]
+) -> Iterator[OpenedPart]:
+    """Every part of *device* that head office has stored; what does not open is a fault."""
     with (
         closing(sqlite3.connect(f"file:{office.catalogue}?mode=ro", uri=True)) as catalogue,
         closing(sqlite3.connect(f"file:{office.envelopes}?mode=ro", uri=True)) as envelopes,
         tempfile.TemporaryDirectory() as folder,
     ):
         rows = catalogue.execute(
-            "SELECT part, end FROM parts WHERE device = ? AND stored_ns IS NOT NULL", (device,)
+            "SELECT part FROM parts WHERE device = ? AND stored_ns IS NOT NULL", (device,)
         ).fetchall()
-        for part, _end in rows:
+        for (part,) in rows:
             names = catalogue.execute(
                 "SELECT object FROM part_blocks JOIN blocks USING (sha256)"
                 " WHERE device = ? AND part = ? ORDER BY number",
@@ -138,6 +141,10 @@ def opened(office: Office, device: str, private: PrivateKey) -> Iterator[OpenedP
                 "SELECT block FROM envelopes WHERE device = ? AND part = ?", (device, part)
             ).fetchone()
             path = Path(folder) / f"{part}.gpart"
-            path.write_bytes(b"".join((office.objects / name).read_bytes() for (name,) in names))
-            yield playback.open_part(path, block, private, unfinished=True)
-            path.unlink()
+            try:
+                whole = b"".join((office.objects / name).read_bytes() for (name,) in names)
+                path.write_bytes(whole)
+                yield playback.open_part(path, block, private, unfinished=True)
+            except (GreffierError, OSError) as error:
+                faults.append(f"part {part}: {error}")
+            path.unlink(missing_ok=True)

@@ -113,7 +113,7 @@ class Rig:
             power_work.prepare(disk.path, self.key.public.format().encode())
 
     def record(self, seed: int, calls: int, mutant: str = NONE) -> Run:
-        """One run of the workload. Raises Unable."""
+        """One run of the workload. Raises Unable, RuntimeError: the workload itself failed."""
         image, live, log = (self.folder / name for name in ("base.img", "live.img", "log"))
         for copy in (image, live):
             subprocess.run(["cp", "--sparse=always", str(self._fresh), str(copy)], check=True)
@@ -124,7 +124,7 @@ class Rig:
             program = [sys.executable, "-m", "greffier_sim.power_work"]
             done = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
             if done.returncode:
-                raise Unable(f"the workload failed: {done.stderr[-2000:]}")
+                raise RuntimeError(f"the workload failed: {done.stderr[-2000:]}")
             disk.note(b'{"end": true}')  # what unmounting writes is no part of it
         found = list(block_disk.operations(log))
         end = max(at for at, one in enumerate(found) if one.kind == NOTE)

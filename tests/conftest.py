@@ -31,7 +31,7 @@ def head_office(tmp_path: Path) -> Iterator[HeadOffice]:
 
 
 _OURS = re.compile(
-    r"(\.gpart|\.glog|\.gcalls|/leaves|/lock|/journal|/root\.[01]|/[0-9-]{10}\.[0-9]+)"
+    r"(\.tmp|\.gpart|\.glog|\.gcalls|/leaves|/lock|/journal|/root\.[01]|/[0-9-]{10}\.[0-9]+)"
     r"( \(deleted\))?$"
 )
 _OPEN = Path("/proc/self/fd")
@@ -49,5 +49,5 @@ def what_was_killed_is_closed(request: pytest.FixtureRequest) -> Iterator[None]:
     for one in list(_OPEN.iterdir()) if _OPEN.is_dir() else []:
         with contextlib.suppress(OSError):
             target = str(one.readlink())
-            if folder in target and _OURS.search(target):
+            if folder in target and (_OURS.search(target) or Path(target).is_dir()):
                 os.close(int(one.name))

@@ -28,10 +28,7 @@ from greffier.sync.folder import SyncFolder
 from greffier.sync.recorder_link import Away, RecorderLink
 from greffier.sync.transfer import Transfer
 
-PRESENCE_NS: Final = 60 * SECOND
 REPORT_NS: Final = 30 * SECOND
-STUCK_NS: Final = 120 * SECOND
-"""A thread of ours that did not go round for so long: the process ends, and is started again."""
 _TURN_S: Final = 0.5
 _FLEETING_NS: Final = 60 * SECOND
 _ENROLLED_LOOK_NS: Final = 5 * SECOND

@@ -100,6 +100,11 @@ def steady_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+def pause(seconds: float) -> None:
+    """Let *seconds* pass: for what asks to be asked again later."""
+    time.sleep(seconds)
+
+
 def thread_cpu_ns() -> int:
     """The processor time that the calling thread has had, ns."""
     return time.thread_time_ns()

@@ -281,6 +281,31 @@ def test_questions_that_the_broker_takes_and_nobody_answers_are_told() -> None:
     assert keeper.troubles == set()
 
 
+def test_a_head_office_that_answers_and_keeps_no_entries_is_told() -> None:
+    keeper = LogKeeper(random.Random(0).random)
+    keeper.grown(8)
+    keeper.connected()
+    now = 1
+    for number in range(3):
+        (question,) = keeper.step(now)
+        assert isinstance(question, Question)
+        assert keeper.troubles == set(), number
+        keeper.have(Have(2, ""), now)
+        (entries,) = keeper.step(now)
+        assert entries == Entries(entries.token, 2)
+        now += ANSWER_NS
+    (question,) = keeper.step(now)
+    keeper.have(Have(2, ""), now)
+    assert keeper.troubles == {"sync.untaken"}
+    (entries,) = keeper.step(now)
+    assert isinstance(entries, Entries)
+    keeper.have(Have(2, ""), now)
+    assert keeper.troubles == {"sync.untaken"}
+    keeper.step(now)
+    keeper.have(Have(5, ""), now)
+    assert keeper.troubles == set()
+
+
 def test_a_broker_that_knows_no_subscriber_is_told_at_once() -> None:
     keeper = LogKeeper(random.Random(0).random)
     keeper.connected()

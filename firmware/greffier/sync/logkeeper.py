@@ -64,6 +64,9 @@ class LogKeeper:
         """Whether head office may be heard."""
         self._answered = False
         self._unanswered = 0
+        self._from: int | None = None
+        """Where the entries begin that were sent last and that head office has not said it has."""
+        self._untaken = 0
         self._token = 0
         self._until_ns = 0
         self._hold_ns = 0
@@ -130,6 +133,7 @@ class LogKeeper:
             self._ask_again()
             return
         self.head = have.size
+        self._note_whether_taken(have.size)
         if have.cosigned and have.cosigned != self._kept:
             self._keep = have.cosigned
             if not self._handed:
@@ -185,6 +189,18 @@ class LogKeeper:
         if self._unanswered >= MOST_UNANSWERED:
             self.troubles.add("sync.no_collector")
 
+    def _note_whether_taken(self, size: int) -> None:
+        """Where questions are answered and entries are not, somebody is there and keeps none."""
+        if self._from is None:
+            return
+        taken = size > self._from
+        self._from = None
+        self._untaken = 0 if taken else self._untaken + 1
+        if taken:
+            self.troubles.discard("sync.untaken")
+        elif self._untaken >= MOST_UNANSWERED:
+            self.troubles.add("sync.untaken")
+
     def _answered_for(self) -> None:
         self._kept = self._handed or self._keep
         if self._keep == self._kept:
@@ -204,6 +220,7 @@ class LogKeeper:
         if question or self.head is None:
             actions.append(Question(self._token))
         else:
+            self._from = self.head
             actions.append(Entries(self._token, self.head))
 
     def _ask_again(self) -> None:

@@ -9,11 +9,11 @@ import os
 import re
 import select
 import socket
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from greffier.clock import SECOND, pause, steady_ns
 from greffier.errors import TpmBusy, TpmFailed
 from greffier.language import translate as _
 from greffier.trust import tpm_wire
@@ -68,15 +68,15 @@ class SocketLink:
         self._socket = socket.create_connection((host, port), timeout=patience_s)
 
     def transmit(self, command: bytes) -> bytes:
-        until = time.monotonic() + self._patience
+        until = steady_ns() + round(self._patience * SECOND)
         self._socket.sendall(command)
         answer = self._take(tpm_wire.HEADER_SIZE, until)
         return answer + self._take(tpm_wire.length_of(answer) - len(answer), until)
 
-    def _take(self, size: int, until: float) -> bytes:
+    def _take(self, size: int, until: int) -> bytes:
         found = b""
         while len(found) < size:
-            self._socket.settimeout(max(until - time.monotonic(), 0.001))
+            self._socket.settimeout(max((until - steady_ns()) / SECOND, 0.001))
             piece = self._socket.recv(size - len(found))
             if not piece:
                 raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
@@ -186,7 +186,7 @@ class Chip:
                 raise _senseless(error) from error
             except OSError as error:
                 raise _failure(error) from error
-            time.sleep(_PAUSE_S * 2**number)  # the specification asks for the same command again
+            pause(_PAUSE_S * 2**number)  # the specification asks for the same command again
         raise TpmBusy(reason=_("it asks to be asked again later"))
 
 

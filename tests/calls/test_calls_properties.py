@@ -148,7 +148,9 @@ def test_nothing_in_a_datagram_raises(data: st.DataObject) -> None:
     every[place] = every[place]._replace(payload=bytes(body))
     time_ns = data.draw(st.integers(0, 2**63))
     every.insert(place, every[place]._replace(time_ns=time_ns, payload=data.draw(st.binary())))
-    hear(every)
+    heard, tracker = hear(every)
+    assert all(each.ended is not None for each in heard.calls)
+    assert len(tracker) == 0
 
 
 @pytest.mark.parametrize("seed", range(20))

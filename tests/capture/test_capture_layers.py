@@ -116,7 +116,10 @@ def test_no_bytes_raise(data: st.DataObject) -> None:
     frame = bytearray(packets.frames_of(captures.call(PLAN_6)[:1], 1, vlans=(1,))[0][1])
     for _ in range(data.draw(st.integers(0, 8))):
         frame[data.draw(st.integers(0, 80))] = data.draw(st.integers(0, 255))
-    dissect([(0, bytes(frame)), (1, data.draw(st.binary(max_size=90)))], link_type)
+    found, dissector = dissect(
+        [(0, bytes(frame)), (1, data.draw(st.binary(max_size=90)))], link_type
+    )
+    assert len(found) + sum(dissector.ignored.values()) <= 2, "no frame counts twice"
 
 
 def test_the_fast_way_and_the_general_way_agree() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,17 @@ def test_the_manager_hears_everything(abstract: bool, tmp_path: Path) -> None:
     ]
 
 
-def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
-    Notifier({}).ready("x")
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).alive()
-    Notifier({"NOTIFY_SOCKET": "x" * 500}).alive()
+def test_without_a_manager_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "another's")
+    monkeypatch.setenv("NOTIFY_SOCKET", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.setblocking(False)
+        Notifier({}).ready("x")
+        Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).alive()
+        Notifier({"NOTIFY_SOCKET": "x" * 500}).alive()
+        with pytest.raises(BlockingIOError):
+            manager.recv(1)
 
 
 def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> None:
@@ -42,6 +50,13 @@ def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> Non
         notifier = Notifier({"NOTIFY_SOCKET": path})
         for _ in range(5000):  # far more than its queue holds
             notifier.alive()
+        manager.setblocking(False)
+        heard = []
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(manager.recv(100))
+    assert 0 < len(heard) < 5000
+    assert set(heard) == {b"WATCHDOG=1"}
 
 
 @pytest.mark.parametrize(

@@ -239,3 +239,4 @@ def test_a_broker_that_drops_messages_is_an_alarm(tmp_path: Path) -> None:
             box.say("p", b"x" * 100_000)
         serve.thaw()
         serve.wait_until(lambda: "the broker dropped" in serve.said(), "it tells of it")
+        assert serve.stop() == 0

@@ -496,4 +496,7 @@ def _output_at(port: int) -> Output:
 
 @pytest.mark.parametrize("make", [Syslog, lambda o: Mail(o, "b"), lambda o: Webhook(o, "b")])
 def test_the_start_is_nothing_to_tell(make: Callable[[Output], Sender]) -> None:
-    make(replace(BLANK, address="/no/such/thing")).send([], [])
+    sender = make(replace(BLANK, address="/no/such/thing"))
+    sender.send([], [])
+    with pytest.raises(OutputFailed):
+        sender.send([NOTICE], [])

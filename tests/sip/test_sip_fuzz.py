@@ -17,8 +17,12 @@ def test_each_seed_passes_as_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", fuzz_sip.TARGETS)
 def test_four_hundred_mutations_raise_nothing(name: str) -> None:
     random, seeds = Random(f"greffier {name}"), fuzz_sip.SEEDS[name]
+    tried = set()
     for _ in range(400):
-        fuzz_sip.TARGETS[name](fuzz_sip.mutate(random, random.choice(seeds), seeds))
+        mutated = fuzz_sip.mutate(random, random.choice(seeds), seeds)
+        fuzz_sip.TARGETS[name](mutated)
+        tried.add(mutated)
+    assert len(tried - set(seeds)) > 300, "hardly any input was another"
 
 
 def test_a_broken_promise_would_be_seen() -> None:

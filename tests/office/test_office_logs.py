@@ -101,12 +101,58 @@ def test_another_history_of_the_same_entries_is_a_fork(inside: Inside, box: Hand
     assert isinstance(have, Have) and have.size == 10  # the log that was there goes on
 
 
-def test_a_log_that_was_taken_back_is_noticed(inside: Inside, box: HandBox) -> None:
-    inside.audit(DEVICE, box.batch())
+def test_a_log_that_was_taken_back_is_noticed_by_its_first_entry(
+    inside: Inside, box: HandBox
+) -> None:
+    whole = inside.audit(DEVICE, box.batch())
+    assert isinstance(whole, Have) and whole.cosigned
     old = HandBox(box.key, box.log[:7])
-    assert forked(inside.audit(DEVICE, old.batch(7, 7))) == "rewound"
+    # As long as it writes nothing nobody can tell it from a replay; it is told what it once signed.
+    assert inside.audit(DEVICE, old.batch(7, 7)) == whole
     old.say("recorder.stopped", reason="after")
     assert forked(inside.audit(DEVICE, old.batch(7, 8))) == "rewound"
+    assert forked(inside.audit(DEVICE, old.batch(8, 8))) == "rewound"
+    for _ in range(3):
+        old.say("recorder.stopped", reason="after")
+    assert forked(inside.audit(DEVICE, old.batch(10, 11))) == "forked"  # longer than it ever was
+
+
+@pytest.mark.parametrize("with_peaks", [True, False])
+def test_every_old_batch_sent_again_is_no_fork_whatever_its_size(
+    inside: Inside, box: HandBox, with_peaks: bool
+) -> None:
+    sent = []
+    for first, end in ((0, 4), (4, 5), (5, 8), (8, 10)):
+        sent += [box.batch(first, end, box.log[:end]), box.batch(end, end, box.log[:end])]
+        inside.audit(DEVICE, sent[-2])
+        inside.audit(DEVICE, sent[-1])
+    have = inside.audit(DEVICE, box.batch(10, 10))
+    assert isinstance(have, Have) and have.size == 10
+    if not with_peaks:  # rows of an older version
+        inside.rows.db.execute("UPDATE batches SET peaks = NULL")
+    for size in range(11):
+        assert inside.audit(DEVICE, box.batch(size, size, box.log[:size])) == have
+    before = inside.rows.log(DEVICE)
+    for payload in (*sent[::-1], *sent):
+        again = inside.audit(DEVICE, payload)
+        assert isinstance(again, Have) and again.size == 10
+    assert inside.rows.log(DEVICE).size == before.size
+    assert not inside.rows.db.execute("SELECT 1 FROM forks").fetchall()
+
+
+def test_an_old_checkpoint_does_not_take_the_place_of_the_newest(
+    inside: Inside, box: HandBox
+) -> None:
+    inside.audit(DEVICE, box.batch(0, 4, box.log[:4]))
+    old = box.batch(4, 5, box.log[:7])
+    inside.audit(DEVICE, box.batch(4, 5))
+    assert inside.rows.log(DEVICE).head_size == 10
+    assert inside.audit(DEVICE, old) == Have(5, "")
+    assert inside.rows.log(DEVICE).head_size == 10
+    seven = inside.audit(DEVICE, box.batch(5, 7, box.log[:7]))  # it may still be cosigned
+    assert isinstance(seven, Have) and seven.size == 7
+    assert note.parse_checkpoint(note.parse(seven.cosigned.encode()).text).size == 7
+    assert inside.rows.log(DEVICE).head_size == 10
 
 
 def test_another_key_is_a_fork_and_a_stranger_is_nobody(inside: Inside, box: HandBox) -> None:

@@ -17,7 +17,7 @@ from greffier.audit.note import Checkpoint, Signer
 from greffier.audit.receipt import Signed
 from greffier.sync import chunk, topics
 from greffier.sync.chunk import BLOCK
-from greffier.sync.messages import Fork, Later, Need, Refused
+from greffier.sync.messages import Fork, Have, Later, Need, Refused
 from greffier.trust import LogKey
 from greffier_sim.hand_box import HandBox, Held, offer
 from greffier_sim.head_office import HeadOffice
@@ -188,7 +188,11 @@ def test_a_log_that_was_taken_back_is_a_fork(honest: Hand, rogue: Hand) -> None:
     old = list(rogue.box.log)
     rogue.box.hold(100)
     rogue.replicate()
-    assert rogue.log(rogue.box.batch(0, 0, old)) == Fork(len(rogue.box.log), "rewound")
+    have = rogue.log(rogue.box.batch(0, 0, old))  # a replay looks just like it
+    assert isinstance(have, Have) and have.size == len(rogue.box.log)
+    back = HandBox(rogue.box.key, old)
+    back.say("recorder.stopped", reason="after")
+    assert rogue.log(back.batch(0, 0)) == Fork(len(rogue.box.log), "rewound")
     assert isinstance(rogue.deliver(held), Signed)  # the true log goes on
 
 

@@ -233,6 +233,16 @@ def test_a_fork_is_a_trouble_and_is_asked_about_each_hour(log: Log) -> None:
     assert log.head == log.size
 
 
+def test_what_head_office_cosigned_beyond_our_log_is_handed_over(log: Log) -> None:
+    log.turn()
+    log.keeper.have(Have(14, "14 signed by us"), log.now_ns)
+    assert log.keeper.step(log.now_ns) == [Keep("14 signed by us")]
+    log.keeper.not_kept(believed=False, now_ns=log.now_ns)
+    log.keeper.have(Have(14, "14 signed by us"), log.now_ns)
+    assert log.keeper.step(log.now_ns) == []
+    assert log.keeper.troubles == {"sync.cosignature"}
+
+
 def test_a_checkpoint_that_is_not_believed_is_told_and_not_offered_again(log: Log) -> None:
     log.go(1)
     log.keeper.have(Have(12, "12 forged"), log.now_ns)

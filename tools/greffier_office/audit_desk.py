@@ -76,6 +76,8 @@ class AuditDesk(threading.Thread):
         if answer is None:
             self.counts["batches refused"] += 1
             return
+        if answer.old:
+            self.counts["old checkpoints"] += 1
         self._voice.audit(answer.device, answer.message)
         if answer.alarm:
             self._told(answer.alarm)

@@ -124,16 +124,27 @@ class Catalogue:
         row = self.db.execute("SELECT * FROM logs WHERE device = ?", (device,)).fetchone()
         if row is None:
             return Log()
-        raw = row["peaks"]
         return Log(
             row["size"],
-            tuple(raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES)),
+            _peaks(row["peaks"]),
             row["head_size"],
             row["head"],
             row["cosigned_size"],
             row["cosigned"],
             row["cosigned_ns"],
         )
+
+    def peaks_before(self, device: str, size: int) -> tuple[int, tuple[bytes, ...]] | None:
+        """The last batch that begins below *size* and has the peaks of the tree before it.
+
+        (its first entry, the peaks); None where no row has them: older versions wrote none.
+        """
+        row = self.db.execute(
+            "SELECT first, peaks FROM batches WHERE device = ? AND first < ? AND peaks IS NOT NULL"
+            " ORDER BY first DESC LIMIT 1",
+            (device, size),
+        ).fetchone()
+        return (row["first"], _peaks(row["peaks"])) if row else None
 
     def batches(self, device: str, first: int, end: int) -> list[BatchRow]:
         """The batches that hold the entries *first* .. *end* - 1, in order."""
@@ -190,11 +201,19 @@ def write_log(db: sqlite3.Connection, device: str, was: int, log: Log, root: byt
     return done.rowcount == 1
 
 
-def write_batch(db: sqlite3.Connection, device: str, batch: BatchRow) -> None:
-    """Say which object holds these entries."""
+def write_batch(
+    db: sqlite3.Connection, device: str, batch: BatchRow, peaks: Sequence[bytes]
+) -> None:
+    """Say which object holds these entries; *peaks* are the tree's before the first of them."""
     db.execute(
-        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
-        (device, batch.first, batch.end, batch.object, batch.sha256, batch.size),
+        "INSERT INTO batches (device, first, end, object, sha256, bytes, peaks)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(device, batch.first, batch.end, batch.object),
+            batch.sha256,
+            batch.size,
+            b"".join(peaks),
+        ),
     )
 
 
@@ -310,6 +329,10 @@ def write_refusal(
         " DO UPDATE SET times = times + ?5, part = ?3, last_ns = ?4",
         (device, reason, part, now_ns, times),
     )
+
+
+def _peaks(raw: bytes) -> tuple[bytes, ...]:
+    return tuple(raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES))
 
 
 def _text(about: Mapping[str, object], key: str) -> str | None:

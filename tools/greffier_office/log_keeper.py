@@ -7,7 +7,9 @@ the log's new size, root and frontier, what the entries say, and the cosignature
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from greffier import merkle
 from greffier.audit import batch as batches
 from greffier.audit import note, segments
 from greffier.audit.batch import BadBatch, Batch
@@ -24,11 +26,15 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What *device* is told. ``alarm`` is one line for people of a contradiction that is new."""
+    """What *device* is told. ``alarm`` is one line for people of a contradiction that is new.
+
+    ``old``: it showed a checkpoint that its log here went on from, or somebody sent it again.
+    """
 
     device: str
     message: Have | Fork
     alarm: str = ""
+    old: bool = False
 
 
 class LogKeeper:
@@ -62,7 +68,9 @@ class LogKeeper:
         for _attempt in range(_ATTEMPTS):  # another collector may take a batch at the same time
             held = self._catalogue.log(device)
             try:
-                head = replica.head_of(held, batch, key)
+                head = replica.head_of(held, batch, key, partial(self._root_at, device))
+                if head.old:
+                    return Answer(device, Have(held.size, held.cosigned), old=True)
                 self._compare(device, held, batch)
                 growth = replica.grown(held, batch, head)
             except Garbled:
@@ -94,10 +102,30 @@ class LogKeeper:
             raise IntegrityError(what=row.object, reason="another SHA-256")
         return [entry for _, entry in segments.frames(raw)]
 
+    def _root_at(self, device: str, size: int) -> bytes:
+        """The root of what is held of the log of *device* at *size*, which is below its own.
+
+        Each batch has the tree's peaks before it, so one object is read. Raises IntegrityError,
+        StorageFailed.
+        """
+        frontier, at = merkle.Frontier(), 0
+        near = self._catalogue.peaks_before(device, size)
+        if near is not None:
+            at, peaks = near
+            frontier = merkle.Frontier(at, peaks)
+        for row in self._catalogue.batches(device, at, size):
+            for entry in self.entries(row)[: size - row.first]:
+                frontier.append(merkle.leaf_hash(entry))
+        if frontier.size != size:
+            raise IntegrityError(what=f"the log of {device}", reason="entries of it are missing")
+        return frontier.root()
+
     def _kept(self, device: str, held: Log, growth: Growth) -> str | None:
         """Make *growth* durable; the cosigned checkpoint or "". None: the log is another now."""
         row = self._put(device, growth.first, growth.raw) if growth.raw else None
-        log = self._cosigned(growth.log, growth.cosign) if growth.cosign else growth.log
+        log = (
+            self._cosigned(growth.log, growth.cosign, growth.note) if growth.cosign else growth.log
+        )
         cosigned = log.cosigned if growth.cosign else ""
         if log == held:
             return cosigned
@@ -105,7 +133,7 @@ class LogKeeper:
             if not catalogue.write_log(db, device, held.size, log, growth.root):
                 return None
             if row is not None:
-                catalogue.write_batch(db, device, row)
+                catalogue.write_batch(db, device, row, held.peaks)
             narration.narrate(db, device, growth.entries)
         return cosigned
 
@@ -116,11 +144,11 @@ class LogKeeper:
         self._objects.put(name, frames)
         return BatchRow(first, first + len(raw), name, sha256, len(frames))
 
-    def _cosigned(self, log: Log, head: Checkpoint) -> Log:
+    def _cosigned(self, log: Log, head: Checkpoint, signed: str) -> Log:
         """*log* with a cosignature, which leaves this process only when it is stored."""
         now_ns = self._now_ns()
         line = self._witness.cosign(head, now_ns // 1_000_000_000).decode()
-        return replace(log, cosigned_size=head.size, cosigned=log.head + line, cosigned_ns=now_ns)
+        return replace(log, cosigned_size=head.size, cosigned=signed + line, cosigned_ns=now_ns)
 
     def _forked(self, device: str, held: Log, batch: Batch, error: Forked) -> Answer:
         """Both signed checkpoints are kept before anybody is told; people are told once."""

@@ -3,7 +3,7 @@
 docs/sync-protocol.md section 4, steps 1 to 3: the checkpoint, the place, the proof, the entries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from greffier import merkle
@@ -33,7 +33,8 @@ class Growth:
     """What is to be stored: the log as it is then, its root, and the entries that are new.
 
     ``frames`` of the new entries begin at number ``first``; none where ``entries`` is empty.
-    ``cosign`` is the checkpoint that may be cosigned then, None if the log does not reach it.
+    ``cosign`` is the checkpoint that may be cosigned then, None if the log does not reach it, and
+    ``note`` the box's signed note of it.
     """
 
     log: Log
@@ -42,22 +43,33 @@ class Growth:
     entries: tuple[Entry, ...]
     raw: tuple[bytes, ...]
     cosign: Checkpoint | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """A checkpoint that the box signed and that does not contradict what is held of its log.
 
-    ``note`` is the signed note with the box's own signature alone.
+    ``note`` is the signed note with the box's own signature alone. ``old``: the log that is held
+    went on from it, so it says nothing new, and nobody can tell when it was sent.
     """
 
     checkpoint: Checkpoint
     note: str
+    old: bool = False
 
 
-def head_of(held: Log, batch: Batch, key: VerifierKey) -> Head:
-    """The checkpoint of *batch*. Raises Forked, Garbled."""
+def head_of(held: Log, batch: Batch, key: VerifierKey, root_at: Callable[[int], bytes]) -> Head:
+    """The checkpoint of *batch*; *root_at* computes the root of what is held at a smaller size.
+
+    Raises Forked, Garbled.
+    """
     head = _checkpoint(batch, key)
+    if head.checkpoint.size < held.size:
+        if head.checkpoint.root == root_at(head.checkpoint.size):
+            return replace(head, old=True)
+        size = head.checkpoint.size
+        raise Forked("rewound", f"its log has {size} other entries, it had {held.size}")
     _check_head(held, head.checkpoint, held.frontier().root())
     if batch.end > head.checkpoint.size:
         raise Garbled("the checkpoint does not reach the entries")
@@ -85,9 +97,11 @@ def grown(held: Log, batch: Batch, signed: Head) -> Growth:
         raise Forked("forked", "the entries do not have the root that the checkpoint signs")
     reached = frontier.size == head.size
     log = replace(held, size=frontier.size, peaks=frontier.peaks)
-    if placed or reached:  # what is not placed proves nothing of the checkpoint's root
+    # What is not placed proves nothing of the checkpoint's root; and an older one, replayed, must
+    # not take the place of what the box signed last.
+    if (placed or reached) and head.size >= held.head_size:
         log = replace(log, head_size=head.size, head=signed.note)
-    return Growth(log, root, held.size, read, tuple(new), head if reached else None)
+    return Growth(log, root, held.size, read, tuple(new), head if reached else None, signed.note)
 
 
 def _checkpoint(batch: Batch, key: VerifierKey) -> Head:
@@ -103,8 +117,6 @@ def _checkpoint(batch: Batch, key: VerifierKey) -> Head:
 
 
 def _check_head(held: Log, head: Checkpoint, root: bytes) -> None:
-    if head.size < max(held.cosigned_size, held.size):
-        raise Forked("rewound", f"its log has {head.size} entries, it had {held.size}")
     if head.size == held.size and head.root != root:
         raise Forked("forked", "another root over the same number of entries")
     if held.head and head.size == held.head_size:

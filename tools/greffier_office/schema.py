@@ -160,7 +160,13 @@ CREATE TABLE refusals (
 ) STRICT, WITHOUT ROWID;
 """
 
-CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION)
+# ``batches.peaks``: the frontier before the first entry of the batch, as of ``logs.peaks``; null in
+# rows that were written before. With it the root at any size costs the reading of one object.
+PEAKS = """
+ALTER TABLE batches ADD COLUMN peaks BLOB;
+"""
+
+CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS)
 
 # A file of its own: whoever restores an old catalogue must not bring destroyed keys back.
 # ``block`` is the envelope block (docs/envelope-format.md) that came with the part.

@@ -129,6 +129,10 @@ class LogKeeper:
         self._unanswered = 0
         self.troubles -= {"sync.fork", "sync.no_collector"}
         if have.size > self.size:  # of a log that we have not: ask again, when ours is known
+            # Anybody may say so; a checkpoint that we signed and do not reach proves that this disk
+            # was put back, which the recorder finds when it is handed over.
+            if have.cosigned and have.cosigned != self._kept:
+                self._keep = have.cosigned
             self._hold_ns = now_ns + ANSWER_NS
             self._ask_again()
             return

@@ -234,6 +234,38 @@ class BadEnrolment(GreffierError):
     step = "nothing was changed; make a new request, with a new claim code if this one is spent"
 
 
+class NoSuchOperator(GreffierError):
+    """A name is that of no operator of this box."""
+
+    exit_code = 12
+    cause = "{operator} is no operator of this box"
+    step = "see `greffier operator list --data DIR`"
+
+
+class WrongSecret(GreffierError):
+    """A passphrase or key file does not open an operator's keys."""
+
+    exit_code = 12
+    cause = "this is not the passphrase or key file of operator {operator}"
+    step = "try again, slowly; where a TPM counts the attempts, only a few are left"
+
+
+class LockedOut(GreffierError):
+    """The TPM takes no passphrase of any operator now."""
+
+    exit_code = 12
+    cause = "too many wrong passphrases: the TPM takes none now"
+    step = "wait two hours for each further attempt; head office can still open everything"
+
+
+class NotTwoPersons(GreffierError):
+    """Something needs two different operators, and they have not both proved themselves."""
+
+    exit_code = 12
+    cause = "two different operators of this box must agree: {reason}"
+    step = "give two names with --operator, and the secret of each"
+
+
 class KeyDoesNotOpen(GreffierError):
     """This key opens nothing of that part (another key, or the part was shredded)."""
 

@@ -10,6 +10,7 @@ import pytest
 from greffier.seal import envelope, header, keys, salted
 from greffier.seal.frames import FrameType
 from greffier.seal.reader import Reader
+from greffier.trust import key_text
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "seal"
 
@@ -107,7 +108,7 @@ def test_an_envelope_opens_or_not(vector: dict[str, Any]) -> None:
 def test_a_key_file_is_read_or_refused_for_its_reason(vector: dict[str, Any]) -> None:
     role = keys.Role(vector["role"])
     if "key" not in vector:
-        with pytest.raises(keys.BadKey) as caught:
+        with pytest.raises(key_text.BadKey) as caught:
             (keys.parse_private if vector["private"] else keys.parse_public)(vector["text"], role)
         assert caught.value.number in vector["reasons"]
         return
@@ -126,7 +127,7 @@ def test_every_reason_has_a_vector() -> None:
     for name, reasons in (
         ("parts.json", header.REASONS),
         ("envelopes.json", envelope.REASONS),
-        ("key_files.json", keys.REASONS),
+        ("key_files.json", key_text.REASONS),
     ):
         listed = json.loads((FOLDER / name).read_text(encoding="utf-8"))["vectors"]
         alone = {v["reasons"][0] for v in listed if len(v.get("reasons", [])) == 1}

@@ -8,6 +8,7 @@ from greffier.seal import envelope, frames, header, keys, salted
 from greffier.seal.frames import Audio, Final, FrameType, Gap, Mask, Meta, Packet
 from greffier.seal.part import PartWriter
 from greffier.seal.reader import Reader
+from greffier.trust import key_text
 
 KEY = bytes(range(32))
 OFFICE = keys.PrivateKey(keys.Role.OFFICE, KEY)
@@ -87,7 +88,7 @@ def parse_key_file(data: bytes) -> None:
     """A key file of either kind."""
     text = data.decode("latin-1")
     for parse in (keys.parse_private, keys.parse_public):
-        with suppress(keys.BadKey):
+        with suppress(key_text.BadKey):
             parse(text, keys.Role.OFFICE)
 
 

@@ -89,13 +89,14 @@ SIGNATURE = _text("signature", r"[0-9a-f]{128}")
 FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
 COUNT = _whole("count", LARGEST, str)
 TIME = _whole("ns", LARGEST_NS, _quoted)
+MONTH = _text("month", r"[0-9]{4}-(0[1-9]|1[0-2])")
 FLAG = Form("flag", bool, lambda value: True, lambda value: "true" if value else "false")
 STATE = _choice("state", STATES)
 RECORD = _choice("record", RECORDS)
 RESULT = _choice("result", RESULTS)
 CLASS = _choice("class", CLASSES)
 IDS, CODES, NAMES, EPOCHS = _several(ID), _several(CODE), _several(NAME), _several(EPOCH)
-UIDS, KEY_HASHES = _several(UID), _several(KEY_HASH)
+UIDS, KEY_HASHES, KEY_IDS = _several(UID), _several(KEY_HASH), _several(KEY_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,22 @@ KINDS: Mapping[str, Kind] = {
         },
     ),
     "office.trusted": _kind({"sha256": HASH}, {"keys": KEY_HASHES}),
+    "office.replaced": _kind({"key": KEY_ID, "was": KEY_ID}, {"by": KEY_ID}),
+    "operator.added": _kind(
+        {"operator": KEY_ID, "card": HASH, "verify": HASH, "wrap": WORD, "tpm": FLAG},
+        {"by": KEY_ID, "signature": SIGNATURE},
+    ),
+    "operator.rewrapped": _kind({"operator": KEY_ID, "wrap": WORD, "tpm": FLAG}),
+    "operator.removed": _kind({"operator": KEY_ID}, {"by": KEY_ID, "reason": WORD}),
+    "console.key": _kind(
+        {"key": KEY_ID, "month": MONTH, "number": COUNT, "operators": KEY_IDS, "reason": WORD}
+    ),
+    "console.closed": _kind({"reason": WORD}),
+    "console.removed": _kind({"keys": KEY_IDS}),
+    "device.decommissioned": _kind(
+        {"device": DEVICE, "class": CLASS, "at_ns": TIME},
+        {"by": KEY_IDS, "parts": COUNT, "unsynced": COUNT, "certificate": HASH, "outcome": REASON},
+    ),
     "coverage": _kind(
         {"line": NAME, "channel": CHANNEL, "from_ns": TIME, "to_ns": TIME, "state": STATE},
         {"reason": REASON, "packets": COUNT, "samples": COUNT},

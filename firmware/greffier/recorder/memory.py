@@ -36,6 +36,20 @@ def lock_all() -> bool:
     return bool(libc.mlockall(_CURRENT | _FUTURE | _ONFAULT) == 0)
 
 
+def keep_secret() -> bool:
+    """What a command does before it holds a key; False: its memory is not locked."""
+    forbid_core_files()
+    return lock_all()
+
+
+def may_swap() -> bool:
+    """Whether this machine has swap at all, as far as we can see."""
+    try:
+        return len(Path("/proc/swaps").read_text("ascii").splitlines()) > 1
+    except OSError:
+        return True
+
+
 def keep_what_is_freed() -> None:
     """Give no small change back to the system: each tick asks for as much as the last one freed.
 

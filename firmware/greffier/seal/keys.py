@@ -4,10 +4,7 @@ Format: docs/key-files.md. X-Wing is ML-KEM-768 with X25519 (draft-connolly-cfrg
 0x647a of HPKE; the private key is a 32-byte seed.
 """
 
-import base64
-import binascii
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -17,14 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
 
 from greffier.errors import BadKeyFile
+from greffier.trust import key_text
+from greffier.trust.key_text import BadKey
 
 SEED_BYTES = 32
 LATTICE_BYTES = 1184
 PUBLIC_BYTES = LATTICE_BYTES + 32
-CHECK_BYTES = 4
-LARGEST_FILE = 16384
-
-_is_base64url = re.compile(r"[A-Za-z0-9_-]*", re.ASCII).fullmatch
 
 
 class Role(IntEnum):
@@ -32,34 +27,6 @@ class Role(IntEnum):
 
     OFFICE = 1
     CONSOLE = 2
-
-
-# Number -> reason of docs/key-files.md. No reason repeats any of the file.
-REASONS = {
-    1: "it is over 16384 bytes, or not ASCII text",
-    2: "it holds no key",
-    3: "it holds more than one key",
-    4: "its key is of an unknown kind",
-    5: "it holds another kind of key",
-    6: "the letters of its key are wrong",
-    7: "its key has the wrong length",
-    8: "its check does not match: a letter was lost or changed",
-    9: "its public key is not valid",
-}
-
-
-class BadKey(ValueError):
-    """A text is not the key file that is needed.
-
-    ``number`` is that of docs/key-files.md; ``offset`` the character where the key line begins,
-    or the length of the text if there is none.
-    """
-
-    def __init__(self, number: int, offset: int) -> None:
-        super().__init__(f"{REASONS[number]} (reason {number}, at character {offset})")
-        self.number = number
-        self.reason = REASONS[number]
-        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +110,7 @@ def parse_public(text: str, role: Role) -> PublicKey:
 def read_private(path: Path, role: Role) -> PrivateKey:
     """The private key in the file *path*. Raises BadKeyFile."""
     try:
-        return parse_private(_text_of(path), role)
+        return parse_private(key_text.read_text(path), role)
     except BadKey as error:
         raise BadKeyFile(path=path, reason=error.reason) from None
 
@@ -151,7 +118,7 @@ def read_private(path: Path, role: Role) -> PrivateKey:
 def read_public(path: Path, role: Role) -> PublicKey:
     """The public key in the file *path*. Raises BadKeyFile."""
     try:
-        return parse_public(_text_of(path), role)
+        return parse_public(key_text.read_text(path), role)
     except BadKey as error:
         raise BadKeyFile(path=path, reason=error.reason) from None
 
@@ -163,74 +130,14 @@ def _label(role: Role, private: bool) -> str:
 _LABELS = {_label(role, private): (role, private) for role in Role for private in (False, True)}
 
 
-def _check(label: str, key: bytes) -> bytes:
-    text = b"greffier/key-file\0" + label.encode("ascii") + b"\0" + key
-    return hashlib.sha256(text).digest()[:CHECK_BYTES]
-
-
 def _formatted(role: Role, private: bool, key_id: bytes, key: bytes) -> str:
-    label = _label(role, private)
     half = "PRIVATE: keep it off the appliance" if private else "public"
-    letters = base64.urlsafe_b64encode(key + _check(label, key)).rstrip(b"=").decode("ascii")
     head = f"# Greffier {role.name.lower()} key, {half}\n# key id: {key_id.hex()}\n"
-    return f"{head}{label}:{letters}\n"
+    return f"{head}{key_text.key_line(_label(role, private), key)}\n"
 
 
 def _parsed(text: str, role: Role, *, private: bool) -> tuple[bytes, int]:
     """The key bytes and where their line begins."""
-    line, offset = _key_line(text)
-    label, colon, letters = line.partition(":")
-    if not colon or label not in _LABELS:
-        raise BadKey(4, offset)
-    if _LABELS[label] != (role, private):
-        raise BadKey(5, offset)
-    data = _decoded(letters, offset)
     size = SEED_BYTES if private else PUBLIC_BYTES
-    if len(data) != size + CHECK_BYTES:
-        raise BadKey(7, offset)
-    key, check = data[:size], data[size:]
-    if check != _check(label, key):
-        raise BadKey(8, offset)
-    return key, offset
-
-
-def _key_line(text: str) -> tuple[str, int]:
-    plain = all(" " <= letter <= "~" or letter in "\t\r\n" for letter in text[:LARGEST_FILE])
-    if len(text) > LARGEST_FILE or not plain:
-        raise BadKey(1, 0)
-    found: list[tuple[str, int]] = []
-    offset = 0
-    for line in text.split("\n"):
-        words = line.strip(" \t\r")
-        if words and not words.startswith("#"):
-            found.append((words, offset))
-        offset += len(line) + 1
-    if not found:
-        raise BadKey(2, len(text))
-    if len(found) > 1:
-        raise BadKey(3, found[1][1])
-    return found[0]
-
-
-def _decoded(letters: str, offset: int) -> bytes:
-    if not _is_base64url(letters):
-        raise BadKey(6, offset)
-    try:
-        data = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
-    except binascii.Error:
-        raise BadKey(6, offset) from None
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") != letters:
-        raise BadKey(6, offset)
-    return data
-
-
-def _text_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise BadKeyFile(path=path, reason=error.strerror or "it cannot be read") from None
-    try:
-        return data.decode("ascii")
-    except UnicodeDecodeError:
-        raise BadKeyFile(path=path, reason=REASONS[1]) from None
+    found = key_text.parse(text, _label(role, private), size, _LABELS)
+    return found.key, found.offset

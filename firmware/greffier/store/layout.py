@@ -46,6 +46,16 @@ class DataDirectory:
         return self.path / "keys" / "console.pub"
 
     @property
+    def operators(self) -> Path:
+        """Folder of the operators' cards; missing where there never was one."""
+        return self.path / "keys" / "operators"
+
+    @property
+    def months(self) -> Path:
+        """Folder of the console keys of the months, sealed to operators; it may be missing."""
+        return self.path / "keys" / "months"
+
+    @property
     def log_key(self) -> Path:
         """Key file that signs checkpoints (see greffier.trust.load_log_key)."""
         return self.path / "keys" / "log.key"

@@ -17,7 +17,7 @@ from greffier.clock import SECOND, pause, steady_ns
 from greffier.errors import TpmBusy, TpmFailed
 from greffier.language import translate as _
 from greffier.trust import tpm_wire
-from greffier.trust.tpm_wire import BadAnswer, Command, Index, TpmRefused
+from greffier.trust.tpm_wire import BadAnswer, Command, Guessing, Index, TpmRefused
 
 ENVIRONMENT = "GREFFIER_TPM"
 DEVICE = "device:/dev/tpmrm0"
@@ -26,6 +26,14 @@ PATIENCE_S = 20.0  # a TPM may test itself, or tidy its memory, before it answer
 _TRIES = 8
 _PAUSE_S = 0.02  # doubled at each try: five seconds in all
 _SWTPM = re.compile(r"swtpm:host=([0-9A-Za-z.:\-]{1,255}),port=([0-9]{1,5})")
+
+
+class WrongPassword(Exception):
+    """The index has another password; the TPM counted the attempt."""
+
+
+class TooManyGuesses(Exception):
+    """The TPM takes no password now: too many were wrong."""
 
 
 class Link(Protocol):
@@ -138,10 +146,10 @@ class Chip:
         except BadAnswer as error:
             raise _senseless(error) from error
 
-    def define(self, index: Index) -> bool:
+    def define(self, index: Index, password: bytes = b"") -> bool:
         """Make *index*; False where one is there already. Raises TpmFailed."""
         try:
-            self._ask(tpm_wire.define(index))
+            self._ask(tpm_wire.define(index, password))
         except TpmRefused as refused:
             if refused.code == tpm_wire.NV_DEFINED:
                 return False
@@ -152,21 +160,46 @@ class Chip:
         """Remove the index *handle* and what it holds. Raises TpmFailed."""
         self._run(tpm_wire.undefine(handle))
 
-    def write(self, handle: int, data: bytes) -> None:
+    def write(self, handle: int, data: bytes, password: bytes = b"") -> None:
         """Overwrite the whole index *handle*; durable when this returns. Raises TpmFailed."""
-        self._run(tpm_wire.write(handle, data))
+        self._run(tpm_wire.write(handle, data, password))
 
-    def read(self, handle: int, size: int) -> bytes | None:
-        """What the index holds; None where it was never written. Raises TpmFailed."""
+    def read(self, handle: int, size: int, password: bytes = b"") -> bytes | None:
+        """What the index holds; None where it was never written.
+
+        Raises TpmFailed; WrongPassword, TooManyGuesses where the index has another *password*.
+        """
         try:
-            data, rest = tpm_wire.sized(self._ask(tpm_wire.read(handle, size)))
+            data, rest = tpm_wire.sized(self._ask(tpm_wire.read(handle, size, password)))
         except TpmRefused as refused:
             if refused.code == tpm_wire.NV_UNINITIALIZED:
                 return None
+            if password and refused.code == tpm_wire.AUTH_FAIL:
+                raise WrongPassword from None
+            if password and refused.code == tpm_wire.LOCKOUT:
+                raise TooManyGuesses from None
             raise TpmFailed(reason=refused) from refused
         except BadAnswer as error:
             raise _senseless(error) from error
         return data if not rest else b""
+
+    def guessing(self) -> Guessing:
+        """How it counts wrong passwords. Raises TpmFailed."""
+        try:
+            permanent = self._ask(tpm_wire.ask_permanent())
+            return tpm_wire.guessing_of(permanent, self._ask(tpm_wire.ask_guessing()))
+        except TpmRefused as refused:
+            raise TpmFailed(reason=refused) from refused
+        except BadAnswer as error:
+            raise _senseless(error) from error
+
+    def bound_guessing(self, most_wrong: int, interval_s: int, recovery_s: int) -> None:
+        """Say how wrong passwords are counted. Raises TpmFailed (somebody has done so before)."""
+        self._run(tpm_wire.set_guessing(most_wrong, interval_s, recovery_s))
+
+    def seal_lockout(self, password: bytes) -> None:
+        """Give the one that forgives wrong passwords a password. Raises TpmFailed."""
+        self._run(tpm_wire.seal_lockout(password))
 
     def _run(self, command: Command) -> None:
         try:

@@ -1,7 +1,8 @@
-"""The few TPM 2.0 commands that the effaceable key needs, as bytes; pure.
+"""The few TPM 2.0 commands that the effaceable key and operators' peppers need, as bytes; pure.
 
 TPM 2.0 Library specification, part 2 (structures) and part 3 (commands). Every authorization is a
-password session with the empty password: the key needs no secrecy, only that it can be destroyed.
+password session. That of the effaceable key is the empty password: it needs no secrecy, only that
+it can be destroyed.
 """
 
 import struct
@@ -15,18 +16,20 @@ SHA256 = 0x000B
 
 # Response codes (part 2, 6.6.3), those of format one without their position.
 HANDLE = 0x08B
+AUTH_FAIL = 0x08E
 NV_UNINITIALIZED = 0x14A
 NV_DEFINED = 0x14C
+LOCKOUT = 0x921
 BUSY = frozenset({0x908, 0x90A, 0x920, 0x922, 0x923})  # yielded, testing, rate, retry, unavailable
 
 _SESSIONS, _NO_SESSIONS = 0x8002, 0x8001
 _HEADER = struct.Struct(">HII")
 HEADER_SIZE = _HEADER.size
 LONGEST = 4096
-# authSize, TPM_RS_PW, no nonce, no attribute, empty password
-_PASSWORD = struct.pack(">IIHBH", 9, 0x40000009, 0, 0, 0)
-_OWNER = struct.pack(">I", 0x40000001)
-_MANUFACTURER = struct.pack(">III", 6, 0x105, 1)  # one of the TPM's properties
+_OWNER, _LOCKOUT = (struct.pack(">I", handle) for handle in (0x40000001, 0x4000000A))
+_PROPERTIES = 6  # TPM_CAP_TPM_PROPERTIES
+_MANUFACTURER, _PERMANENT, _MOST_WRONG = 0x105, 0x200, 0x20F
+_LOCKOUT_AUTH_SET = 1 << 2  # TPMA_PERMANENT
 
 
 class BadAnswer(ValueError):
@@ -83,15 +86,56 @@ class Command:
     session: bool
 
 
-def _command(code: int, handles: bytes, parameters: bytes, session: bool = True) -> Command:
-    body = handles + (_PASSWORD if session else b"") + parameters
+@dataclass(frozen=True, slots=True)
+class Guessing:
+    """How a TPM counts wrong passwords: ``sealed`` where the one that forgives has a password.
+
+    It locks after ``most_wrong`` and takes one more guess each ``interval_s``.
+    """
+
+    sealed: bool
+    most_wrong: int
+    interval_s: int
+
+
+def _command(
+    code: int, handles: bytes, parameters: bytes, session: bool = True, password: bytes = b""
+) -> Command:
+    # authSize, TPM_RS_PW, no nonce, no attribute, password
+    words = struct.pack(">IHBH", 0x40000009, 0, 0, len(password)) + password
+    authorization = struct.pack(">I", len(words)) + words if session else b""
+    body = handles + authorization + parameters
     tag = _SESSIONS if session else _NO_SESSIONS
     return Command(_HEADER.pack(tag, _HEADER.size + len(body), code) + body, session)
 
 
 def ask_manufacturer() -> Command:
     """TPM2_GetCapability: the least that a TPM that works can be asked."""
-    return _command(0x17A, b"", _MANUFACTURER, session=False)
+    return _ask_property(_MANUFACTURER)
+
+
+def ask_permanent() -> Command:
+    """TPM2_GetCapability: which passwords are set."""
+    return _ask_property(_PERMANENT)
+
+
+def ask_guessing() -> Command:
+    """TPM2_GetCapability: wrong passwords before it locks, and how long it then waits."""
+    return _ask_property(_MOST_WRONG, 2)
+
+
+def _ask_property(first: int, count: int = 1) -> Command:
+    return _command(0x17A, b"", struct.pack(">III", _PROPERTIES, first, count), session=False)
+
+
+def set_guessing(most_wrong: int, interval_s: int, recovery_s: int) -> Command:
+    """TPM2_DictionaryAttackParameters, where the lockout has no password yet."""
+    return _command(0x13A, _LOCKOUT, struct.pack(">III", most_wrong, interval_s, recovery_s))
+
+
+def seal_lockout(password: bytes) -> Command:
+    """TPM2_HierarchyChangeAuth of the lockout, where it has no password yet."""
+    return _command(0x129, _LOCKOUT, struct.pack(">H", len(password)) + password)
 
 
 def look_at(handle: int) -> Command:
@@ -99,11 +143,12 @@ def look_at(handle: int) -> Command:
     return _command(0x169, struct.pack(">I", handle), b"", session=False)
 
 
-def define(index: Index) -> Command:
-    """TPM2_NV_DefineSpace, by the owner, with the empty password."""
+def define(index: Index, password: bytes = b"") -> Command:
+    """TPM2_NV_DefineSpace, by the owner, whose password is empty; *password* is the index's own."""
     public = struct.pack(">IHI", index.handle, index.name_hash, index.attributes)
     public += struct.pack(">H", len(index.policy)) + index.policy + struct.pack(">H", index.size)
-    return _command(0x12A, _OWNER, struct.pack(">HH", 0, len(public)) + public)
+    own = struct.pack(">H", len(password)) + password
+    return _command(0x12A, _OWNER, own + struct.pack(">H", len(public)) + public)
 
 
 def undefine(handle: int) -> Command:
@@ -111,15 +156,16 @@ def undefine(handle: int) -> Command:
     return _command(0x122, _OWNER + struct.pack(">I", handle), b"")
 
 
-def write(handle: int, data: bytes) -> Command:
+def write(handle: int, data: bytes, password: bytes = b"") -> Command:
     """TPM2_NV_Write of the whole index, by the index's own password."""
     parameters = struct.pack(">H", len(data)) + data + struct.pack(">H", 0)
-    return _command(0x137, struct.pack(">II", handle, handle), parameters)
+    return _command(0x137, struct.pack(">II", handle, handle), parameters, password=password)
 
 
-def read(handle: int, size: int) -> Command:
-    """TPM2_NV_Read of *size* octets from the beginning."""
-    return _command(0x14E, struct.pack(">II", handle, handle), struct.pack(">HH", size, 0))
+def read(handle: int, size: int, password: bytes = b"") -> Command:
+    """TPM2_NV_Read of *size* octets from the beginning, by the index's own password."""
+    parameters = struct.pack(">HH", size, 0)
+    return _command(0x14E, struct.pack(">II", handle, handle), parameters, password=password)
 
 
 def length_of(header: bytes) -> int:
@@ -170,3 +216,20 @@ def index_of(parameters: bytes) -> Index:
     if len(rest) != 2:
         raise BadAnswer("a public area of another form")
     return Index(handle, attributes, int.from_bytes(rest, "big"), name_hash, policy)
+
+
+def guessing_of(permanent: bytes, guessing: bytes) -> Guessing:
+    """What the answers to :func:`ask_permanent` and :func:`ask_guessing` say. Raises BadAnswer."""
+    flags = _properties(permanent, _PERMANENT, 1)[0]
+    most_wrong, interval_s = _properties(guessing, _MOST_WRONG, 2)
+    return Guessing(bool(flags & _LOCKOUT_AUTH_SET), most_wrong, interval_s)
+
+
+def _properties(parameters: bytes, first: int, count: int) -> list[int]:
+    """The values of *count* properties from *first* on (TPMS_CAPABILITY_DATA)."""
+    if len(parameters) != 9 + 8 * count:
+        raise BadAnswer("properties of another number")
+    words = struct.unpack(f">{2 + 2 * count}I", parameters[1:])
+    if words[:2] != (_PROPERTIES, count) or list(words[2::2]) != [*range(first, first + count)]:
+        raise BadAnswer("other properties")
+    return list(words[3::2])

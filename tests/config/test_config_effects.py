@@ -32,6 +32,7 @@ READERS: dict[type, dict[str, str]] = {
         "assignments": "recorder/channels.py",
         "outputs": RUN,
         "limits": TRUNK,
+        "storage": "recorder/live.py",
         "sync": "sync/service.py",
         "path": "recorder/checks.py",
         "sha256": "recorder/live.py",
@@ -117,6 +118,9 @@ READERS: dict[type, dict[str, str]] = {
         "stall_s": CARDS,
         "encoder_threads": TRUNK,
     },
+    records.Storage: dict.fromkeys(
+        ("alarm_percent", "refuse_percent", "duties_percent", "rate_hours"), "recorder/outage.py"
+    ),
     records.Sync: {
         "folder": "sync/service.py",
         "socket": "sync/service.py",

@@ -277,6 +277,7 @@ KINDS: Mapping[str, Kind] = {
     "recorder.started": _kind({"version": VERSION}, {"config_sha256": HASH, "last_ns": TIME}),
     "recorder.stopped": _kind({"reason": WORD}),
     "storage.outage": _kind({"from_ns": TIME, "to_ns": TIME, "reason": WORD}),
+    "storage.step": _kind({"from": WORD, "to": WORD, "used_permille": COUNT}),
     "import.started": _kind({"import": ID, "bytes": COUNT}, {"sha256": HASH}),
     "import.ended": _kind(
         {"import": ID, "packets": COUNT, "calls": COUNT},

@@ -17,7 +17,7 @@ from greffier.config.fields import Problems, Table
 from greffier.config.inputs import read_analogue, read_inside, read_matches, read_taps
 from greffier.config.numbers import Numbering
 from greffier.config.outputs import read_outputs
-from greffier.config.records import Assignment, Config, Control, Limits, Sync
+from greffier.config.records import Assignment, Config, Control, Limits, Storage, Sync
 from greffier.errors import BadConfig
 from greffier.language import translate
 
@@ -74,6 +74,7 @@ def parse(tables: Mapping[str, object], path: Path = Path("-"), sha256: str = ""
         assignments=_assignments(top, base, timezone),
         outputs=read_outputs(top, base),
         limits=_limits(top),
+        storage=_storage(top),
         sync=_sync(top, base),
         path=path,
         sha256=sha256,
@@ -195,3 +196,20 @@ def _limits(top: Table) -> Limits:
     )
     table.done()
     return limits
+
+
+def _storage(top: Table) -> Storage:
+    table = top.table("storage")
+    usual = Storage()
+    steps = ("alarm_percent", "refuse_percent", "duties_percent")
+    percents = {name: table.whole(name, 50, 99, default=getattr(usual, name)) for name in steps}
+    if table.sound(*steps) and not (
+        percents["alarm_percent"] + 3 <= percents["refuse_percent"] < percents["duties_percent"]
+    ):
+        table.wrong("refuse_percent", "must be 3 above alarm_percent and below duties_percent")
+    storage = Storage(
+        **percents,
+        rate_hours=table.whole("rate_hours", 1, 168, default=usual.rate_hours),
+    )
+    table.done()
+    return storage

@@ -164,6 +164,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """The steps of the space ladder in percent of the medium, and of what it says when it is full.
+
+    ``rate_hours`` is the time over which the pace of writing is taken.
+    """
+
+    alarm_percent: int = 85
+    refuse_percent: int = 92
+    duties_percent: int = 97
+    rate_hours: int = 24
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """The process that carries parts and log to head office: its folder, socket, and pace.
 
@@ -199,6 +212,7 @@ class Config:
     assignments: tuple[Assignment, ...]
     outputs: tuple[Output, ...]
     limits: Limits
+    storage: Storage
     sync: Sync
     path: Path
     sha256: str

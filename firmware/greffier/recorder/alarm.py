@@ -40,6 +40,7 @@ class Kind:
 
 
 _DISK = "check the disk of the data directory"
+_ROOM = "free space or sync to head office"
 _PORT = "check the cable and the mirror port of the switch"
 _UPLINK = "check the network; see `greffier sync status`"
 _ENROL = "see `greffier sync status`; enrol this box again"
@@ -50,7 +51,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "storage.stalled": Kind("critical", "the disk does not answer; audio waits in memory", _DISK),
     "storage.readonly": Kind("critical", "the disk has become read-only", _DISK),
     "storage.filling": Kind("warning", "the disk is filling up", "see `greffier status`"),
-    "storage.full": Kind("critical", "the disk is full", "free space or sync to head office"),
+    "storage.refusing": Kind(
+        "critical", "the disk has room for duties alone: other calls are not recorded", _ROOM
+    ),
+    "storage.duties": Kind(
+        "critical", "the disk is nearly full: whatever is no duty is not recorded", _ROOM
+    ),
+    "storage.loss_near": Kind(
+        "warning", "in less than a day something is lost that head office has not", _ROOM
+    ),
+    "storage.full": Kind("critical", "the disk is full", _ROOM),
     "audio.dropped": Kind("critical", "audio was dropped because memory was full", _DISK),
     "shred.damaged": Kind("critical", "the shred store has lost entries, in both copies", _DISK),
     "tap.blind": Kind("critical", "tap {subject} sees nothing", _PORT),

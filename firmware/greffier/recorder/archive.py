@@ -118,6 +118,10 @@ class Archive:
             undo.pop_all()
         self.epoch: Epoch | None = None
         self.valve = Valve()
+        self.voluntary = Valve()
+        """That of parts which hold no duty; closed also while :attr:`duties_only`."""
+        self.duties_only = False
+        """The owner's: there is room for nothing that nobody is obliged to record."""
         self.unconfirmed = Unconfirmed()
         """What head office has not confirmed, once :mod:`greffier.recorder.recovery` has read the
         log. Any thread may ask it."""
@@ -219,7 +223,8 @@ class Archive:
 
     def add(self, tape: Tape) -> None:
         """Take a new part: its file begins with the next tick, after its envelopes."""
-        tape.valve, tape.stirred = self.valve, self._stirred
+        tape.valve = self.valve if tape.plan.in_file else self.voluntary
+        tape.stirred = self._stirred
         self._stirred[tape] = None
         self._opening.append(tape)
         entry = self.log.append("part.opened", tape.recording.hex(), tape.opened())
@@ -268,12 +273,14 @@ class Archive:
         before stays, and what was handed over is tried again with the next tick.
         """
         batch = self._batch()
+        self.voluntary.open = self.valve.open and not self.duties_only
         if self._writer is None:
             self._committer.take(batch)
             self._committer.commit()
             return
         self._writer.offer(batch)
         self.valve.open = self._writer.has_room()
+        self.voluntary.open = self.valve.open and not self.duties_only
 
     def _batch(self) -> Batch:
         """What was accepted since the last one."""
@@ -289,6 +296,11 @@ class Archive:
         cosigned, self._cosigned = self._cosigned, None
         now = self.clock.monotonic_ns()
         return Batch(now, begun, openings, pieces, ended, calls, received, cosigned)
+
+    @property
+    def written(self) -> int:
+        """Bytes of parts that became durable since the archive was opened."""
+        return self._committer.written
 
     @property
     def committed(self) -> Mapping[bytes, Durable]:

@@ -23,9 +23,10 @@ from greffier.policy.verdict import Verdict
 from greffier.recorder import plans
 from greffier.recorder.about import about
 from greffier.recorder.archive import Archive
+from greffier.recorder.curtailed import Curtailed
 from greffier.recorder.loans import Lender
 from greffier.recorder.numbers import journal_name
-from greffier.recorder.outcome import LOSSES, OVER_CAPACITY, Heard, Span
+from greffier.recorder.outcome import LOSSES, Heard, Span
 from greffier.recorder.pausable import Pausable
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import Plan
@@ -39,7 +40,7 @@ from greffier.recorder.track import Frames, Track, codec_of, delay_line
 _SECOND = 1_000_000_000
 
 
-class Call(Pausable, Lender):
+class Call(Curtailed, Pausable, Lender):
     """Mutable; owned by the intake's thread."""
 
     def __init__(
@@ -75,6 +76,7 @@ class Call(Pausable, Lender):
         self.pauses = Pauses()
         self.left_out = False
         """It should be recorded, and there was no room for it."""
+        self._duties_only = False  # the disk had no room for what is voluntary of it
         self._plans: list[Plan] = []  # the first of them have their tapes
         self._tapes: list[Tape] = []
         self._earlier_parts = 0  # of before a restart
@@ -111,6 +113,8 @@ class Call(Pausable, Lender):
         self.verdict = self._rules.at_answer(self.facts)
         when = instants(self.facts, self.start_ns, time_ns)
         self._plans += plans.at_answer(self.verdict, when)
+        if self._duties_only:
+            self._drop_voluntary()
         self._mute_card(time_ns)
         return self.verdict
 
@@ -129,14 +133,6 @@ class Call(Pausable, Lender):
         if not self.verdict.mandatory:
             self.verdict = Verdict(codes=("JOINED_LATE",))
         self._mute_card(self.start_ns)
-        return self.verdict
-
-    def leave_out(self) -> Verdict:
-        """The verdict of a call for which there is no room: counted and reported, not recorded."""
-        if self._rules.at_answer(self.facts).record not in ("none", "provisional_deleted"):
-            self._plans = []
-            self.left_out = True
-            self.verdict = Verdict(codes=(OVER_CAPACITY,))
         return self.verdict
 
     def resume(self, facts: Facts, cut: CutCall, since_ns: int) -> None:

@@ -345,7 +345,7 @@ class CardLine:
             before_ns = kept.from_ns if kept is not None else at_ns
             if before_ns - self._ledger.at_ns > SECOND // self._rate:
                 self._ledger.until(before_ns, "not_recorded", "NOTICE_PENDING")
-        if state == "recorded" and not self._intake.writable:
+        if state == "recorded" and call is not None and not call.writable:
             state, reason = "lost", STORAGE
         known = state in ("recorded", "lost")
         samples = (at_ns - self._ledger.at_ns) * self._rate // SECOND if known else 0

@@ -92,6 +92,8 @@ class Committer:
         self._part_rows: list[PartRow] = []
         self._received: list[str] = []  # parts whose receipt the log has
         self._cosigned: Cosigned | None = None  # not kept yet
+        self.written = 0
+        """Bytes of parts that became durable so far: the writer's own, any thread reads."""
         self.durable: Mapping[bytes, Durable] = {}
         """The parts that are being written. A new mapping after each commit: any thread reads."""
 
@@ -214,6 +216,7 @@ class Committer:
         """Forget what of *part* is durable now; whether that is all of it."""
         if part.file is None or part.file.committed < part.file.size:
             return False
+        self.written += part.file.committed - part.size
         part.size = part.file.committed
         del part.waiting[: part.written]
         part.written = 0

@@ -27,6 +27,7 @@ from greffier.clock import format_time
 from greffier.policy import sampling
 from greffier.policy.verdict import Verdict
 from greffier.recorder.about import clear_call_id, clear_leg, hidden_leg
+from greffier.recorder.accounting import accounted
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.line_call import LineCall
@@ -53,8 +54,8 @@ class Intake:
     *rules_of* says under which rules a call stands, *numbers* is one for all that write into
     *archive*. *report* is told of each call that ended. *resumable* are calls that a restart cut;
     with it the intake is live: legs are logged so that they can be known again. A call for which
-    *has_room* says no is counted and reported, not recorded. *recall* keeps the last seconds of
-    lines that may be replayed.
+    *has_room* says no is counted and reported, not recorded; while *refuses* says so only duties
+    are. *recall* keeps the last seconds of lines that may be replayed.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Intake:
         resumable: Resumable | None = None,
         has_room: Callable[[], bool] = lambda: True,
         recall: Recall | None = None,
+        refuses: Callable[[], bool] = lambda: False,
     ) -> None:
         self._archive = archive
         self._rules_of = rules_of
         self._resumable = resumable
         self._has_room = has_room
         self._recall = recall
+        self._refuses = refuses
         self._resumed: dict[str, int] = {}  # pseudonyms of resumed calls -> the tracker's number
         self._log_key = trust.load_log_key(archive.data.log_key)
         self._numbers = numbers
@@ -86,6 +89,11 @@ class Intake:
     def writable(self) -> bool:
         """Whether more sealed audio may wait for the disk."""
         return self._archive.valve.open
+
+    @property
+    def duties_only(self) -> bool:
+        """Whether parts without a duty take no more sound."""
+        return self._archive.duties_only
 
     @property
     def running(self) -> Collection[Call]:
@@ -174,6 +182,8 @@ class Intake:
             verdict = call.decide_at_answer(event.time_ns)
         if not self._has_room():
             verdict = call.leave_out()
+        elif self._refuses():
+            verdict = call.keep_duties()
         self._calls[event.call] = call
         policy = rules.policy
         numerator = min(int(facts.u * (1 << sampling.DRAW_BITS)), (1 << sampling.DRAW_BITS) - 1)
@@ -364,7 +374,7 @@ class Intake:
             "codes": list(call.verdict.codes),
             "end": event.reason,
             "warnings": warnings_of(event, heard),
-            "accounted": _accounted(call, event, heard),
+            "accounted": accounted(call, event, heard),
             "legs": [clear_leg(leg) for leg in legs],
         }
         if call.told_before is not None:
@@ -379,21 +389,3 @@ def _verdict_data(rules: Rules, verdict: Verdict) -> dict[str, Any]:
         "record": verdict.record,
         "codes": list(verdict.codes),
     }
-
-
-def _accounted(call: Call, event: CallEnded, heard: Heard) -> dict[str, Any]:
-    """What became of all that was received: packets of a trunk, samples of an analogue line."""
-    if isinstance(call, LineCall):
-        return call.accounted()
-    frames = call.frames
-    received = sum(leg.counters.packets for leg in event.legs)
-    accounted = {
-        "received": received,
-        "recorded": max(frames.recorded - sum(one.packets for one in heard.unwritten), 0),
-        "not_recorded": frames.not_recorded,
-        "masked": frames.masked,
-        "silent": frames.silent,
-        "duplicates": sum(leg.counters.duplicates for leg in event.legs),
-    }
-    others = sum(count for name, count in accounted.items() if name != "received")
-    return accounted | {"lost": received - others}

@@ -123,7 +123,7 @@ class LineCall(Call):
 
     def _store(self, track: Track, dated: Sequence[Dated]) -> None:
         super()._store(track, dated)
-        if not self._archive.valve.open:
+        if not self.writable:
             for _, item in dated:
                 if isinstance(item, Placed):
                     extend(self._dropped, item.position, item.position + item.samples)

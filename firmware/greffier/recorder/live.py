@@ -90,7 +90,7 @@ class Live:
         self._notifier = Notifier()
         self._resumable = Resumable(())
         self._troubles = Troubles(alarms, clock)
-        self.storage = StorageWatch(archive, alarms)
+        self.storage = StorageWatch(archive, alarms, config.storage, policy)
         self.sources: list[Source] = []
         self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
         self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
@@ -167,6 +167,7 @@ class Live:
                 self._resumable,
                 self._has_room,
                 self.recall,
+                self._refuses,
             )
             account = Account(tap.name, tap.name, now)
             self.sources.append(Trunk(self.config, tap, intake, account, self._troubles))
@@ -191,8 +192,9 @@ class Live:
         rules = partial(channels.rules_of, self.config, self.policy, self._packs)
         room = self._has_room
         intake = Intake(
-            self.archive, rules, numbers, self._ended, self._resumable, room, self.recall
-        )
+            self.archive, rules, numbers, self._ended, self._resumable, room, self.recall,
+            self._refuses,
+        )  # fmt: skip
         ledgers = {}
         for line in card.lines:
             never = self.policy.never_records(line.line)
@@ -243,6 +245,10 @@ class Live:
         self._troubles.happened("calls.limit")
         return False
 
+    def _refuses(self) -> bool:
+        """Whether the disk has room for duties alone."""
+        return self.storage.space.refuses
+
     def _rules_of(self, tap: str) -> Callable[[CallStarted], Rules]:
         return lambda call: self._rules_for(call, tap)
 
@@ -274,6 +280,7 @@ class Live:
         """
         limits = self.config.limits
         self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
+        self.storage.start()
         self._notifier.ready("recording")
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
         while not self._stop.wait(self._pause_s()):
@@ -367,6 +374,7 @@ class Live:
         """
         self._notifier.stopping()
         self._office.leave()
+        self.storage.stop()
         self.recall.close()
         now = self.clock.wall_ns()
         for source in self.sources:

@@ -1,19 +1,21 @@
 """What the recorder says of its disk: alarms while it stalls or fails, an entry when it is back."""
 
 import errno
-import shutil
 from dataclasses import dataclass
 from typing import Any, Final
 
 from greffier.clock import SECOND
+from greffier.config import records
 from greffier.control.messages import Storage
+from greffier.policy.site import Policy
+from greffier.policy.space import Ladder
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
+from greffier.recorder.probe import Probe
+from greffier.recorder.space import SpaceWatch
 from greffier.recorder.writer import FULL, Writer
 
 STALL_NS: Final = 2 * SECOND
-FILLING: Final = 0.85
-"""The share of the disk from which somebody should look at it (the first step of the ladder)."""
 
 
 def word_of(alarm: str) -> str:
@@ -44,18 +46,42 @@ class Outage:
 class StorageWatch:
     """Looks at the writer once a tick. The recorder's thread owns it."""
 
-    def __init__(self, archive: Archive, alarms: AlarmRoom) -> None:
+    def __init__(
+        self, archive: Archive, alarms: AlarmRoom, config: records.Storage, policy: Policy
+    ) -> None:
+        """Asks the medium once, and waits for that. Raises OSError."""
         self._archive = archive
         self._alarms = alarms
         self._standing: str | None = None
         self.outage: Outage | None = None
         """The one that lasts, with its latest reason."""
-        self._space = shutil.disk_usage(archive.data.path)
+        window_s = config.rate_hours * 3600
+        data = archive.data
+        self._probe = Probe(data.path, data.index, archive.clock, archive.unconfirmed, window_s)
+        self.space = SpaceWatch(
+            archive,
+            alarms,
+            self._probe,
+            Ladder(config.alarm_percent, config.refuse_percent, config.duties_percent),
+            window_s,
+            voluntary=any(line.voluntary for line in policy.lines.values()),
+        )
 
     @property
     def storage(self) -> Storage:
-        """What the status shows of the disk."""
-        return Storage(self._space.free, self._space.total, None)
+        """What the status shows of the disk; of one that does not answer only what is certain."""
+        if self.space.is_stale():
+            return Storage(hours_to_first_unsynced_loss=self.space.hours)
+        space = self._probe.latest.space
+        return Storage(max(0, space.free), max(0, space.total), self.space.hours)
+
+    def start(self) -> None:
+        """From now on the medium is asked again and again, by a thread of its own."""
+        self._probe.start()
+
+    def stop(self) -> None:
+        """No more of that."""
+        self._probe.stop()
 
     def look(self) -> None:
         """Raise and clear the alarms of the disk; tell the log of an outage that is over."""
@@ -65,16 +91,14 @@ class StorageWatch:
         waiting = writer.waiting_ns()
         self._stand(_wrong(writer, waiting), waiting)
         self._alarms_of_valve()
-        if self._standing is None:  # a disk that does not answer must not be asked
-            self._space = shutil.disk_usage(self._archive.data.path)
-            filling = self._space.used >= FILLING * (self._space.used + self._space.free)
-            self._alarms.set(filling, "storage.filling")
+        self.space.look(losing=self._standing is not None or not self._archive.valve.open)
 
     def leave(self) -> None:
         """Clear the alarms: the archive is given up, and who waits for the disk has its own."""
         if self._standing is not None:
             self._alarms.clear(self._standing)
         self._alarms.clear("audio.dropped")
+        self.space.leave()
 
     def _stand(self, wrong: str | None, waiting_ns: int) -> None:
         if wrong == self._standing:

@@ -10,6 +10,8 @@ from greffier.policy.verdict import Verdict
 NOT_RECORDABLE = "NOT_RECORDABLE"
 OVER_CAPACITY = "OVER_CAPACITY"
 """The call should be recorded, and more calls than ``limits.calls`` ran already."""
+STORAGE_LOW = "STORAGE_LOW"
+"""It would be recorded for a voluntary purpose, and the disk has room for duties alone."""
 STORAGE = "STORAGE"
 """The cause of what is lost because no disk took it."""
 # Causes of gaps that mean: sound was there and is lost. Others mean that there was none.
@@ -18,7 +20,9 @@ LOSSES = frozenset({"lost", "late", "damaged", "restart", "jump", "oversize", "o
 # The order of precedence of the rules: bans, health, duties, lines and private calls, notice,
 # consent, draw. A code that is not listed stands last.
 _RANKS: tuple[frozenset[str], ...] = (
-    frozenset({"RECORDER_DOWN", OVER_CAPACITY, "LINE_UNCONFIGURED", "POLICY_INACTIVE"}),
+    frozenset(
+        {"RECORDER_DOWN", OVER_CAPACITY, STORAGE_LOW, "LINE_UNCONFIGURED", "POLICY_INACTIVE"}
+    ),
     frozenset(
         {
             "MANDATORY_MIFID",
@@ -79,9 +83,10 @@ def result_of(verdict: Verdict, heard: Heard) -> str:
     """ok, degraded, failed, blocked or not_recordable."""
     if verdict.action == "block_call":
         return "blocked"
-    if OVER_CAPACITY in verdict.codes:
+    kept = verdict.record not in ("none", "provisional_deleted")
+    if OVER_CAPACITY in verdict.codes or (STORAGE_LOW in verdict.codes and not kept):
         return "failed"
-    if verdict.record in ("none", "provisional_deleted"):
+    if not kept:
         return "ok"
     if heard.recorded is None:
         if heard.unusable:

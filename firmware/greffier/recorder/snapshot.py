@@ -60,7 +60,7 @@ def snapshot_while_waiting(device: str, config: Config, alarms: Alarms, clock: C
         lines=tuple(LineState(line, "lost", 0) for line in config.lines),
         committed=(),
         alarms=alarms.alarms,
-        storage=Storage(),
+        storage=Storage(hours_to_first_unsynced_loss=0),
         clock=ClockState(bound.t_ns, bound.source),
     )
     return Snapshot(status, Levels(()), alarms, clock.monotonic_ns())
@@ -72,9 +72,8 @@ def _lines(live: "Live") -> list[LineState]:
     for source in live.sources:
         for call in source.running:
             calls[call.rules.line].append(call)
-    dropped = not live.archive.valve.open
     return [
-        LineState(line, _unseen(live, line) or _state(found, dropped), len(found))
+        LineState(line, _unseen(live, line) or _state(found), len(found))
         for line, found in calls.items()
     ]
 
@@ -87,9 +86,10 @@ def _unseen(live: "Live", line: str) -> str | None:
     return None
 
 
-def _state(calls: list[Call], dropped: bool) -> str:
+def _state(calls: list[Call]) -> str:
     if any(call.pauses.windows and call.pauses.paused for call in calls):
         return "paused"
-    if any(call.recording for call in calls):
-        return "lost" if dropped else "recorded"
+    recorded = [call for call in calls if call.recording]
+    if recorded:
+        return "recorded" if any(call.writable for call in recorded) else "lost"
     return "not_recorded" if calls else "idle"

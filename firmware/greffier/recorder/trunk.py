@@ -135,6 +135,7 @@ class Trunk:
         self.behind = False
         self._passed_over = 0
         self._dropped = 0
+        self._duties_only = False  # whether that was so when legs were collected last
         self._lost = False  # frames, since the last interval
         self._now_ns = account.settled_ns  # of the last tick
         self._watched_ns = account.settled_ns  # of the one before
@@ -186,6 +187,9 @@ class Trunk:
             self.armory.collect(settled_ns)
         if not self._intake.writable:
             self.armory.recall()  # what was sealed cannot be dropped any more
+        elif self._intake.duties_only != self._duties_only:
+            self.armory.recall()  # the same; legs of duties are lent again at once
+        self._duties_only = self._intake.duties_only
 
     def _settled(self, now_ns: int) -> int:
         """Until when everything that was captured has come: what came last says it, if recent.

@@ -221,6 +221,13 @@ class Unconfirmed:
             return "unknown"
         return "known" if settled == _fingerprint(*told) else "other"
 
+    def first_due_ns(self) -> int:
+        """When the first part that waits is destroyed, received or not; 0 where none will be."""
+        with self._door:
+            every = list(self._waiting.values())
+        ends = (_PACKED.unpack(packed)[6] for packed in every)
+        return min((until for until in ends if until), default=0)
+
     @property
     def totals(self) -> Totals:
         """How much waits."""

@@ -127,6 +127,13 @@ EDITS: list[tuple[str, str, list[str]]] = [
     ("calls = 1000", "calls = 0", ["limits.calls"]),
     ("undecided_s = 60", "undecided_s = 61", ["limits.undecided_s"]),
     ("encoder_threads = 2", "threads = 2", ["limits.threads"]),
+    ("alarm_percent = 85", "alarm_percent = 49", ["storage.alarm_percent"]),
+    ("alarm_percent = 85", "alarm_percent = 90", ["storage.refuse_percent"]),
+    ("refuse_percent = 92", "refuse_percent = 97", ["storage.refuse_percent"]),
+    ("duties_percent = 97", "duties_percent = 100", ["storage.duties_percent"]),
+    ("duties_percent = 97", "duties_percent = 97.5", ["storage.duties_percent"]),
+    ("rate_hours = 24", "rate_hours = 0", ["storage.rate_hours"]),
+    ("rate_hours = 24", "rate_h = 24", ["storage.rate_h"]),
 ]  # fmt: skip
 
 

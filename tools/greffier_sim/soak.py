@@ -13,11 +13,13 @@ from greffier_sim.soak_missing import Missing
 
 NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
+    "deletion": "every octet ever written, the TPM of today and the office key: what opens",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
     "nonces": "random failures of the disk: no key seals two texts under one nonce",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",
     "syscalls": "the n-th system call fails, for every n: said or mended, and nothing is lost",
+    "thief": "a powered-off box and every secret on it: no part, no number; then the right keys",
     "unsampled": "what may not be kept is in no write of the recorder",
 }
 

@@ -112,6 +112,21 @@ class FaultySystem(LinuxSystem):
         if due:
             raise self._error()
 
+    def exchange(self, one: str, other: str) -> None:
+        due = self._due()
+        if not due or self.mode == KEPT:
+            super().exchange(one, other)
+            self.live[one], self.live[other] = self.live[other], self.live[one]
+        if due:
+            raise self._error()
+
+    def write_out(self, fd: int, wait: bool) -> None:
+        due = self._due()
+        if due and (content := self.handles[fd].content) is not None:
+            content.bad = self.mode == LOST
+        if due:
+            raise self._error()
+
     def unlink(self, path: str) -> None:
         due = self._due()
         if not due or self.mode == KEPT:

@@ -425,7 +425,7 @@ def test_an_abandoned_file_is_named_in_the_log(tmp_path: Path) -> None:
     rig.append(2)
     assert rig.commit()
     rig.append(2)
-    rig.system.arm(2, LOST)  # the sync of the entries file
+    rig.system.arm(3, LOST)  # the entries file is written out
     assert not rig.commit()
     rig.system.disarm()
     assert rig.commit()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from greffier.durable import Disk
+from greffier.durable import FIRST_RESERVE, Disk
+from greffier.durable.appender import SYNCFS_FROM
 from greffier.errors import AlreadyThere, NotFound, StorageFailed
 from greffier.seal.frames import Meta
 from greffier.seal.part import PartWriter
@@ -51,9 +52,13 @@ def vault(folder: Path, disk: Disk | None = None) -> Vault:
     return Vault(folder, disk or Disk(FaultySystem()))
 
 
+def paths(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.gpart"))
+
+
 def begun(store: Vault, number: int) -> tuple[PartWriter, OpenPart]:
     seal = writer(number)
-    return seal, store.create(part_id(number).hex(), DAY, seal.header, expected=1 << 16)
+    return seal, store.create(part_id(number).hex(), DAY, seal.header)
 
 
 def test_a_part_is_written_committed_and_closed(tmp_path: Path) -> None:
@@ -95,18 +100,54 @@ def test_a_part_id_is_used_once(tmp_path: Path) -> None:
         store.create(part_id(2).hex(), "../2026", b"header")
 
 
-def test_many_parts_are_committed_with_one_sync(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("parts", "calls"),
+    [(8, ["write_out"] * 18 + ["fdatasync"] * 9), (SYNCFS_FROM, ["syncfs"])],
+)
+def test_many_parts_and_their_names_are_committed_together(
+    tmp_path: Path, parts: int, calls: list[str]
+) -> None:
     system = FaultySystem()
     store = vault(tmp_path, Disk(system))
-    for number in range(8):
+    for number in range(parts):
         seal, part = begun(store, number)
         part.append(frame(seal, "a"))
     also = Disk(system).create(tmp_path / "journal")
     also.append(b"x")
     system.done.clear()
     assert store.commit([also]) == []
-    assert system.done == ["syncfs"]
+    assert system.done == [*calls, "open", "fsync"]
     assert also.committed == 1
+    also.append(b"y")
+    assert store.commit([also]) == []
+    assert system.done[len(calls) + 2 :] == ["write", "fdatasync"]  # no name is new
+
+
+def test_a_part_whose_name_is_not_durable_is_abandoned(tmp_path: Path) -> None:
+    system = FaultySystem(at=1, calls=frozenset())
+    store = vault(tmp_path, Disk(system))
+    _, old = begun(store, 1)
+    assert store.commit() == []
+    _, fresh = begun(store, 2)
+    system.calls = frozenset({"fsync"})
+    assert store.commit() == [fresh]
+    assert store.open_parts == [old]
+
+
+def test_reserved_blocks_that_a_power_cut_left_are_given_back(tmp_path: Path) -> None:
+    store = vault(tmp_path)
+    seal, part = begun(store, 1)
+    part.append(frame(seal, "a"))
+    whole, ended = begun(store, 2)
+    ended.append(whole.finish("ended").frame)
+    assert store.commit() == []
+    held = [path.stat().st_blocks * 512 for path in paths(tmp_path)]
+    if min(held) < FIRST_RESERVE:
+        pytest.skip("this file system reserves no blocks")
+    for one in (part, ended):
+        store.abandon(one)
+    assert [one.state for one in vault(tmp_path).recover()] == ["unfinished"]
+    assert max(path.stat().st_blocks * 512 for path in paths(tmp_path)) < FIRST_RESERVE // 2
 
 
 def test_a_part_whose_sync_fails_is_abandoned_and_the_others_go_on(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ MODULES = (
     "bench_setup",
 )
 # Minutes long, and in need of a network namespace: only when asked for by name.
-SLOW_MODULES = ("bench_tap", "bench_live", "bench_capture", "bench_sync")
+SLOW_MODULES = ("bench_tap", "bench_live", "bench_capture", "bench_sync", "bench_storage")
 
 
 def machine() -> str:

@@ -83,12 +83,12 @@ def build(folder: Path) -> Path:
     return program
 
 
-def make_file_system(image: Path, mebibytes: int = MEBIBYTES) -> None:
+def make_file_system(image: Path, mebibytes: int = MEBIBYTES, journal_mebibytes: int = 4) -> None:
     """An empty ext4 of the kind that a box has, in the file *image*. Raises Unable."""
     with image.open("wb") as file:
         file.truncate(mebibytes << 20)
     whole = "nodiscard,lazy_itable_init=0,lazy_journal_init=0"
-    words = ["-q", "-F", "-m", "0", "-b", "4096", "-J", "size=4", "-E", whole]
+    words = ["-q", "-F", "-m", "0", "-b", "4096", "-J", f"size={journal_mebibytes}", "-E", whole]
     _must("mkfs.ext4", *words, str(image))
 
 

@@ -2,8 +2,9 @@
  *
  * fail_below(FOLDER, AT, ERROR, KEPT) arms it: of the calls that change that folder the AT-th (from
  * 1; 0: none) ends in ERROR, and was done all the same where KEPT is not 0. fail_count() says how
- * many there were since. Counted are write, pwrite, fsync, fdatasync, syncfs, open for writing,
- * rename, truncate, ftruncate, fallocate, unlink and mkdir, in all their spellings of libc. */
+ * many there were since. Counted are write, pwrite, fsync, fdatasync, syncfs, sync_file_range,
+ * open for writing, rename, truncate, ftruncate, fallocate, unlink and mkdir, in all their
+ * spellings of libc. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -88,6 +89,8 @@ WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t size, off64_t at), (fd
 WRAP(int, fsync, (int fd), (fd), is_file_below(fd))
 WRAP(int, fdatasync, (int fd), (fd), is_file_below(fd))
 WRAP(int, syncfs, (int fd), (fd), is_file_below(fd))
+WRAP(int, sync_file_range, (int fd, off64_t at, off64_t size, unsigned how), (fd, at, size, how),
+     is_file_below(fd))
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size), is_file_below(fd))
 WRAP(int, ftruncate64, (int fd, off64_t size), (fd, size), is_file_below(fd))
 WRAP(int, truncate, (const char *path, off_t size), (path, size), is_below(path))
@@ -96,6 +99,8 @@ WRAP(int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, si
 WRAP(int, rename, (const char *from, const char *to), (from, to), is_below(to))
 WRAP(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to),
      is_below(to))
+WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned how),
+     (a, from, b, to, how), is_below(to))
 WRAP(int, unlink, (const char *path), (path), is_below(path))
 WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags), is_below(path))
 WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), is_below(path))

@@ -13,8 +13,8 @@ from enum import Enum
 from greffier.durable import LinuxSystem
 
 CALLS = frozenset(
-    {"open", "write", "fsync", "fdatasync", "syncfs"}
-    | {"truncate", "allocate", "rename", "unlink", "mkdir"}
+    {"open", "write", "fsync", "fdatasync", "syncfs", "write_out"}
+    | {"truncate", "allocate", "rename", "exchange", "unlink", "mkdir"}
 )
 
 
@@ -93,6 +93,9 @@ class FaultySystem(LinuxSystem):
     def syncfs(self, fd: int) -> None:
         self._do("syncfs", self.all_synced)
 
+    def write_out(self, fd: int, wait: bool) -> None:
+        self._do("write_out", lambda: LinuxSystem.write_out(self, fd, wait))
+
     def truncate(self, fd: int, size: int) -> None:
         self._do("truncate", lambda: LinuxSystem.truncate(self, fd, size))
 
@@ -101,6 +104,9 @@ class FaultySystem(LinuxSystem):
 
     def rename(self, source: str, target: str) -> None:
         self._do("rename", lambda: LinuxSystem.rename(self, source, target))
+
+    def exchange(self, one: str, other: str) -> None:
+        self._do("exchange", lambda: LinuxSystem.exchange(self, one, other))
 
     def unlink(self, path: str) -> None:
         self._do("unlink", lambda: LinuxSystem.unlink(self, path))

@@ -61,6 +61,10 @@ class VolatileSystem(FaultySystem):
         super().rename(source, target)
         self._names[target] = self._names.pop(source)
 
+    def exchange(self, one: str, other: str) -> None:
+        super().exchange(one, other)
+        self._names[one], self._names[other] = self._names[other], self._names[one]
+
     def unlink(self, path: str) -> None:
         super().unlink(path)
         self._names.pop(path, None)

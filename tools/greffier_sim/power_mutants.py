@@ -58,6 +58,10 @@ class NeighbouredSystem(LinuxSystem):
         super().rename(source, target)
         self._meanwhile()
 
+    def exchange(self, one: str, other: str) -> None:
+        super().exchange(one, other)
+        self._meanwhile()
+
     def unlink(self, path: str) -> None:
         super().unlink(path)
         self._meanwhile()
@@ -74,6 +78,9 @@ class NoFileSync(NeighbouredSystem):
         pass
 
     def syncfs(self, fd: int) -> None:
+        pass
+
+    def write_out(self, fd: int, wait: bool) -> None:
         pass
 
 
@@ -99,6 +106,10 @@ class RenameFirst(NeighbouredSystem):
     def rename(self, source: str, target: str) -> None:
         super().rename(source, target)
         self._late.append(target)
+
+    def exchange(self, one: str, other: str) -> None:
+        super().exchange(one, other)
+        self._late.append(other)
 
     def fsync(self, fd: int) -> None:
         super().fsync(fd)

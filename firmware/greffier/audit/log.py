@@ -1,9 +1,10 @@
 """The audit log: entries are accepted in RAM, and durable when ``commit`` returns.
 
-Order of one commit: entries and their fsync, leaves and their fsync, then the signed checkpoint by
-an atomic rename. A checkpoint therefore never speaks of anything that could be lost. An accepted
-entry never changes and never moves, so a commit that failed, whether its bytes reached the medium
-or not, is simply tried again, and no two checkpoints ever contradict each other.
+Order of one commit: entries and their leaves, both synced, then the signed checkpoint, atomically
+in place of the one before. A checkpoint therefore never speaks of anything that could be lost: what
+survived beyond it, entries without leaves or the other way round, is cut by the next start. An
+accepted entry never changes and never moves, so a commit that failed, whether its bytes reached the
+medium or not, is simply tried again, and no two checkpoints ever contradict each other.
 """
 
 import os
@@ -19,7 +20,7 @@ from greffier.audit.recovery import Cut
 from greffier.audit.segments import Segment
 from greffier.audit.witness import BadCosigned, Cosigned, Roots
 from greffier.clock import Clock
-from greffier.durable import Appender, Disk
+from greffier.durable import Appender, Disk, Turns, commit
 from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
 
 
@@ -69,9 +70,13 @@ class Log:
         self._frontier = found.frontier
         self._stored = found.checkpoint.size  # entries durable in the entries files
         self._leaved = found.checkpoint.size  # leaves durable in the leaves file
+        self._written = found.checkpoint.size  # entries that the entries files took
+        self._leaves_written = found.checkpoint.size  # leaves that the leaves file took
         self._segment = found.last or Segment(found.checkpoint.size)
         self._entries: Appender | None = None
         self._leaves: Appender | None = None
+        self._checkpoints = Turns(disk, folder / segments.CHECKPOINT)
+        self._cosignatures = Turns(disk, folder / recovery.COSIGNED)
 
     @classmethod
     def create(
@@ -191,11 +196,12 @@ class Log:
             if not batch:
                 return latest
             start = latest.size
-            self._store_entries(batch, start)
-            self._store_leaves(batch, start)
+            self._write_entries(batch, start)
+            self._write_leaves(batch, start)
+            self._sync()
             latest = note.Checkpoint(self._signer.name, start + len(batch), self._frontier.root())
             signed = self._signer.sign(latest.text)
-            self._disk.write_file(self._folder / segments.CHECKPOINT, signed)
+            self._checkpoints.put(signed)
             with self._door:
                 del self._pending[: len(batch)]
                 self._checkpoint, self._signed = latest, signed
@@ -237,7 +243,7 @@ class Log:
             kept = self.cosigned
             if kept is not None and cosigned.checkpoint.size <= kept.size:
                 return False
-            self._disk.write_file(self._folder / recovery.COSIGNED, cosigned.data)
+            self._cosignatures.put(cosigned.data)
             with self._door:
                 self._cosigned = cosigned.checkpoint
             return True
@@ -263,23 +269,44 @@ class Log:
                 if appender is not None:
                     appender.close()
             self._entries = self._leaves = None
+            self._checkpoints.close()
+            self._cosignatures.close()
 
-    def _store_entries(self, batch: list[_Accepted], start: int) -> None:
-        while self._stored < start + len(batch):
-            room = self._segment.first + segments.SEGMENT - self._stored
+    def _write_entries(self, batch: list[_Accepted], start: int) -> None:
+        while self._written < start + len(batch):
+            room = self._segment.first + segments.SEGMENT - self._written
             if room <= 0:
-                self._next_segment(Segment(self._stored))
+                self._end_segment()
                 continue
             appender = self._entries = self._entries or self._created()
-            chunk = batch[self._stored - start :][:room]
+            chunk = batch[self._written - start :][:room]
             try:
                 appender.append(b"".join(one.frame for one in chunk))
-                appender.sync()
             except StorageFailed:
                 if appender.dead:
                     self._abandon(appender)
                 raise
-            self._stored += len(chunk)
+            self._written += len(chunk)
+
+    def _end_segment(self) -> None:
+        """The entries file is full: it is durable before the next one begins."""
+        if self._entries is not None and self._entries.dirty:
+            self._sync()
+        self._next_segment(Segment(self._written))
+
+    def _sync(self) -> None:
+        """Make durable what both files took; one that cannot is abandoned, the other counts."""
+        dead = commit([one for one in (self._entries, self._leaves) if one is not None])
+        if self._entries is not None and self._entries in dead:
+            self._abandon(self._entries)
+        else:
+            self._stored = self._written
+        if self._leaves is not None and self._leaves in dead:
+            self._let_leaves_go()
+        else:
+            self._leaved = self._leaves_written
+        if dead:
+            raise StorageFailed(path=dead[0].path, reason="its sync failed")
 
     def _created(self) -> Appender:
         while True:
@@ -291,6 +318,7 @@ class Log:
     def _abandon(self, appender: Appender) -> None:
         """Never touch this file again: after a failed fsync nobody knows what it holds."""
         gone, good = self._segment, appender.committed
+        self._written = self._stored
         again = gone.attempt + 1 if gone.first == self._stored else 0
         self._next_segment(Segment(self._stored, again))
         self.append("log.file_abandoned", None, {"file": gone.name, "bytes": good})
@@ -301,22 +329,27 @@ class Log:
         self._entries = None
         self._segment = following
 
-    def _store_leaves(self, batch: list[_Accepted], start: int) -> None:
+    def _write_leaves(self, batch: list[_Accepted], start: int) -> None:
         for one in batch[self._frontier.size - start :]:
             self._frontier.append(one.leaf)
-        fresh = b"".join(one.leaf for one in batch[self._leaved - start :])
+        fresh = b"".join(one.leaf for one in batch[self._leaves_written - start :])
         if self._leaves is None:
             self._leaves = self._rewritten_leaves(fresh)
         elif fresh:
             try:
                 self._leaves.append(fresh)
-                self._leaves.sync()
             except StorageFailed:
                 if self._leaves.dead:
-                    self._leaves.close()
-                    self._leaves = None
+                    self._let_leaves_go()
                 raise
-        self._leaved = start + len(batch)
+        self._leaves_written = start + len(batch)
+
+    def _let_leaves_go(self) -> None:
+        """The next commit makes the file anew, from what of it is durable."""
+        assert self._leaves is not None  # noqa: S101 - it just failed
+        self._leaves.close()
+        self._leaves = None
+        self._leaves_written = self._leaved
 
     def _rewritten_leaves(self, fresh: bytes) -> Appender:
         """The leaves file made anew and atomically, because its old file failed a sync."""

@@ -8,18 +8,21 @@ error (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX A
 SQLite writes the index by itself; that file may be lost at any time (see greffier.store.index).
 """
 
-from greffier.durable.appender import Appender, commit
+from greffier.durable.appender import FIRST_RESERVE, Appender, commit
 from greffier.durable.disk import DIR_MODE, FILE_MODE, Disk, Draft, Lock
 from greffier.durable.system import LinuxSystem, System
+from greffier.durable.turns import Turns
 
 __all__ = [
     "DIR_MODE",
     "FILE_MODE",
+    "FIRST_RESERVE",
     "Appender",
     "Disk",
     "Draft",
     "LinuxSystem",
     "Lock",
     "System",
+    "Turns",
     "commit",
 ]

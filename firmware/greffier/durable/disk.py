@@ -33,7 +33,7 @@ class Draft:
         """As :meth:`Appender.append`."""
         return self.appender.append(data)
 
-    # fdatasync ftruncate close rename open(dir) fsync close
+    # fdatasync close rename open(dir) fsync close
     def publish(self) -> None:
         """Make it durable under its name, replacing what was there. Raises StorageFailed."""
         try:
@@ -109,7 +109,7 @@ class Disk:
     def __init__(self, system: System | None = None) -> None:
         self._system = system or LinuxSystem()
 
-    # open(tmp) pwrite* fdatasync ftruncate close rename open(dir) fsync close
+    # open(tmp) pwrite* fdatasync close rename open(dir) fsync close
     def write_file(self, path: Path, data: bytes, mode: int = FILE_MODE) -> None:
         """Put *data* at *path*, replacing what was there; at any power cut it is old or new, whole.
 
@@ -121,7 +121,7 @@ class Disk:
             draft.append(data)
             draft.publish()
 
-    # stat(dir) open(tmp) [fchown] pwrite* fdatasync ftruncate close rename open(dir) fsync close
+    # stat(dir) open(tmp) [fchown] pwrite* fdatasync close rename open(dir) fsync close
     def write_for_folder(self, path: Path, data: bytes, mode: int = FILE_MODE) -> None:
         """As :meth:`write_file`; the file is its folder's owner's where we may give it away (root).
 
@@ -186,6 +186,11 @@ class Disk:
         there under that name is removed and never written into: in a folder of many, somebody may
         have put it there to read along. Raises StorageFailed.
         """
+        return Draft(self, path, self.begin_draft(path, mode))
+
+    # as draft
+    def begin_draft(self, path: Path, mode: int = FILE_MODE) -> Appender:
+        """The file of a :meth:`draft`, for who publishes it himself. Raises StorageFailed."""
         temporary = path.with_name(f".{path.name}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
@@ -196,7 +201,7 @@ class Disk:
                 fd = self._open(temporary, flags, mode)
             except AlreadyThere:
                 raise StorageFailed(path=temporary, reason="it cannot be removed") from None
-        return Draft(self, path, Appender(self._system, temporary, fd, 0))
+        return Appender(self._system, temporary, fd, 0)
 
     # open(O_CREAT|O_EXCL) open(dir) fsync close
     def create(self, path: Path, mode: int = FILE_MODE) -> Appender:
@@ -204,13 +209,22 @@ class Disk:
 
         Raises AlreadyThere, StorageFailed.
         """
-        fd = self._open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        appender = self.begin(path, mode)
         try:
             self.sync_dir(path.parent)
         except StorageFailed:
-            self._system.close(fd)
+            appender.close()
             self.remove_leftover(path)
             raise
+        return appender
+
+    # open(O_CREAT|O_EXCL)
+    def begin(self, path: Path, mode: int = FILE_MODE) -> Appender:
+        """As :meth:`create`; its name is durable once its folder is synced, by the caller.
+
+        Raises AlreadyThere, StorageFailed.
+        """
+        fd = self._open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         return Appender(self._system, path, fd, 0)
 
     # open fstat
@@ -263,6 +277,14 @@ class Disk:
             self._system.rename(str(source), str(target))
         except OSError as error:
             raise failed(target, error) from error
+
+    # renameat2(RENAME_EXCHANGE)
+    def exchange_only(self, one: Path, other: Path) -> None:
+        """Two files change names, durable once the folder is synced. Raises StorageFailed."""
+        try:
+            self._system.exchange(str(one), str(other))
+        except OSError as error:
+            raise failed(other, error) from error
 
     # unlink* (open(dir) fsync close)*
     def remove(self, paths: Sequence[Path]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from greffier.durable import Disk, commit
+from greffier.durable import Disk
 from greffier.errors import AlreadyThere, IntegrityError, NotFound, StorageFailed
 from greffier.store.shred_day import Day, Destroyed, Report
 from greffier.store.shred_format import (
@@ -294,10 +294,11 @@ class ShredStore:
         size = self._size(day, bucket)
         data, placed = seal_records(day, bucket.key, bucket.next_seq, size, entries, _salts())
         try:
+            # One copy after the other: the last block of each also holds older entries, and a
+            # medium that loses its power may lose what it was writing.
             for appender in bucket.appenders:
                 appender.append(data)
-            if dead := commit(bucket.appenders):
-                raise StorageFailed(path=dead[0].path, reason="its sync failed")
+                appender.sync()
         except StorageFailed:
             bucket.sound = False
             bucket.close()

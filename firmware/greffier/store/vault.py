@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from greffier.durable import Appender, Disk, commit
+from greffier.durable import FIRST_RESERVE, Appender, Disk, commit
 from greffier.durable.system import failed
 from greffier.errors import NotFound, StorageFailed
 from greffier.seal.header import BadPart
@@ -89,6 +89,8 @@ class OpenPart:
         self.part_id = part_id
         self.day = day
         self.appender = appender
+        self.named = False
+        """Whether its folder was synced since it was made."""
         self._known = digest
         self._digest = hashlib.sha256(held if digest is None else b"")
 
@@ -130,6 +132,7 @@ class Vault:
         self._folder = folder
         self._disk = disk
         self._open: dict[str, OpenPart] = {}
+        self._made: set[Path] = set()  # folders whose names this process synced
 
     @property
     def open_parts(self) -> list[OpenPart]:
@@ -141,24 +144,24 @@ class Vault:
         part_id: str,
         day: str,
         header: bytes,
-        expected: int = 0,
         digest: Callable[[], str] | None = None,
     ) -> OpenPart:
         """Begin the part *part_id* (32 hex digits) of *day* with its *header*.
 
         *digest*, where there is one, says the SHA-256 of what was given to be written, in hex: then
-        the vault does not hash it a second time. Its envelopes must be durable already. *expected*
-        bytes are reserved where the file system can; the name is durable at return, the header with
-        the next commit. Raises AlreadyThere, StorageFailed (nothing is left then, or an empty file
-        that recovery removes).
+        the vault does not hash it a second time. Its envelopes must be durable already. Blocks are
+        reserved by the megabyte where the file system can; name and header are durable with the
+        next commit. Raises AlreadyThere, StorageFailed (nothing is left then, or an empty file that
+        recovery removes).
         """
         path = self._path(part_id, day)
-        self._disk.make_dirs(path.parent)
-        appender = self._disk.create(path)
+        if path.parent not in self._made or not path.parent.is_dir():
+            self._disk.make_dirs(path.parent)
+            self._made.add(path.parent)
+        appender = self._disk.begin(path)
+        appender.reserve_ahead()
         part = OpenPart(part_id, day, appender, digest)
         try:
-            if expected:
-                appender.preallocate(expected)
             part.append(header)
         except StorageFailed:
             appender.close()
@@ -168,16 +171,33 @@ class Vault:
         return part
 
     def commit(self, also: Sequence[Appender] = ()) -> list[OpenPart]:
-        """Make every open part durable, with the appenders *also*, in one go.
+        """Make every open part durable, new names too, with the appenders *also*, in one go.
 
         Returns the parts that died; they are abandoned already. An appender of *also* that died
         says so itself.
         """
         commit([part.appender for part in self._open.values()] + list(also))
+        self._sync_names()
         dead = [part for part in self._open.values() if part.appender.dead]
         for part in dead:
             self.abandon(part)
         return dead
+
+    def _sync_names(self) -> None:
+        """Make the names of new parts durable. Where that fails they are dead: nobody knows."""
+        fresh: dict[Path, list[OpenPart]] = {}
+        for part in self._open.values():
+            if not part.named and not part.appender.dead:
+                fresh.setdefault(part.appender.path.parent, []).append(part)
+        for folder, parts in fresh.items():
+            try:
+                self._disk.sync_dir(folder)
+            except StorageFailed:
+                for part in parts:
+                    part.appender.dead = True
+            else:
+                for part in parts:
+                    part.named = True
 
     def close(self, part: OpenPart) -> Closed:
         """Finish *part*: durable, reserved blocks given back. Raises StorageFailed (abandoned)."""
@@ -208,6 +228,8 @@ class Vault:
             raise StorageFailed(path=path, reason="what was durable cannot be read")
         self._disk.write_file(path, kept + rest)
         part = OpenPart(part_id, day, self._disk.open(path), digest, kept + rest)
+        part.named = True
+        part.appender.reserve_ahead()
         self._open[part_id] = part
         return part
 
@@ -273,6 +295,7 @@ class Vault:
             self._disk.remove([part.path])
             return Recovered(part.part_id, part.day, "empty", 0, part.size, 0, False, "")
         if scan.state is State.COMPLETE:
+            self._give_back(part.path, part.size)
             return None
         sha256 = scan.sha256.hex()
         if scan.state is State.DAMAGED:
@@ -282,10 +305,17 @@ class Vault:
         cut = part.size - scan.good
         if cut:
             self._disk.truncate_to(part.path, scan.good)
+        else:
+            self._give_back(part.path, part.size)
         state: Literal["torn", "unfinished"] = "torn" if cut else "unfinished"
         return Recovered(
             part.part_id, part.day, state, scan.good, cut, scan.frames, scan.final, sha256
         )
+
+    def _give_back(self, path: Path, size: int) -> None:
+        """Free the blocks that were reserved behind the end of a file and not given back."""
+        if path.stat().st_blocks * 512 > size + FIRST_RESERVE // 2:
+            self._disk.truncate_to(path, size)
 
     def _path(self, part_id: str, day: str) -> Path:
         if not _NAME.fullmatch(f"{part_id}{SUFFIX}") or not _DAY.fullmatch(day):

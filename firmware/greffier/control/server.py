@@ -18,6 +18,7 @@ from typing import Self
 from greffier.clock import SECOND, Clock
 from greffier.control.access import Access, peer_uid
 from greffier.control.board import Desk, Handed, Reply
+from greffier.control.budget import Allowance, Budget
 from greffier.control.forms import BadMessage
 from greffier.control.messages import Failure, Request
 from greffier.control.session import Session
@@ -28,6 +29,8 @@ MOST_CLIENTS = 16
 MOST_OF_ONE_USER = 8
 # How often deadlines are looked at, and a listener that failed is tried again.
 SWEEP_NS = SECOND // 2
+# After a connection of a user who has asked too much, the next one is taken so much later.
+PENALTY_NS = SECOND // 20
 _CHUNK = 4096
 _BACKLOG = 16
 
@@ -43,6 +46,9 @@ class _Client:
         self.order = 0
         # What goes out with the first byte of the answer, and is closed then.
         self.fd: int | None = None
+        # What its user has to wait with.
+        self.held: Request | None = None
+        self.waits = False
 
     def send(self) -> int:
         """Send what can be sent at once of the answer; how much. Raises OSError."""
@@ -63,7 +69,17 @@ class _Client:
 class Server:
     """Listens on *path* from :meth:`start` to :meth:`stop`. A context manager does both."""
 
-    def __init__(self, path: Path, desk: Desk, access: Access, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        desk: Desk,
+        access: Access,
+        clock: Clock,
+        budget: Budget | None = None,
+    ) -> None:
+        """*budget* is the usual one unless given: root's and our own user's is without limit."""
+        self._budget = budget or Budget(Allowance(), frozenset({0, os.geteuid()}))
+        self._deaf_until_ns = 0  # before that, no connection is taken
         self._path = path
         self._desk = desk
         self._access = access
@@ -110,9 +126,10 @@ class Server:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                for key, events in self._selector.select(SWEEP_NS / SECOND):
+                for key, events in self._selector.select(self._rest_s()):
                     self._serve(key.fd, events)
                 self._deliver()
+                self._let_on()
                 self._sweep()
             self._deliver()
             for client in self._clients.values():
@@ -136,6 +153,7 @@ class Server:
             connection, _ = listener.accept()
         except OSError:  # it has gone again, or no descriptor is free
             self._selector.unregister(listener)
+            self._deaf_until_ns = self._clock.monotonic_ns() + SWEEP_NS
             return
         connection.setblocking(False)
         try:
@@ -143,11 +161,19 @@ class Server:
         except OSError:
             connection.close()
             return
+        now = self._clock.monotonic_ns()
+        if self._budget.wait_ns(uid, now):
+            # Connecting is work too, and whose it is shows only afterwards.
+            self._selector.unregister(listener)
+            self._deaf_until_ns = now + PENALTY_NS
+            connection.close()
+            return
+        self._budget.spend(uid, 1, 0, now)
         of_user = sum(client.uid == uid for client in self._clients.values())
         if len(self._clients) >= MOST_CLIENTS or of_user >= MOST_OF_ONE_USER:
             connection.close()
             return
-        client = _Client(connection, uid, self._clock.monotonic_ns())
+        client = _Client(connection, uid, now)
         self._clients[connection.fileno()] = client
         self._selector.register(connection, selectors.EVENT_READ)
 
@@ -156,17 +182,52 @@ class Server:
         request = None
         try:
             if events & selectors.EVENT_WRITE and client.session.output:
-                request = client.session.sent(client.send(), now)
+                count = client.send()
+                self._budget.spend(client.uid, 0, count, now)
+                request = client.session.sent(count, now)
             elif events & selectors.EVENT_READ and client.session.wants_input:
-                request = client.session.receive(client.connection.recv(_CHUNK), now)
+                data = client.connection.recv(_CHUNK)
+                self._budget.spend(client.uid, 0, len(data), now)
+                request = client.session.receive(data, now)
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:
             self._drop(client)
             return
         if request is not None:
-            self._handle(client, request, now)
+            self._take(client, request, now)
         self._rearm(client)
+
+    def _take(self, client: _Client, request: Request, now: int) -> None:
+        """Handle *request*, now or when its user may ask again."""
+        if self._budget.wait_ns(client.uid, now):
+            client.held = request
+            return
+        self._budget.spend(client.uid, 1, 0, now)
+        self._handle(client, request, now)
+
+    def _let_on(self) -> None:
+        """Serve those who have waited long enough."""
+        now = self._clock.monotonic_ns()
+        listener = self._listener
+        deaf = listener is not None and listener not in self._selector.get_map()
+        if listener is not None and deaf and now >= self._deaf_until_ns:
+            self._selector.register(listener, selectors.EVENT_READ)
+        for client in list(self._clients.values()):
+            if not client.waits or self._budget.wait_ns(client.uid, now):
+                continue
+            if client.held is not None:
+                request, client.held = client.held, None
+                self._take(client, request, now)
+            self._rearm(client)
+
+    def _rest_s(self) -> float:
+        """How long there may be nothing to do: until somebody who waits has waited enough."""
+        now = self._clock.monotonic_ns()
+        waits = [self._budget.wait_ns(one.uid, now) for one in self._clients.values() if one.waits]
+        if self._deaf_until_ns > now:
+            waits.append(self._deaf_until_ns - now)
+        return min([SWEEP_NS, *(max(wait, SECOND // 1000) for wait in waits if wait)]) / SECOND
 
     def _handle(self, client: _Client, request: Request, now: int) -> None:
         if not self._access.allows(client.uid, request):
@@ -220,11 +281,10 @@ class Server:
         if now - self._swept_ns < SWEEP_NS:
             return
         self._swept_ns = now
-        if self._listener is not None and self._listener not in self._selector.get_map():
-            self._selector.register(self._listener, selectors.EVENT_READ)
         for client in list(self._clients.values()):
             if client.session.late(now):
                 if client.session.waiting:
+                    client.held = None
                     client.session.answer(Failure("busy", "late"), now)
                     self._rearm(client)
                 else:
@@ -237,7 +297,8 @@ class Server:
         # A client that waits is watched too, else its going would be noticed only at a deadline;
         # but what it sends meanwhile would wake us for ever, so nothing is asked for.
         events = selectors.EVENT_WRITE if client.session.output else 0
-        events |= selectors.EVENT_READ if client.session.wants_input else 0
+        client.waits = self._budget.wait_ns(client.uid, self._clock.monotonic_ns()) > 0
+        events |= selectors.EVENT_READ if client.session.wants_input and not client.waits else 0
         fd = client.connection.fileno()
         watched = fd in self._selector.get_map()
         if events and watched:

@@ -25,7 +25,7 @@ from greffier.store import journal, layout
 from greffier_sim.faults import CALLS, Fault, FaultySystem
 
 TICKS = 3
-PARTS = 3  # from three on a commit is one syncfs
+PARTS = 3
 STEP = 6
 """Each combination tries every sixth call, and begins at another."""
 START = 1_700_000_000_000_000_000

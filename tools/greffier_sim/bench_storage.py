@@ -103,9 +103,15 @@ def _capture(lines: int, talk_s: int) -> bytes:
 
 def _recorded(disk: BlockDisk, cable: Wire, tick_ms: int, spoken: bytes) -> SoakBox:
     """A recorder on *disk* that heard *spoken*, and ended; BEGUN stands in the record."""
-    box = SoakBox(disk.path / "r", cable.namespace, cable.tap, codec="opus", rate=0.0, pauses=False)
-    words = box.config.read_text().replace("tick_ms = 500", f"tick_ms = {tick_ms}")
-    box.config.write_text(words)
+    box = SoakBox(
+        disk.path / "r",
+        cable.namespace,
+        cable.tap,
+        codec="opus",
+        rate=0.0,
+        pauses=False,
+        tick_ms=tick_ms,
+    )
     capture = disk.path.parent / "calls.pcap"
     capture.write_bytes(spoken)
     box.start()

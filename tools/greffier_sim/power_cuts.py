@@ -100,8 +100,9 @@ class Run:
 class Rig:
     """Everything that is made once, below *folder*, which is best in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tick_ms: int = power_work.TICK_MS) -> None:
         self.folder = folder
+        self._tick_ms = tick_ms
         self.program = block_disk.build(folder)
         self.key: PrivateKey = keys.generate(Role.OFFICE)
         self.key_path = folder / "office.key"
@@ -120,7 +121,7 @@ class Rig:
         with BlockDisk(self.program, live, log) as disk:
             disk.mount()
             words = [str(disk.path), str(disk.note_path), "--mutant", mutant]
-            words += ["--seed", str(seed), "--calls", str(calls)]
+            words += ["--seed", str(seed), "--calls", str(calls), "--tick-ms", str(self._tick_ms)]
             program = [sys.executable, "-m", "greffier_sim.power_work"]
             done = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
             if done.returncode:
@@ -313,6 +314,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the default, and the only form")
     parser.add_argument("--calls", type=int, default=power_work.CALLS)
     parser.add_argument("--seed", type=int, default=1, help="of the first run")
+    parser.add_argument("--tick-ms", type=int, default=power_work.TICK_MS, help="between commits")
     parser.add_argument("--mutant", choices=(*MUTANTS, NONE), action="append")
     given = parser.parse_args()
     wanted = [one for one in given.mutant or MUTANTS if one != NONE]
@@ -321,7 +323,8 @@ def main() -> int:
     try:
         block_disk.own_mounts()
         with tempfile.TemporaryDirectory(prefix="greffier-power-", dir=memory) as folder:
-            figures = run_all(Rig(Path(folder)), given.cuts, given.calls, given.seed, wanted)
+            rig = Rig(Path(folder), given.tick_ms)
+            figures = run_all(rig, given.cuts, given.calls, given.seed, wanted)
     except Unable as error:
         say(f"power: {error}")
         return 3

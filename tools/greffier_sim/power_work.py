@@ -44,7 +44,7 @@ from greffier_sim import captures, power_mutants
 from greffier_sim.captures import MS, PCMA, PCMU, Plan
 
 CALLS: Final = 12
-TICK_NS: Final = 500 * MS
+TICK_MS: Final = 500
 BOX: Final = "box"
 CATALOGUE: Final = "catalogue.sqlite"
 MANDATORY: Final = "desk"
@@ -160,15 +160,15 @@ class Worker:
     def _rules_of(self, call: CallStarted) -> Rules:
         return self._rules[(call.call_id or "").split("-")[0]]
 
-    def run(self, datagrams: list[Datagram]) -> None:
-        """Everything, with a commit every half second of capture time."""
+    def run(self, datagrams: list[Datagram], tick_ns: int = TICK_MS * MS) -> None:
+        """Everything, with a commit every *tick_ns* of capture time."""
         tracker = Tracker()
-        due = datagrams[0].time_ns + TICK_NS
+        due = datagrams[0].time_ns + tick_ns
         heard = told = 0
         for datagram in datagrams:
             if datagram.time_ns >= due:
                 self._commit(heard)
-                due += TICK_NS
+                due += tick_ns
             heard = datagram.time_ns
             self._intake.take(tracker.feed(datagram))
             if heard - told > 100 * MS:
@@ -279,12 +279,15 @@ def main() -> None:
     parser.add_argument("note", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--tick-ms", type=int, default=TICK_MS)
     parser.add_argument("--mutant", default=power_mutants.NONE)
     given = parser.parse_args()
     draw = random.Random(f"neighbours {given.seed}")
     power_mutants.install(given.mutant, given.folder / "neighbour", draw)
     note_fd = os.open(given.note, os.O_WRONLY)
-    Worker(given.folder, note_fd, given.seed).run(traffic(given.seed, given.calls))
+    Worker(given.folder, note_fd, given.seed).run(
+        traffic(given.seed, given.calls), given.tick_ms * MS
+    )
 
 
 if __name__ == "__main__":

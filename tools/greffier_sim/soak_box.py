@@ -22,7 +22,7 @@ CONFIG = """schema = "recorder/1"
 data = "box"
 policy = "policy.toml"
 policy_signers = "signers"
-tick_ms = 500
+tick_ms = {tick_ms}
 [control]
 socket = "{socket}"
 [taps.trunk]
@@ -48,6 +48,7 @@ class SoakBox(Appliance):
         rate: float,
         consent: str = "opt_out",
         pauses: bool = True,
+        tick_ms: int = 500,
     ) -> None:
         place = ("ip", "netns", "exec", namespace)
         super().__init__(folder, folder / "control.sock", place)
@@ -62,8 +63,9 @@ class SoakBox(Appliance):
             _told(OFFICE, "sign", str(folder / "policy.toml"), "--key", str(folder / f"{name}.key"))
         known = [(folder / f"{name}.pub").read_text() for name in ("alice", "bob")]
         (folder / "signers").write_text("".join(known))
-        words = CONFIG.format(socket=self.socket, interface=interface, sampled=SAMPLED)
-        self.config.write_text(words)
+        self.config.write_text(
+            CONFIG.format(socket=self.socket, interface=interface, sampled=SAMPLED, tick_ms=tick_ms)
+        )
         office = str(folder / "keys/office.pub")
         _told(COMMANDS, "init", "--data", str(self.data), "--office-key", office)
 

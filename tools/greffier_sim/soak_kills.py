@@ -31,7 +31,6 @@ from greffier_sim.soak_waits import Waits
 PROMISED_NS = 1_000_000_000
 """At most this much audio before a kill may be lost, and as much more as the process was measured
 to wait for a processor, or to be late with its tick."""
-_TICK_NS = 500_000_000
 _BARE_STARTS = ("starting", "early")
 """Kills of a run that may have committed nothing of its own yet."""
 
@@ -64,6 +63,7 @@ class Kills:
     """When it was seen to be armed last."""
     faults: list[str] = field(default_factory=list)
     waits: Waits = field(default_factory=Waits)
+    tick_ms: int = 500
 
 
 def strike(box: SoakBox, draw: random.Random, told: Kills) -> None:
@@ -82,7 +82,7 @@ def _kill(box: SoakBox, kind: str, told: Kills) -> None:
     if not box.runs:
         raise Unwell(f"the recorder ended by itself: {box.last_words()}")
     status = None if kind == "starting" else box.status()
-    late_ns = max(0, status.age_ms * 1_000_000 - _TICK_NS) if status is not None else 0
+    late_ns = max(0, (status.age_ms - told.tick_ms) * 1_000_000) if status is not None else 0
     now = time.time_ns()
     if kind != "starting" and now - told.armed_ns < PROMISED_NS:
         kind = "early"
@@ -110,7 +110,7 @@ def again(box: SoakBox, draw: random.Random, told: Kills, left: int) -> None:
 
 def kill_all(box: SoakBox, outside: Outside, words: argparse.Namespace, say: Any) -> Kills:
     """Every kill, with what the checker says of each."""
-    told, draw = Kills(), random.Random(words.seed)
+    told, draw = Kills(tick_ms=words.tick_ms), random.Random(words.seed)
     told.waits.follow(box.pid)
     told.waits.start()
     until = time.monotonic() + words.minutes * 60
@@ -272,7 +272,14 @@ def spans_of(box: SoakBox, state: str) -> list[tuple[int, int]]:
 
 def soak(net: lab.Wire, folder: Path, words: argparse.Namespace, say: Any) -> dict[str, Any]:
     """All of it; the figures."""
-    box = SoakBox(folder / "device", net.namespace, net.tap, codec="original", rate=0.3)
+    box = SoakBox(
+        folder / "device",
+        net.namespace,
+        net.tap,
+        codec="original",
+        rate=0.3,
+        tick_ms=words.tick_ms,
+    )
     box.start()
     with closing(box, Party(net, folder / "said.jsonl", words), Outside(box)) as (party, outside):
         told = kill_all(box, outside, words, say)
@@ -354,6 +361,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=90.0, help="seconds to wait until no call runs any more"
     )
+    parser.add_argument("--tick-ms", type=int, default=500, help="between commits")
     parser.add_argument("--keep", type=Path, help="leave the data directory here")
 
 

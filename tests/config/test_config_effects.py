@@ -118,9 +118,13 @@ READERS: dict[type, dict[str, str]] = {
         "stall_s": CARDS,
         "encoder_threads": TRUNK,
     },
-    records.Storage: dict.fromkeys(
-        ("alarm_percent", "refuse_percent", "duties_percent", "rate_hours"), "recorder/outage.py"
-    ),
+    records.Storage: {
+        **dict.fromkeys(
+            ("alarm_percent", "refuse_percent", "duties_percent", "rate_hours"),
+            "recorder/outage.py",
+        ),
+        "reserve_mib": "recorder/live.py",
+    },
     records.Sync: {
         "folder": "sync/service.py",
         "socket": "sync/service.py",

@@ -209,6 +209,7 @@ def _storage(top: Table) -> Storage:
         table.wrong("refuse_percent", "must be 3 above alarm_percent and below duties_percent")
     storage = Storage(
         **percents,
+        reserve_mib=table.whole("reserve_mib", 0, 4096, default=usual.reserve_mib),
         rate_hours=table.whole("rate_hours", 1, 168, default=usual.rate_hours),
     )
     table.done()

@@ -167,12 +167,14 @@ class Limits:
 class Storage:
     """The steps of the space ladder in percent of the medium, and of what it says when it is full.
 
-    ``rate_hours`` is the time over which the pace of writing is taken.
+    ``reserve_mib`` are kept for log and keys; ``rate_hours`` is the time over which the pace of
+    writing is taken.
     """
 
     alarm_percent: int = 85
     refuse_percent: int = 92
     duties_percent: int = 97
+    reserve_mib: int = 64
     rate_hours: int = 24
 
 

@@ -31,6 +31,7 @@ from greffier.recorder import epoch as epochs
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.epoch import Epoch
+from greffier.recorder.reserve import Reserve
 from greffier.recorder.tape import Tape, Valve
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.recorder.writer import Writer
@@ -308,6 +309,10 @@ class Archive:
         return self._committer.durable
 
     # --- the writer ---
+
+    def keep_reserve(self, size: int) -> None:
+        """From now on *size* octets of the medium are for log and keys alone."""
+        self._committer.reserve = Reserve(self.data.path, self.disk, size)
 
     @property
     def writer(self) -> Writer | None:

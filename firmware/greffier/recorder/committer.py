@@ -19,6 +19,7 @@ from greffier.durable import Disk
 from greffier.durable.system import failed
 from greffier.errors import AlreadyThere, StorageFailed
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch, Opening
+from greffier.recorder.reserve import Reserve
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.seal.envelope import epoch_id
 from greffier.store import journal
@@ -92,6 +93,8 @@ class Committer:
         self._part_rows: list[PartRow] = []
         self._received: list[str] = []  # parts whose receipt the log has
         self._cosigned: Cosigned | None = None  # not kept yet
+        self.reserve: Reserve | None = None
+        """Blocks for log and keys; set before the writer starts."""
         self.written = 0
         """Bytes of parts that became durable so far: the writer's own, any thread reads."""
         self.durable: Mapping[bytes, Durable] = {}
@@ -121,9 +124,8 @@ class Committer:
         Raises StorageFailed: what became durable before stays, and the rest is tried again.
         """
         try:
-            self._put_envelopes()
-            self._log.commit()
-            self._keep_cosigned()
+            self.commit_log()
+            self._guard_reserve()
             self._write_parts()
             self._write_calls()
             self._finish_parts()
@@ -132,6 +134,27 @@ class Committer:
             raise failed(self._data.path, error) from error
         finally:
             self._tell()
+
+    def commit_log(self) -> None:
+        """The first steps of a commit: what the log says is durable. Raises StorageFailed."""
+        try:
+            self._put_envelopes()
+            self._log.commit()
+            self._keep_cosigned()
+        except StorageFailed as error:
+            if self.reserve is not None:
+                self.reserve.yield_to(error)
+            raise
+
+    def _guard_reserve(self) -> None:
+        """Parts may be written, or nothing of them is. Raises StorageFailed."""
+        if self.reserve is None:
+            return
+        try:
+            self.reserve.guard()
+        except StorageFailed:
+            if self._dirty:
+                raise
 
     def let_go(self) -> None:
         """Close the files of parts and journal without another write."""

@@ -279,6 +279,7 @@ class Live:
         Raises StorageFailed: only a new opening of the archive may help.
         """
         limits = self.config.limits
+        self.archive.keep_reserve(self.config.storage.reserve_mib << 20)
         self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
         self.storage.start()
         self._notifier.ready("recording")

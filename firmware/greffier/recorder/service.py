@@ -22,9 +22,11 @@ from greffier.config.records import Config
 from greffier.control.board import Board
 from greffier.control.messages import Failure, Replay
 from greffier.control.notify import Notifier
+from greffier.durable import Disk
 from greffier.errors import Busy, NotADataDirectory, StorageFailed
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
+from greffier.recorder import reserve
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.cards import SoundCard
@@ -110,7 +112,7 @@ class Service:
     def _opened(self) -> Archive | None:
         """The archive; None after a look in vain."""
         try:
-            if shutil.disk_usage(self._config.data).free < LEAST_FREE:
+            if not self._has_room():
                 reason = os.strerror(errno.ENOSPC)
                 raise StorageFailed(path=self._config.data, reason=reason, number=errno.ENOSPC)
             return Archive.open(self._config.data, self._clock)
@@ -127,6 +129,18 @@ class Service:
         except StorageFailed as error:
             self._wait(error)
         return None
+
+    def _has_room(self) -> bool:
+        """Whether a start has what it needs, of the reserve in the last resort: only who runs can
+        sync, and delete, and so end a full disk. Raises OSError, StorageFailed.
+        """
+        data = self._config.data
+        if shutil.disk_usage(data).free >= LEAST_FREE:
+            return True
+        if reserve.blocks_of(data / reserve.FILE) < LEAST_FREE:
+            return False
+        reserve.release(data, Disk())
+        return shutil.disk_usage(data).free >= LEAST_FREE
 
     def _used(self, archive: Archive) -> bool:
         """Record into *archive*; whether that came to its proper end."""

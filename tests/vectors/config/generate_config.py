@@ -132,6 +132,7 @@ EDITS: list[tuple[str, str, list[str]]] = [
     ("refuse_percent = 92", "refuse_percent = 97", ["storage.refuse_percent"]),
     ("duties_percent = 97", "duties_percent = 100", ["storage.duties_percent"]),
     ("duties_percent = 97", "duties_percent = 97.5", ["storage.duties_percent"]),
+    ("reserve_mib = 64", "reserve_mib = -1", ["storage.reserve_mib"]),
     ("rate_hours = 24", "rate_hours = 0", ["storage.rate_hours"]),
     ("rate_hours = 24", "rate_h = 24", ["storage.rate_h"]),
 ]  # fmt: skip

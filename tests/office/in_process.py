@@ -9,7 +9,7 @@ from greffier.errors import GreffierError
 from greffier.sync import chunk
 from greffier.sync.messages import Fork, Have, Later, Need, Offered, Refused
 from greffier.trust import LogKey
-from greffier_office import migrations, offers, schema, storing
+from greffier_office import migrations, offers, storing
 from greffier_office.catalogue import Catalogue
 from greffier_office.committer import BlockStored, Committer, PartStored
 from greffier_office.log_keeper import LogKeeper
@@ -71,13 +71,15 @@ class Inside:
         lane: str = "a1",
         budget: int = 64 << 20,
         strike: Callable[[str], None] = lambda step: None,
+        now_ns: Callable[[], int] | None = None,
     ) -> None:
         self.office = office
         self.voice = Voice()
         self.now_s = 0.0
+        self._now_ns = now_ns
         self.disk = Disk(system)
         self.rows = Catalogue.open(office.catalogue, Disk())
-        self.envelopes = migrations.connect(office.envelopes, schema.ENVELOPES, Disk())
+        self.envelopes = office.open_envelopes(Disk())
         self.objects = Objects(office.objects, self.disk)
         self.uploads = Uploads(lane, budget)
         self.keeper = LogKeeper(self.rows, self.objects, office.witness_signer(), self.clock)
@@ -85,7 +87,7 @@ class Inside:
         self.strike = strike
         self.queue: deque[Action] = deque()
         self.committer = Committer(
-            lambda: (self.rows, self.envelopes, office.envelopes),
+            lambda: (self.rows, self.envelopes),
             office.receipt_signer(),
             self.voice,
             self._finished,
@@ -93,7 +95,7 @@ class Inside:
         )
 
     def clock(self) -> int:
-        return int((T0 + self.now_s) * 1e9)
+        return self._now_ns() if self._now_ns else int((T0 + self.now_s) * 1e9)
 
     def close(self) -> None:
         self.rows.close()
@@ -107,7 +109,8 @@ class Inside:
         log = self.rows.log(device)
         for one in offered:
             row = self.rows.part(device, one.part)
-            no = offers.judge(row, log, one, (device, one.part), self.unknowns, self.now_s)
+            key = (device, one.part)
+            no = offers.judge(row, log, one, key, self.unknowns, self.now_s, self.clock())
             if no is not None:
                 self.voice.need(device, no)
             elif row is not None and row.receipt is not None:
@@ -160,7 +163,7 @@ class Inside:
         return outcome
 
     def _commit(self, items: list[BlockStored | PartStored]) -> None:
-        self.committer.commit(items, self.rows, self.envelopes, self.office.envelopes)
+        self.committer.commit(items, self.rows, self.envelopes)
 
     def _finished(self, part: Finish, outcome: str) -> None:
         self.queue += self.uploads.finished(part, outcome, self.now_s)

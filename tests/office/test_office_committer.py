@@ -1,6 +1,5 @@
 """The committer's thread: what one box says often is one note; the log does not grow for ever."""
 
-import sqlite3
 import time
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from greffier.durable import Disk
 from greffier.sync.messages import Presence
 from greffier.trust import LogKey
 from greffier_office import committer as committers
-from greffier_office import migrations, place, schema
+from greffier_office import place
 from greffier_office.catalogue import Catalogue
 from greffier_office.committer import BlockStored, Committer, Heard, OfferRefused
+from greffier_office.envelopes import Envelopes
 from greffier_office.place import Office
 from greffier_sim.service import wait_until
 
@@ -28,13 +28,8 @@ def office(tmp_path: Path) -> Office:
 
 
 def committer(office: Office) -> Committer:
-    def opened() -> tuple[Catalogue, sqlite3.Connection, Path]:
-        path = office.envelopes
-        return (
-            Catalogue.open(office.catalogue, Disk()),
-            migrations.connect(path, schema.ENVELOPES, Disk()),
-            path,
-        )
+    def opened() -> tuple[Catalogue, Envelopes]:
+        return Catalogue.open(office.catalogue, Disk()), office.open_envelopes(Disk())
 
     return Committer(opened, office.receipt_signer(), Voice(), lambda _part, _outcome: None)
 

@@ -102,9 +102,7 @@ def test_a_will_of_an_older_session_and_a_kept_message_change_nothing(scene: Sce
         inside = Inside(scene.office)
         inside.now_s = now_s
         said = Presence(online, session * 32, "0.1.0", 2, 1, 5000, 0, at_ns)
-        inside.committer.commit(
-            [Heard(DEVICE, said)], inside.rows, inside.envelopes, scene.office.envelopes
-        )
+        inside.committer.commit([Heard(DEVICE, said)], inside.rows, inside.envelopes)
         inside.close()
 
     def seen() -> tuple[bool, str | None]:

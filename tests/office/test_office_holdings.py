@@ -229,7 +229,7 @@ def test_every_alteration_is_named(scene: Scene, capsys: pytest.CaptureFixture[s
     code, state, bad = verified(scene, capsys)
     assert (code, state) == altered and "logs" in bad
     flip(batch_of(scene))
-    db, envelopes = scene.inside.rows.db, scene.inside.envelopes
+    db, envelopes = scene.inside.rows.db, scene.inside.envelopes.db
     block = envelopes.execute("SELECT block FROM envelopes WHERE part = ?", (held.part,)).fetchone()
     envelopes.execute("UPDATE envelopes SET block = x'00' WHERE part = ?", (held.part,))
     assert verified(scene, capsys) == (*altered, {"envelopes"})
@@ -259,7 +259,7 @@ def test_what_is_missing_is_named_and_nobody_can_tell(
     assert verified(scene, capsys) == (*missing, {"parts"})
     object_of(scene, held).write_bytes(kept)
     assert verified(scene, capsys) == (0, "authentic", set())
-    scene.inside.envelopes.execute("DELETE FROM envelopes WHERE part = ?", (held.part,))
+    scene.inside.envelopes.db.execute("DELETE FROM envelopes WHERE part = ?", (held.part,))
     assert verified(scene, capsys) == (*missing, {"envelopes"})
     batch_of(scene).unlink()
     code, state, bad = verified(scene, capsys)

@@ -16,7 +16,7 @@ from typing import Self
 from greffier.durable import Disk
 from greffier.merkle import HASH_BYTES, Frontier
 from greffier.sync.messages import Presence
-from greffier_office import migrations, schema
+from greffier_office import deletions, migrations, schema
 from greffier_office.migrations import transaction
 
 MOST_FORKS = 64
@@ -48,7 +48,8 @@ class Part:
     """What the log says of a part, and whether it is here.
 
     ``envelope``, ``size`` (bytes) and ``sha256`` are None until the log says them; ``receipt`` is
-    None until the part is stored.
+    None until the part is stored. ``until_ns`` is the end that the log gave it, if it gave one;
+    ``deleted`` is 1 where head office destroyed it, and there is a tombstone.
     """
 
     part: str
@@ -59,6 +60,8 @@ class Part:
     size: int | None
     sha256: str | None
     receipt: str | None
+    until_ns: int | None = None
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +161,13 @@ class Catalogue:
     def part(self, device: str, part: str) -> Part | None:
         """What the log of *device* says of *part*; None if it says nothing."""
         row = self.db.execute(
-            "SELECT part, recording, number, envelope, commitment, bytes, sha256, receipt"
-            " FROM parts WHERE device = ? AND part = ?",
+            "SELECT part, recording, number, envelope, commitment, bytes, sha256, receipt,"
+            " until_ns, EXISTS (SELECT 1 FROM deletions AS d"
+            " WHERE d.device = p.device AND d.part = p.part)"
+            " FROM parts AS p WHERE device = ? AND part = ?",
             (device, part),
         ).fetchone()
-        return Part(*row) if row else None
+        return Part(*tuple(row)) if row else None
 
     def held(self, blocks: Sequence[str]) -> set[int]:
         """Which of *blocks* (SHA-256 in hex) are objects already, by their place."""
@@ -255,12 +260,16 @@ def write_stored(
     """A part of which every block is an object, and whose envelope is durable, is here.
 
     Returns the receipt that counts: *receipt*, or the one that another collector gave before. None
-    if the log's row is not (any more) what *part* says.
+    if the log's row is not (any more) what *part* says, if it was deleted here, or if one of its
+    blocks may have been removed since it was looked at.
     """
+    blocks = tuple(blocks)
+    if deletions.is_deleted(db, device, part.part) or deletions.any_gone(db, blocks):
+        return None
     purposes = about.get("purposes")
     done = db.execute(
         "UPDATE parts SET stored_ns = ?, receipt = ?, line = ?, codec = ?, epoch = ?,"
-        " created_ns = ?, deletion = ?, purposes = ?"
+        " created_ns = coalesce(created_ns, ?), deletion = ?, purposes = ?, due_ns = NULL"
         " WHERE device = ? AND part = ? AND sha256 = ? AND bytes = ? AND envelope = ?"
         " AND stored_ns IS NULL",
         (

@@ -18,7 +18,7 @@ from greffier.audit.entry import BadEntry, Entry
 from greffier.audit.note import BadNote, VerifierKey
 from greffier.audit.receipt import BadReceipt
 from greffier.audit.segments import BadFrame
-from greffier.errors import StorageFailed
+from greffier.errors import IntegrityError, StorageFailed
 from greffier_office.objects import Missing
 from greffier_office.stored import Holdings, StoredPart
 
@@ -83,7 +83,9 @@ class Checking:
             self.forks.count += 1
             self.forks.altered.append(f"{row['device']}: {row['reason']}")
         for part in self._held.parts():
-            if part.stored_ns is not None:
+            if part.deleted_ns is not None:
+                self._received.discard((part.device, part.part))
+            elif part.stored_ns is not None:
                 self._received.discard((part.device, part.part))
                 self._check_part(part)
         self.parts.missing += [f"{device}/{part}" for device, part in sorted(self._received)]
@@ -178,7 +180,11 @@ class Checking:
         self._check_octets(part, name, said)
         self._check_receipt(part, name, said)
         self.envelopes.count += 1
-        block = self._held.envelope(part)
+        try:
+            block = self._held.envelope(part)
+        except IntegrityError:
+            self.envelopes.altered.append(name)
+            return
         if block is None:
             self.envelopes.missing.append(name)
         elif hashlib.sha256(block).hexdigest() != said.envelope:

@@ -76,9 +76,11 @@ def use(
     )
 
 
-def erase_expired(db: sqlite3.Connection, now_ns: int) -> None:
-    """Erase the keys of claims that have expired; inside the caller's transaction."""
-    db.execute("UPDATE claims SET key = NULL WHERE expires_ns <= ? AND key IS NOT NULL", (now_ns,))
+def erase_expired(db: sqlite3.Connection, now_ns: int) -> int:
+    """Erase the keys of claims that have expired; inside the caller's transaction. How many."""
+    return db.execute(
+        "UPDATE claims SET key = NULL WHERE expires_ns <= ? AND key IS NOT NULL", (now_ns,)
+    ).rowcount
 
 
 def let_go(db: sqlite3.Connection) -> None:

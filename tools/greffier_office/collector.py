@@ -4,18 +4,17 @@ control, bulk: each owns its connection to the broker; what comes goes into boun
 audit: owns the replicas of the logs and a connection to the catalogue; no part of a recording ever
 stands before an entry of a log.
 desk: owns the uploads and a connection that only reads; three storing threads work for it.
-committer: owns the envelopes and writes the rows of parts; receipts go out from it.
+committer: writes the envelopes and the rows of parts; receipts go out from it.
+purge: deletes what is due, with connections of its own (greffier_office.purger).
 
 The thread that made it only looks whether they live (:meth:`Collector.troubles`).
 """
 
-import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from greffier.control.forms import BadMessage
@@ -23,17 +22,20 @@ from greffier.durable import Disk
 from greffier.sync import messages, topics
 from greffier.sync.messages import Collector as CollectorMessage
 from greffier.sync.messages import Fork, Have, Later, Need, Presence, Refused
-from greffier_office import migrations, schema
 from greffier_office.audit_desk import AuditDesk
 from greffier_office.broker import Address
 from greffier_office.catalogue import Catalogue
 from greffier_office.committer import Committer, Heard
 from greffier_office.connection import Connection, Will, tls_context
 from greffier_office.desk import Desk
+from greffier_office.envelopes import Envelopes
 from greffier_office.log_keeper import LogKeeper
 from greffier_office.objects import Objects
 from greffier_office.place import Office
+from greffier_office.purger import Purger
+from greffier_office.purging import Purging
 from greffier_office.steps import Finish
+from greffier_office.sweeping import Sweeping
 from greffier_office.uploads import BUDGET, Uploads
 
 NEED_EXPIRY_S: Final = 30
@@ -95,12 +97,13 @@ class Collector:
         self._told = told
         self._writing = threading.Lock()
         self._open_catalogue().close()  # migrations, and every error of them, before any thread
-        self._open_envelopes()[0].close()
+        self._replay()
+        self.purger = Purger(self._purging, bool(office.archives_visa), told)
         objects = Objects(office.store or office.objects, disk)
         voice = _Voice()
         witness = office.witness_signer()
         self.committer = Committer(
-            lambda: (self._open_catalogue(), *self._open_envelopes()),
+            lambda: (self._open_catalogue(), self._open_envelopes()),
             office.receipt_signer(),
             voice,
             self._finished,
@@ -140,7 +143,7 @@ class Collector:
         for connection in (self.bulk, self.control):
             connection.stop()
             connection.join(5.0)
-        for thread in (self.audit, self.desk, self.committer):
+        for thread in (self.purger, self.audit, self.desk, self.committer):
             thread.stop()
             thread.join(15.0)
 
@@ -156,7 +159,7 @@ class Collector:
     def status(self) -> Mapping[str, Any]:
         """Figures for the log: what was dropped, what is under way."""
         counts: Counter[str] = Counter()
-        for one in (self.counts, self.desk.counts, self.audit.counts):
+        for one in (self.counts, self.desk.counts, self.audit.counts, self.purger.counts):
             counts.update(dict.copy(one))  # in one step: other threads count meanwhile
         failed = dict.copy(self.committer.counts)
         counts.update({f"commit: {name}": count for name, count in failed.items()})
@@ -164,8 +167,23 @@ class Collector:
         return {"ready": self.ready, "lane": self._settings.lane, "counts": seen}
 
     @property
-    def _threads(self) -> tuple[Committer | Desk | AuditDesk | Connection, ...]:
-        return (self.committer, self.desk, self.audit, self.control, self.bulk)
+    def _threads(self) -> tuple[Committer | Desk | AuditDesk | Connection | Purger, ...]:
+        return (self.committer, self.desk, self.audit, self.control, self.bulk, self.purger)
+
+    def _replay(self) -> None:
+        """What was deleted stays deleted, whatever backup the databases are of: before anything."""
+        purging = Purging.of(self._office, self._disk)
+        try:
+            purging.replay()
+        finally:
+            purging.close()
+
+    def _purging(self) -> tuple[Purging, Sweeping]:
+        office, disk = self._office, self._disk
+        return (
+            Purging.of(office, disk, time.time_ns, self._writing),
+            Sweeping.of(office, disk, time.time_ns, self._writing),
+        )
 
     def _connections(self) -> tuple[Connection, Connection]:
         ca = self._office.ca_certificate
@@ -256,6 +274,5 @@ class Collector:
     def _open_catalogue(self) -> Catalogue:
         return Catalogue.open(self._office.catalogue, self._disk, self._writing)
 
-    def _open_envelopes(self) -> tuple[sqlite3.Connection, Path]:
-        path = self._office.envelopes
-        return migrations.connect(path, schema.ENVELOPES, self._disk), path
+    def _open_envelopes(self) -> Envelopes:
+        return self._office.open_envelopes(self._disk)

@@ -12,16 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from greffier.audit.note import Signer
 from greffier.audit.receipt import Receipt
 from greffier.sync.chunk import BLOCK
 from greffier.sync.messages import Fork, Have, Later, Need, Offered, Presence, Refused
-from greffier_office import catalogue
+from greffier_office import catalogue, disposal
 from greffier_office.catalogue import Catalogue, Part
-from greffier_office.migrations import transaction
+from greffier_office.envelopes import Envelopes, Sealing
 from greffier_office.objects import block_name
 from greffier_office.steps import Finish
 from greffier_office.storing import is_full
@@ -94,7 +93,7 @@ class Committer(threading.Thread):
 
     def __init__(
         self,
-        opened: Callable[[], tuple[Catalogue, sqlite3.Connection, Path]],
+        opened: Callable[[], tuple[Catalogue, Envelopes]],
         signer: Signer,
         voice: Voice,
         finished: Callable[[Finish, str], None],
@@ -142,13 +141,13 @@ class Committer(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
-        rows, envelopes, path = self._opened()
+        rows, envelopes = self._opened()
         due = 0.0
         try:
             while True:
                 items, going = self._gathered()
                 if items:
-                    self.commit(items, rows, envelopes, path)
+                    self.commit(items, rows, envelopes)
                 self.beat = time.monotonic()
                 if self.beat >= due:
                     rows.checkpoint()
@@ -159,15 +158,12 @@ class Committer(threading.Thread):
             rows.close()
             envelopes.close()
 
-    def commit(
-        self, items: Sequence[Item], rows: Catalogue, envelopes: sqlite3.Connection, path: Path
-    ) -> None:
+    def commit(self, items: Sequence[Item], rows: Catalogue, envelopes: Envelopes) -> None:
         """Write *items*, tell who waits for them. A failure is told, not raised."""
         parts = [item for item in items if isinstance(item, PartStored)]
         try:
             if parts:
-                with transaction(envelopes, path) as db:
-                    self._write_envelopes(db, parts)
+                envelopes.put(list(map(_sealing, parts)), self._now_ns())
             with rows.transaction() as db:
                 receipts = self._write_rows(db, items)
         except Exception as error:  # noqa: BLE001 - whatever it is, these boxes offer again
@@ -201,13 +197,6 @@ class Committer(threading.Thread):
                 return items, True
         return items, False
 
-    def _write_envelopes(self, db: sqlite3.Connection, parts: Sequence[PartStored]) -> None:
-        now_ns = self._now_ns()
-        db.executemany(
-            "INSERT OR REPLACE INTO envelopes VALUES (?, ?, ?, ?)",
-            [(*one.finish.key, one.finish.offered.envelope_block, now_ns) for one in parts],
-        )
-
     def _write_rows(
         self, db: sqlite3.Connection, items: Sequence[Item]
     ) -> dict[tuple[str, str], str]:
@@ -239,6 +228,11 @@ class Committer(threading.Thread):
         return catalogue.write_stored(
             db, device, part.row, part.about, offered.blocks, receipt, now_ns
         )
+
+
+def _sealing(part: PartStored) -> Sealing:
+    until_ns = disposal.until_of(part.about, part.row.until_ns)
+    return Sealing(*part.finish.key, part.finish.offered.envelope_block, until_ns)
 
 
 def receipt_of(device: str, offered: Offered, now_ns: int) -> Receipt:

@@ -33,6 +33,8 @@ MOST_CHUNKS: Final = 64
 CHUNK_WAIT_S: Final = 20.0
 TICK_S: Final = 0.5
 STORING_THREADS: Final = 3
+DELETED: Final = "deleted"
+"""The one reason of a refusal that says nothing against the box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,8 @@ class Desk(threading.Thread):
             for one in offer.parts:
                 row = self._rows.part(device, one.part)
                 key = (device, one.part)
-                no = offers.judge(row, log, one, key, self._unknowns, now_s)
+                wall_ns = time.time_ns()
+                no = offers.judge(row, log, one, key, self._unknowns, now_s, wall_ns)
                 if no is not None:
                     self._refused(device, no)
                 elif row is not None and row.receipt is not None:
@@ -203,7 +206,7 @@ class Desk(threading.Thread):
 
     def _refused(self, device: str, no: Later | Refused) -> None:
         self._voice.need(device, no)
-        if isinstance(no, Refused):
+        if isinstance(no, Refused) and no.reason != DELETED:
             self._put(OfferRefused(device, no.part, no.reason))
 
     def _held(self, offered: Offered) -> list[int]:

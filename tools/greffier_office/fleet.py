@@ -32,12 +32,21 @@ SELECT d.device, d.label, d.enrolled_ns, d.revoked_ns, p.online, p.heard_ns, p.v
        (SELECT max(last_ns) FROM refusals AS r WHERE r.device = d.device) AS refused_ns,
        (SELECT count(*) FROM parts AS x WHERE x.device = d.device
          AND x.stored_ns IS NULL AND x.closed_seq IS NOT NULL AND x.bytes > 0
-         AND x.shredded_seq IS NULL) AS waiting,
+         AND x.shredded_seq IS NULL AND NOT EXISTS (SELECT 1 FROM deletions AS y
+           WHERE y.device = x.device AND y.part = x.part)) AS waiting,
        (SELECT sum(bytes) FROM parts AS x WHERE x.device = d.device
          AND x.stored_ns IS NULL AND x.closed_seq IS NOT NULL
-         AND x.shredded_seq IS NULL) AS waiting_bytes,
+         AND x.shredded_seq IS NULL AND NOT EXISTS (SELECT 1 FROM deletions AS y
+           WHERE y.device = x.device AND y.part = x.part)) AS waiting_bytes,
        (SELECT count(*) FROM parts AS x WHERE x.device = d.device
-         AND x.stored_ns IS NOT NULL) AS stored
+         AND x.stored_ns IS NOT NULL) AS stored,
+       (SELECT count(*) FROM deletions AS y WHERE y.device = d.device) AS deleted,
+       (SELECT count(*) FROM deletions AS y WHERE y.device = d.device
+         AND y.done_ns IS NULL) AS deleting,
+       (SELECT min(at_ns) FROM deletions AS y WHERE y.device = d.device
+         AND y.done_ns IS NULL) AS deleting_ns,
+       (SELECT count(*) FROM parts AS x WHERE x.device = d.device AND x.stored_ns IS NOT NULL
+         AND (x.due_ns BETWEEN 0 AND ? OR x.shredded IS NOT NULL)) AS to_delete
 FROM devices AS d LEFT JOIN presence AS p USING (device) LEFT JOIN logs AS l USING (device)
 ORDER BY d.device
 """
@@ -45,7 +54,7 @@ ORDER BY d.device
 
 def boxes(held: Holdings, now_ns: int) -> list[dict[str, Any]]:
     """Each box as it is printed."""
-    return [_box(dict(row), held, now_ns) for row in held.db.execute(_FLEET)]
+    return [_box(dict(row), held, now_ns) for row in held.db.execute(_FLEET, (now_ns,))]
 
 
 def _box(row: dict[str, Any], held: Holdings, now_ns: int) -> dict[str, Any]:
@@ -61,6 +70,9 @@ def _box(row: dict[str, Any], held: Holdings, now_ns: int) -> dict[str, Any]:
         "cosigned_size": row["cosigned_size"] or 0,
         "cosigned_age_s": None if cosigned_ns is None else (now_ns - cosigned_ns) // SECOND,
         "stored": row["stored"],
+        "deleted": row["deleted"],
+        "deleting": row["deleting"],
+        "to_delete": row["to_delete"],
         "waiting": row["waiting"],
         "waiting_bytes": row["waiting_bytes"] or 0,
         "said": None
@@ -94,6 +106,8 @@ def _alarms(row: dict[str, Any], now_ns: int) -> list[str]:
         found.append("silent")
     if (row["size"] or 0) < (row["said_size"] or 0) and row["online"]:
         found.append("log_behind")
+    if row["deleting_ns"] and now_ns - row["deleting_ns"] > _DAY_NS:
+        found.append("deletion")
     if row["oldest_ns"] and now_ns - row["oldest_ns"] > OLD_NS:
         found.append("backlog")
     end_ns = row["certificate_end_ns"]
@@ -130,13 +144,14 @@ def _text(value: dict[str, Any]) -> str:
             f"{box['log_size']} ({box['cosigned_size']})",
             box["stored"],
             box["waiting"],
+            f"{box['deleted']} (+{box['deleting'] + box['to_delete']})",
             box["certificate_end"] or "-",
             ", ".join(_words(box["alarms"])) or "-",
         ]
         for box in value["boxes"]
     ]
     headings = [_("device"), _("label"), _("state"), _("heard"), _("log (cosigned)")]
-    headings += [_("held"), _("waits"), _("certificate until"), _("alarms")]
+    headings += [_("held"), _("waits"), _("deleted (pending)"), _("certificate until"), _("alarms")]
     lines = [table(headings, rows)]
     if "space" in value["alarms"]:
         lines.append(_("Alarm: the disk is almost full; parts have to wait."))
@@ -149,6 +164,7 @@ def _words(alarms: list[str]) -> list[str]:
         "refused": _("offers were refused"),
         "silent": _("nothing is heard of it"),
         "log_behind": _("its log is not here"),
+        "deletion": _("a deletion is not finished"),
         "backlog": _("parts wait too long"),
         "certificate": _("its certificate ends soon"),
     }

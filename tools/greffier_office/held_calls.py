@@ -74,6 +74,9 @@ def part_json(part: StoredPart) -> dict[str, Any]:
         "part": part.part,
         "stored": part.stored_ns is not None,
         "stored_at": _time(part.stored_ns),
+        "deleted": _time(part.deleted_ns),
+        "rule": part.rule,
+        "gone": _time(part.done_ns),
         "bytes": part.size,
         "codec": part.codec,
         "purposes": {name: part.purposes[name] for name in sorted(part.purposes)},
@@ -89,10 +92,12 @@ def _time(t_ns: int | None) -> str | None:
 def _about(held: Holdings, parts: list[StoredPart], private: PrivateKey) -> Mapping[str, Any]:
     """Who called whom, of the first part that is here and says so; nothing where none does."""
     for part in parts:
-        block = held.envelope(part) if part.stored_ns is not None else None
-        if block is None:
+        if part.stored_ns is None:
             continue
         try:
+            block = held.envelope(part)
+            if block is None:
+                continue
             reader = Reader(held.beginning(part, _BEGINNING))
             opened = reader.open(playback.content_key(reader.header, block, private))
             try:
@@ -126,6 +131,7 @@ def _text(calls: list[dict[str, Any]]) -> str:
     rows = []
     for call in calls:
         here = sum(part["stored"] for part in call["parts"])
+        gone = sum(part["deleted"] is not None for part in call["parts"])
         rows.append(
             [
                 call["start"],
@@ -139,7 +145,8 @@ def _text(calls: list[dict[str, Any]]) -> str:
                 " ".join(call["codes"]),
                 call["recording"] or "-",
                 f"{here}/{len(call['parts'])}" if call["parts"] else "-",
+                gone or "-",
             ]
         )
     headings = [_("start"), _("device"), _("line"), _("from"), _("to"), _("length"), _("result")]
-    return table([*headings, _("verdict"), _("why"), _("recording"), _("here")], rows)
+    return table([*headings, _("verdict"), _("why"), _("recording"), _("here"), _("deleted")], rows)

@@ -14,6 +14,7 @@ COMMANDS = {
     "serve": "greffier_office.serve",
     "calls": "greffier_office.held_calls",
     "fleet": "greffier_office.fleet",
+    "purge": "greffier_office.purge",
     "verify": "greffier_office.verify",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from greffier.audit.entry import Entry
+from greffier_office.disposal import FOR_ROOM
 
 
 def narrate(db: sqlite3.Connection, device: str, entries: Iterable[Entry]) -> None:
@@ -71,9 +72,11 @@ def _opened(db: sqlite3.Connection, device: str, entry: Entry) -> None:
     data = entry.data
     db.execute(
         "INSERT INTO parts (device, part, recording, number, uid, class, commitment, envelope,"
-        " opened_seq, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        " opened_seq, line, created_ns, until_ns)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
         " ON CONFLICT (device, part) DO UPDATE SET recording = ?3, number = ?4, uid = ?5,"
-        " class = ?6, commitment = ?7, envelope = ?8, opened_seq = ?9, line = ?10"
+        " class = ?6, commitment = ?7, envelope = ?8, opened_seq = ?9, line = ?10,"
+        " created_ns = ?11, until_ns = ?12"
         " WHERE opened_seq IS NULL",
         (
             device,
@@ -86,6 +89,8 @@ def _opened(db: sqlite3.Connection, device: str, entry: Entry) -> None:
             data.get("envelope"),
             entry.seq,
             data.get("line"),
+            data.get("created_ns"),
+            data.get("until_ns"),
         ),
     )
 
@@ -112,9 +117,37 @@ def _closed(db: sqlite3.Connection, device: str, entry: Entry) -> None:
 
 
 def _shredded(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """The first reason that asks head office for the same counts."""
+    reason = entry.data["reason"]
+    asked = None if reason in FOR_ROOM else reason
     db.executemany(
-        "UPDATE parts SET shredded_seq = ? WHERE device = ? AND part = ?",
-        [(entry.seq, device, part) for part in entry.data.get("parts", ())],
+        "UPDATE parts SET shredded_seq = ?, shredded = coalesce(shredded, ?)"
+        " WHERE device = ? AND part = ?",
+        [(entry.seq, asked, device, part) for part in entry.data.get("parts", ())],
+    )
+
+
+def _held(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """A hold on the recording, or on some of its parts; the first of an id counts."""
+    data = entry.data
+    done = db.execute(
+        "INSERT OR IGNORE INTO holds VALUES (?, ?, ?, ?, NULL)",
+        # As early as it may have been, and below as late: a claim is never counted short.
+        (device, data["hold"], data["mode"], entry.t_lb_ns),
+    )
+    if done.rowcount:
+        names = data.get("parts") or [data[key] for key in ("recording",) if key in data]
+        db.executemany(
+            "INSERT OR IGNORE INTO held VALUES (?, ?, ?)",
+            [(device, name, data["hold"]) for name in names],
+        )
+
+
+def _released(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    db.execute(
+        "UPDATE holds SET until_ns = max(since_ns, ?)"
+        " WHERE device = ? AND hold = ? AND until_ns IS NULL",
+        (max(entry.t_lb_ns, entry.t_ns), device, entry.data["hold"]),
     )
 
 
@@ -125,4 +158,6 @@ _KINDS: dict[str, Callable[[sqlite3.Connection, str, Entry], None]] = {
     "part.sealed": _closed,
     "part.recovered": _closed,
     "key.shredded": _shredded,
+    "hold.placed": _held,
+    "hold.released": _released,
 }

@@ -5,6 +5,8 @@ A folder by default; any store that obstore speaks to (S3, GCS, Azure) by its UR
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,15 @@ class Missing(StorageFailed):
 
     cause = "the object {path} is missing"
     step = "restore it from a backup of the objects, then run `greffier-office verify`"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that is there: octets, and when it was last written (Unix seconds)."""
+
+    name: str
+    size: int
+    written_s: float
 
 
 def block_name(sha256: str) -> str:
@@ -97,6 +108,51 @@ class Objects:
             return int(obstore.head(self._store, name)["size"])
         except FileNotFoundError:
             return None
+        except BaseError as error:
+            raise StorageFailed(path=name, reason=_reason(error)) from error
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove the objects *names*, durably; one that is gone is fine. Raises StorageFailed."""
+        if self._folder is not None:
+            self._disk.remove([self._folder / name for name in names])
+            return
+        try:
+            obstore.delete(self._store, list(names))
+        except FileNotFoundError:
+            for name in names:
+                self._remove_remote(name)
+        except BaseError as error:
+            raise StorageFailed(path=names[0], reason=_reason(error)) from error
+
+    def remove_partial(self, prefix: str, before_s: float) -> int:
+        """Remove what writes into the folder *prefix* that were cut short left; how many.
+
+        Those last written before *before_s* (Unix seconds). A store of its own kind has none.
+        Raises StorageFailed.
+        """
+        if self._folder is None:
+            return 0
+        left = [
+            path for path in (self._folder / prefix).glob("*#*") if path.stat().st_mtime < before_s
+        ]
+        if left:
+            self._disk.remove(left)
+        return len(left)
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """Every object whose name begins with the folder *prefix*. Raises StorageFailed."""
+        try:
+            for chunk in obstore.list(self._store, prefix):
+                for one in chunk:
+                    yield Listed(one["path"], one["size"], one["last_modified"].timestamp())
+        except BaseError as error:
+            raise StorageFailed(path=prefix, reason=_reason(error)) from error
+
+    def _remove_remote(self, name: str) -> None:
+        try:
+            obstore.delete(self._store, name)
+        except FileNotFoundError:
+            return
         except BaseError as error:
             raise StorageFailed(path=name, reason=_reason(error)) from error
 

@@ -56,9 +56,20 @@ class Unknowns:
 
 
 def judge(
-    row: Part | None, log: Log, offered: Offered, key: Key, unknowns: Unknowns, now_s: float
+    row: Part | None,
+    log: Log,
+    offered: Offered,
+    key: Key,
+    unknowns: Unknowns,
+    now_s: float,
+    wall_ns: int = 0,
 ) -> Later | Refused | None:
-    """Why *offered* is not taken (now); None if the log says that this is the part."""
+    """Why *offered* is not taken (now); None if the log says that this is the part.
+
+    *wall_ns* is head office's clock: a part whose end has come is not taken any more.
+    """
+    if row is not None and (row.deleted or (row.until_ns is not None and row.until_ns <= wall_ns)):
+        return Refused(offered.part, "deleted")
     if row is None or row.sha256 is None:
         if row is None and unknowns.refuses(key, log, now_s):
             return Refused(offered.part, "unknown")

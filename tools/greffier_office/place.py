@@ -21,11 +21,14 @@ from greffier.trust import LogKey, load_log_key
 from greffier_office import authority, broker, migrations, schema
 from greffier_office.authority import Authority, Use
 from greffier_office.broker import Address
+from greffier_office.envelopes import Envelopes
+from greffier_office.tombstones import Tombstones
 
 FORMAT = 1
 NAME = "siege"
 PUBLIC_MODE = 0o644
 MOST_BROKERS = 8
+MOST_VISA = 200
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
 _OURS = {"office.json", ".office.json.tmp", "keys", "ca", "broker", "objects"} | {
     f"catalogue.sqlite{suffix}" for suffix in ("", "-wal", "-shm", "-journal")
@@ -46,6 +49,9 @@ class Office:
     bulk_brokers: tuple[Address, ...] = ()
     store: str = ""
     """URL of the object store; "" for the folder ``objects``."""
+    archives_visa: str = ""
+    """Reference of the archives administration's standing visa to destroy public archives; "" where
+    there is none (Code du patrimoine L.212-2)."""
 
     @property
     def receipt_key(self) -> Path:
@@ -76,6 +82,16 @@ class Office:
     def envelopes(self) -> Path:
         """The file of the envelope table, which no backup of the catalogue may hold."""
         return self.path / "envelopes.sqlite"
+
+    @property
+    def envelope_keys(self) -> Path:
+        """Folder of the keys under which the envelopes lie; overwriting one destroys them."""
+        return self.path / "envelope-keys"
+
+    @property
+    def deletions(self) -> Path:
+        """Folder of the tombstones, outside the databases."""
+        return self.path / "deletions"
 
     @property
     def objects(self) -> Path:
@@ -120,6 +136,14 @@ class Office:
     def public_keys(self) -> tuple[VerifierKey, VerifierKey]:
         """The keys of receipts (type 01) and of cosignatures (type 04). Raises BadKeyFile."""
         return self.receipt_signer().log_key, self.witness_signer().witness_key
+
+    def open_envelopes(self, disk: Disk) -> Envelopes:
+        """The envelopes, brought up to date. Raises BadDatabase, StorageFailed."""
+        return Envelopes.open(self.envelopes, self.envelope_keys, disk)
+
+    def tombstones(self, disk: Disk) -> Tombstones:
+        """What was deleted."""
+        return Tombstones(self.deletions, disk)
 
     def open_catalogue(self, disk: Disk) -> sqlite3.Connection:
         """The catalogue, brought up to date. Raises BadDatabase, StorageFailed."""
@@ -184,10 +208,12 @@ def open(path: Path) -> Office:  # noqa: A001 - read as place.open
     """The head office's directory at *path*. Raises NotAnOffice."""
     try:
         value = canonical.load((path / "office.json").read_bytes())
-        store = value.pop("store", "")
+        store, visa = value.pop("store", ""), value.pop("archives_visa", "")
         if value.keys() != {"brokers", "bulk_brokers", "format", "name"}:
             raise ValueError
         if not isinstance(store, str) or (store and "://" not in store):
+            raise ValueError
+        if not isinstance(visa, str) or len(visa) > MOST_VISA:
             raise ValueError
         if value["format"] != FORMAT or not _NAME.fullmatch(value["name"]):
             raise ValueError
@@ -195,7 +221,7 @@ def open(path: Path) -> Office:  # noqa: A001 - read as place.open
             tuple(map(Address.parse, value[key])) for key in ("brokers", "bulk_brokers")
         )
         _check_brokers(brokers, bulk)
-        return Office(path, value["name"], brokers, bulk, store)
+        return Office(path, value["name"], brokers, bulk, store, visa)
     except OSError as error:
         raise NotAnOffice(path=path, reason=error.strerror) from None
     except (ValueError, TypeError, AttributeError, UsageError):
@@ -300,4 +326,5 @@ def _to_bytes(office: Office) -> bytes:
         "format": FORMAT,
         "name": office.name,
     }
-    return canonical.dump(value | ({"store": office.store} if office.store else {}))
+    more = {"store": office.store, "archives_visa": office.archives_visa}
+    return canonical.dump(value | {name: one for name, one in more.items() if one})

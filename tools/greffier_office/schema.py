@@ -166,7 +166,61 @@ PEAKS = """
 ALTER TABLE batches ADD COLUMN peaks BLOB;
 """
 
-CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS)
+# What deletion needs. ``deletions``: one row for each part that was deleted, as its tombstone in
+# the file ``deletions/tombstones`` says; ``done_ns`` is null until envelope and objects are gone.
+# ``parts.until_ns`` is what the log says of its end, ``shredded`` the first reason by which the log
+# destroyed its key, ``due_ns`` when to look at it next (null: not computed; -1: never by time).
+# ``gone_blocks``: objects that are being removed, and for an hour after (``removed_ns``): no part
+# is stored with such a block, for it was looked at before. ``holds`` is what the log says of holds,
+# ``held`` the recordings and parts (``name``) that each is on. ``keeping``: numbers of ours.
+DELETION = """
+ALTER TABLE parts ADD COLUMN until_ns INTEGER;
+ALTER TABLE parts ADD COLUMN shredded TEXT;
+ALTER TABLE parts ADD COLUMN due_ns INTEGER;
+CREATE INDEX parts_due ON parts (due_ns) WHERE stored_ns IS NOT NULL;
+CREATE INDEX parts_asked ON parts (shredded)
+    WHERE stored_ns IS NOT NULL AND shredded IS NOT NULL;
+CREATE TABLE deletions (
+    device TEXT NOT NULL,
+    part TEXT NOT NULL,
+    recording TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    rule TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    class TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    envelope TEXT NOT NULL,
+    done_ns INTEGER,
+    PRIMARY KEY (device, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deletions_pending ON deletions (at_ns) WHERE done_ns IS NULL;
+CREATE INDEX deletions_by_part ON deletions (part);
+CREATE TABLE gone_blocks (
+    sha256 TEXT PRIMARY KEY,
+    object TEXT NOT NULL,
+    doomed_ns INTEGER NOT NULL,
+    removed_ns INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX part_blocks_by_hash ON part_blocks (sha256);
+CREATE TABLE holds (
+    device TEXT NOT NULL,
+    hold TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    until_ns INTEGER,
+    PRIMARY KEY (device, hold)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE held (
+    device TEXT NOT NULL,
+    name TEXT NOT NULL,
+    hold TEXT NOT NULL,
+    PRIMARY KEY (device, name, hold)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE keeping (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS, DELETION)
 
 # A file of its own: whoever restores an old catalogue must not bring destroyed keys back.
 # ``block`` is the envelope block (docs/envelope-format.md) that came with the part.
@@ -179,5 +233,18 @@ CREATE TABLE envelopes (
     stored_ns INTEGER NOT NULL,
     PRIMARY KEY (device, part)
 ) STRICT, WITHOUT ROWID;
+""",
+    # ``key``: the name of the key under which ``block`` is sealed; null in rows of an older
+    # version, which hold it as it came. ``keys.until`` is the group: the day on which its parts
+    # end. A retired key seals nothing more, and is destroyed when no row names it.
+    """
+ALTER TABLE envelopes ADD COLUMN key TEXT;
+CREATE INDEX envelopes_by_key ON envelopes (key);
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY,
+    until TEXT NOT NULL,
+    retired_ns INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_in_use ON keys (until) WHERE retired_ns IS NULL;
 """,
 )

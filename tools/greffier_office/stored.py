@@ -4,7 +4,6 @@ Opens nothing with a key and writes nothing but temporary ciphertext. The collec
 """
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,15 +15,19 @@ from greffier.durable import Disk
 from greffier.errors import IntegrityError, NotFound
 from greffier.language import translate as _
 from greffier.store.index import DAY_NS
-from greffier_office import migrations, schema
+from greffier_office import deletions, disposal, migrations, schema
+from greffier_office.envelopes import Envelopes
 from greffier_office.objects import Objects
 from greffier_office.place import Office
 
 _SELECT = (
-    "SELECT device, part, recording, number, bytes, sha256, end, stored_ns, line, codec,"
-    " created_ns, purposes, receipt FROM parts"
+    "SELECT device, part, parts.recording, number, parts.bytes, parts.sha256, end, stored_ns, line,"
+    " codec, created_ns, purposes, receipt, d.at_ns AS deleted_ns, d.rule, d.done_ns FROM parts"
+    " LEFT JOIN deletions AS d USING (device, part)"
 )
-_ORDER = " ORDER BY recording, number, part"
+_ORDER = " ORDER BY parts.recording, number, part"
+Key = tuple[str, str]
+"""(device, part)."""
 
 
 class NotHeld(NotFound):
@@ -38,8 +41,9 @@ class NotHeld(NotFound):
 class StoredPart:
     """A row of the catalogue: what the log says of a part and, where it is here, its header.
 
-    ``stored_ns`` is None where it is not here (yet). ``purposes`` maps a purpose to (minimum,
-    maximum) days, as the part's clear header says.
+    ``stored_ns`` is None where it is not here (yet, or any more: ``deleted_ns`` says since when,
+    ``rule`` why, and ``done_ns`` when nothing was left of it). ``purposes`` maps a purpose to
+    (minimum, maximum) days, as the part's clear header says.
     """
 
     device: str
@@ -55,6 +59,9 @@ class StoredPart:
     created_ns: int | None
     purposes: Mapping[str, Any]
     receipt: str | None
+    deleted_ns: int | None
+    rule: str | None
+    done_ns: int | None
 
     @property
     def min_until_ns(self) -> int | None:
@@ -78,26 +85,30 @@ class Holdings:
     """Made by :meth:`open`; one thread owns it."""
 
     def __init__(
-        self, db: sqlite3.Connection, envelopes: sqlite3.Connection, objects: Objects
+        self, db: sqlite3.Connection, envelopes: Envelopes, objects: Objects, newest: set[Key]
     ) -> None:
         self.db = db
         self.envelopes = envelopes
         self.objects = objects
+        self._newest = newest  # deleted, and the rows (of a backup) do not say so yet
 
     @classmethod
     @contextmanager
     def open(cls, office: Office, disk: Disk) -> Iterator[Self]:
         """What the directory of *office* holds at this instant: the collector may go on.
 
-        Raises BadDatabase, StorageFailed.
+        A part of which there is a tombstone is not here, also where its rows were brought back by
+        a backup. Raises BadDatabase, StorageFailed, IntegrityError.
         """
         db = migrations.connect(office.catalogue, schema.CATALOGUE, disk)
         try:
             db.execute("BEGIN")
             db.execute("SELECT count(*) FROM logs").fetchone()  # from here on rows stay as they are
-            envelopes = migrations.connect(office.envelopes, schema.ENVELOPES, disk)
+            records, _end = office.tombstones(disk).read(deletions.kept(db, deletions.OFFSET))
+            newest = {(one.device, one.part) for one in records}
+            envelopes = office.open_envelopes(disk)
             try:
-                yield cls(db, envelopes, Objects(office.store or office.objects, disk))
+                yield cls(db, envelopes, Objects(office.store or office.objects, disk), newest)
             finally:
                 envelopes.close()
         finally:
@@ -106,16 +117,16 @@ class Holdings:
     def parts(self, device: str | None = None) -> Iterator[StoredPart]:
         """Every part (of *device*) that a log names, by recording and number."""
         if device is None:
-            return map(_part, self.db.execute(_SELECT + _ORDER))
-        return map(_part, self.db.execute(_SELECT + " WHERE device = ?" + _ORDER, (device,)))
+            return map(self._part, self.db.execute(_SELECT + _ORDER))
+        return map(self._part, self.db.execute(_SELECT + " WHERE device = ?" + _ORDER, (device,)))
 
     def named(self, name: str, device: str | None = None) -> list[StoredPart]:
         """The stored parts of the recording *name*, or the part *name*. Raises NotHeld.
 
         Also where more than one device has such a one and no *device* was named.
         """
-        for condition in (" WHERE part = ?", " WHERE recording = ?"):
-            rows = map(_part, self.db.execute(_SELECT + condition + _ORDER, (name,)))
+        for condition in (" WHERE part = ?", " WHERE parts.recording = ?"):
+            rows = map(self._part, self.db.execute(_SELECT + condition + _ORDER, (name,)))
             found = [
                 one for one in rows if one.stored_ns is not None and device in (None, one.device)
             ]
@@ -135,10 +146,7 @@ class Holdings:
 
     def envelope(self, part: StoredPart) -> bytes | None:
         """Head office's envelope of the part; None where it is gone."""
-        row = self.envelopes.execute(
-            "SELECT block FROM envelopes WHERE device = ? AND part = ?", (part.device, part.part)
-        ).fetchone()
-        return bytes(row[0]) if row else None
+        return self.envelopes.get(part.device, part.part)
 
     def beginning(self, part: StoredPart, size: int) -> bytes:
         """The first octets of its file, at most *size*. Raises StorageFailed, IntegrityError."""
@@ -163,17 +171,10 @@ class Holdings:
             raise IntegrityError(what=f"part {part.part}", reason="another SHA-256 than the log's")
         return path
 
-
-def _part(row: sqlite3.Row) -> StoredPart:
-    told = dict(row)
-    told["size"] = told.pop("bytes")
-    told["purposes"] = _object(told["purposes"])
-    return StoredPart(**told)
-
-
-def _object(text: str | None) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    def _part(self, row: sqlite3.Row) -> StoredPart:
+        told = dict(row)
+        told["size"] = told.pop("bytes")
+        told["purposes"] = disposal.purposes_of(told["purposes"])
+        if (told["device"], told["part"]) in self._newest:
+            told |= {"stored_ns": None, "receipt": None, "deleted_ns": told["deleted_ns"] or 0}
+        return StoredPart(**told)

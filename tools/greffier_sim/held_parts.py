@@ -6,6 +6,7 @@ import sqlite3
 from greffier.audit import receipt
 from greffier.audit.receipt import BadReceipt
 from greffier_office.place import Office
+from greffier_sim.soak_sync_reader import envelope_block
 
 
 class NotHeld(Exception):
@@ -22,6 +23,7 @@ def held_parts(office: Office) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     catalogue = sqlite3.connect(f"file:{office.catalogue}?mode=ro", uri=True)
     envelopes = sqlite3.connect(f"file:{office.envelopes}?mode=ro", uri=True)
+    envelopes.row_factory = sqlite3.Row
     try:
         rows = catalogue.execute(
             "SELECT device, part, bytes, sha256, receipt FROM parts WHERE receipt IS NOT NULL"
@@ -49,9 +51,10 @@ def held_parts(office: Office) -> set[tuple[str, str]]:
             if (length, whole.hexdigest()) != (size, sha256):
                 raise NotHeld(f"the objects of {name} are not its file")
             kept = envelopes.execute(
-                "SELECT block FROM envelopes WHERE device = ? AND part = ?", (device, part)
+                "SELECT * FROM envelopes WHERE device = ? AND part = ?", (device, part)
             ).fetchone()
-            if kept is None or hashlib.sha256(kept[0]).hexdigest() != signed.envelope:
+            block = envelope_block(office.path, kept) if kept else b""
+            if hashlib.sha256(block).hexdigest() != signed.envelope:
                 raise NotHeld(f"the envelope of {name} is not the receipt's")
             found.add((device, part))
     finally:

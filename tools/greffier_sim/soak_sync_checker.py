@@ -181,7 +181,7 @@ class Checker:
         with tempfile.TemporaryDirectory() as folder:
             file, envelope = Path(folder) / "part", Path(folder) / "envelope"
             file.write_bytes(data)
-            envelope.write_bytes(office.envelopes[part][0]["block"])
+            envelope.write_bytes(office.envelopes[part][0])
             words = [str(file), "--key", str(self._key), "--envelope", str(envelope)]
             done = subprocess.run(
                 [sys.executable, str(READER), *words], capture_output=True, text=True, check=False

@@ -13,17 +13,32 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 BLOCK = 4_194_304
 _FRAME = struct.Struct(">II")
 _ENDS = ("part.sealed", "part.recovered")
+
+
+def envelope_block(folder: Path, row: sqlite3.Row) -> bytes:
+    """The envelope block of a row of head office's table; none where its key does not open it."""
+    if "key" not in row.keys() or row["key"] is None:  # noqa: SIM118 - a Row has no keys to test
+        return bytes(row["block"])
+    bound = f"greffier/office-envelope@v1\0{row['device']}\0{row['part']}".encode()
+    for copy in ("a", "b"):
+        path = folder / "envelope-keys" / copy / row["key"]
+        if path.exists():
+            cipher = ChaCha20Poly1305(path.read_bytes()[16:48])
+            with suppress(InvalidTag):
+                return cipher.decrypt(row["block"][:12], row["block"][12:], bound)
+    return b""
 
 
 # --- signed notes (c2sp.org/signed-note) --------------------------------------------------------
@@ -236,7 +251,10 @@ class Office:
         self.size: int = log["size"] if log else 0
         self.cosigned: int = log["cosigned_size"] if log else 0
         with _copy(folder / "envelopes.sqlite") as db:
-            self.envelopes = self._by_part(db, "SELECT * FROM envelopes WHERE device = ?")
+            rows = self._by_part(db, "SELECT * FROM envelopes WHERE device = ?")
+        self.envelopes = {
+            part: [envelope_block(folder, row) for row in found] for part, found in rows.items()
+        }
 
     def _by_part(self, db: sqlite3.Connection, words: str) -> dict[str, list[sqlite3.Row]]:
         found: dict[str, list[sqlite3.Row]] = {}
@@ -286,7 +304,7 @@ class Office:
             data = path.read_bytes() if path.exists() else b""
             if hashlib.sha256(data).hexdigest() != row["sha256"] or len(data) != length:
                 found.append(f"block {row['number']} of part {part} is missing or not what it says")
-        envelopes = [bytes(row["block"]) for row in self.envelopes.get(part, [])]
+        envelopes = self.envelopes.get(part, [])
         if [hashlib.sha256(one).hexdigest() for one in envelopes] != [said.envelope]:
             found.append(
                 f"part {part} has {len(envelopes)} envelopes, or another than the log says"

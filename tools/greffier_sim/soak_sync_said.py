@@ -24,6 +24,7 @@ from greffier_office.place import Office
 from greffier_sim import captures, parties
 from greffier_sim.captures import Side
 from greffier_sim.soak_kills import spans_of
+from greffier_sim.soak_sync_reader import envelope_block
 from greffier_sim.sync_lab import SyncLab, filled
 
 EARLY_S = 2.0
@@ -128,6 +129,7 @@ def opened(
         closing(sqlite3.connect(f"file:{office.envelopes}?mode=ro", uri=True)) as envelopes,
         tempfile.TemporaryDirectory() as folder,
     ):
+        envelopes.row_factory = sqlite3.Row
         rows = catalogue.execute(
             "SELECT part FROM parts WHERE device = ? AND stored_ns IS NOT NULL", (device,)
         ).fetchall()
@@ -137,9 +139,10 @@ def opened(
                 " WHERE device = ? AND part = ? ORDER BY number",
                 (device, part),
             ).fetchall()
-            (block,) = envelopes.execute(
-                "SELECT block FROM envelopes WHERE device = ? AND part = ?", (device, part)
+            row = envelopes.execute(
+                "SELECT * FROM envelopes WHERE device = ? AND part = ?", (device, part)
             ).fetchone()
+            block = envelope_block(office.path, row)
             path = Path(folder) / f"{part}.gpart"
             try:
                 whole = b"".join((office.objects / name).read_bytes() for (name,) in names)

@@ -110,10 +110,10 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What was offered as *part* contradicts the log, or is no part."""
+    """What was offered as *part* contradicts the log, or is no part; or it was deleted."""
 
     part: Id
-    reason: Annotated[str, Text("hash|envelope|unknown|format")]
+    reason: Annotated[str, Text("hash|envelope|unknown|format|deleted")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,14 @@ from greffier.sync.actions import (
 )
 from greffier.sync.flight import Counts, Flight, State
 from greffier.sync.messages import MOST_PARTS, Later, Need, Offered, Refused
-from greffier.sync.outbox import Outbox
+from greffier.sync.outbox import REFUSED_NS, Outbox
 from greffier.sync.queue import Queue
 from greffier.sync.receipts import Receipts, part_of
 from greffier.sync.sending import Grant
 from greffier.sync.waits import Backoff, Draw, Tries
 
 MOST_FLIGHTS: Final = 32
+_DELETED: Final = "deleted"
 FEW_FLIGHTS: Final = 4
 """So many parts may always be on their way."""
 ANSWER_NS: Final = 10 * SECOND
@@ -152,12 +153,15 @@ class Parts:
         self._back(flight, now_ns + later.after_s * SECOND)
 
     def refused(self, refused: Refused, now_ns: int, wall_ns: int) -> None:
-        """It contradicts the log, it says."""
+        """It contradicts the log, it says, or was deleted there: that is told, and no alarm."""
         flight = self._flights.get(refused.part)
         if flight is None or flight.state in ("preparing", "prepared", "receipt"):
             self.counts.void += 1
             return
         self._answered(flight)
+        if refused.reason == _DELETED:
+            self._back(flight, now_ns + REFUSED_NS)
+            return
         self._back(flight)
         self._queue.refuse(refused.part, now_ns, wall_ns)
 

@@ -56,6 +56,7 @@ VALID: dict[str, dict[str, Any]] = {
     }),
     "later": message("later", {"part": PART, "reason": "log", "after_s": 5}),
     "refused": message("refused", {"part": PART, "reason": "envelope"}),
+    "refused because it was deleted": message("refused", {"part": PART, "reason": "deleted"}),
     "have nothing": message("have", {"size": 0, "cosigned": ""}),
     "have": message("have", {"size": 41, "cosigned": "greffier/box\n41\nAAAA\n\n— a b\n"}),
     "a fork": message("fork", {"size": 41, "reason": "rewound"}),

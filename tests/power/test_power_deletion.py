@@ -1,5 +1,5 @@
-"""What opens of a stolen box, and of what was purged: the short versions of `./build.sh soak thief`
-and `./build.sh soak deletion`."""
+"""What opens of a stolen box, and of what was purged: the short versions of `./build.sh soak thief`,
+`soak deletion` and `soak purge`."""
 
 import json
 import subprocess
@@ -48,3 +48,12 @@ def test_a_thief_opens_nothing_and_the_right_keys_everything() -> None:
     assert reached == {"disk": 0, "chip_answers": 20, "chip_opened": 20}
     assert told["with_tpm"]["purged_reopened_with_office_key"] == 0
     assert told["passphrase"]["years"] > 1000
+
+
+@pytest.mark.slow
+def test_a_purge_that_is_cut_is_all_old_or_all_new() -> None:
+    told = proved("purge", "--shuffled", "1", "--every", "61")
+    for found in (told["A"], told["C"]):
+        assert found["cuts"] >= 6 and found["old"] and found["new"]
+        assert found["halves"] == found["failed_starts"] == found["other_faults"] == 0
+    assert told["mutants"] == told["mutants_caught"] == 1

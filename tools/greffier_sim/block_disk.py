@@ -49,10 +49,9 @@ class Operation:
     data: bytes = b""
 
 
-def operations(log: Path) -> Iterator[Operation]:
-    """The record, in order."""
+def operations(log: Path, at: int = 0) -> Iterator[Operation]:
+    """The record, in order, from octet *at* of *log* on."""
     raw = log.read_bytes()
-    at = 0
     while at < len(raw):
         kind, length, offset = _HEAD.unpack_from(raw, at)
         at += _HEAD.size

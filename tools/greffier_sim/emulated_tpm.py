@@ -51,6 +51,10 @@ class EmulatedTpm:
         """Everything it keeps without power."""
         return (self.folder / _STATE).read_bytes()
 
+    def put_state(self, state: bytes) -> None:
+        """What it is to keep without power, while it does not run."""
+        (self.folder / _STATE).write_bytes(state)
+
     def start(self) -> Self:
         """Start it, on other ports than before if those were taken. Raises Missing, RuntimeError.
 

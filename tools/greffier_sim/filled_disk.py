@@ -15,14 +15,14 @@ from greffier.seal import keys
 from greffier.seal.keys import PrivateKey, Role
 from greffier.store import shred
 from greffier_sim import block_disk
-from greffier_sim.block_disk import WRITE, BlockDisk
+from greffier_sim.block_disk import WRITE, BlockDisk, Operation
 from greffier_sim.carver import BLOCK, Medium
 from greffier_sim.emulated_tpm import EmulatedTpm
 from greffier_sim.soak_missing import Missing
 
 BOX: Final = "box"
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - images of some MB are faster there
-_TPM: Final = "GREFFIER_TPM"
+TPM: Final = "GREFFIER_TPM"
 
 
 def memory() -> Path | None:
@@ -75,18 +75,19 @@ class FilledDisk:
         self.key: PrivateKey = keys.generate(Role.OFFICE)
         self.console: PrivateKey = keys.generate(Role.CONSOLE)
         self.tpm = EmulatedTpm(folder / "tpm") if tpm else None
-        self._before = os.environ.get(_TPM)
+        self._before = os.environ.get(TPM)
         self._image, self._log = folder / "disk.img", folder / "disk.log"
         block_disk.make_file_system(self._image, block_disk.MEBIBYTES + parts // 20)
         self._fresh = self._image.read_bytes()
         self._disk = BlockDisk(program, self._image, self._log)
+        self._forgotten = 0  # so much of the record came before the image of `forget`
         self.data = self._disk.path / BOX
 
     def __enter__(self) -> "FilledDisk":
         try:
             if self.tpm is not None:
                 self.tpm.start()
-            os.environ[_TPM] = self.tpm.words if self.tpm else "none"
+            os.environ[TPM] = self.tpm.words if self.tpm else "none"
             self._disk.mount()
             choice: Any = "tpm" if self.tpm else "file"
             office, console = (one.public.format().encode() for one in (self.key, self.console))
@@ -102,13 +103,30 @@ class FilledDisk:
         if self.tpm is not None:
             self.tpm.stop()
         if self._before is None:
-            os.environ.pop(_TPM, None)
+            os.environ.pop(TPM, None)
         else:
-            os.environ[_TPM] = self._before
+            os.environ[TPM] = self._before
 
     def power_off(self) -> None:
         """Unmount, as a quiet end does. Raises Unable."""
         self._disk.unmount()
+
+    def forget(self) -> bytes:
+        """Unmount and mount again; what is on the disk, from which the record goes on now."""
+        self._disk.unmount()
+        self._forgotten = self._log.stat().st_size
+        image = self.image
+        self._disk.mount()
+        return image
+
+    def note(self, data: bytes) -> None:
+        """Leave a note in the record."""
+        self._disk.note(data)
+
+    @property
+    def record(self) -> list[Operation]:
+        """What was written, flushed and noted since :meth:`forget`."""
+        return list(block_disk.operations(self._log, self._forgotten))
 
     @property
     def image(self) -> bytes:

@@ -24,7 +24,7 @@ from greffier_office.catalogue import Catalogue
 from greffier_sim.captures import Plan
 from greffier_sim.power_work import BOX, CATALOGUE, MANDATORY, Promise
 
-_START_ERRORS = (GreffierError, OSError, ValueError, sqlite3.Error, AssertionError)
+START_ERRORS = (GreffierError, OSError, ValueError, sqlite3.Error, AssertionError)
 
 
 @dataclass
@@ -66,7 +66,7 @@ def check(folder: Path, promise: Promise, private: PrivateKey, plans: Iterable[P
     found = Found()
     try:
         start(folder)
-    except _START_ERRORS as error:
+    except START_ERRORS as error:
         found.started = False
         found.wrong.append(f"no start: {error!r}")
     data = layout.open(folder / BOX)
@@ -75,7 +75,7 @@ def check(folder: Path, promise: Promise, private: PrivateKey, plans: Iterable[P
     if found.started:
         try:
             _check_story(folder / BOX, promise, found, private, plans)
-        except _START_ERRORS as error:
+        except START_ERRORS as error:
             found.wrong.append(f"after the start: {error!r}")
     _check_office(folder / CATALOGUE, promise, found)
     return found

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -165,49 +165,64 @@ def survivors(loose: Sequence[Operation], draw: random.Random) -> Iterator[Opera
                 yield Operation(WRITE, one.offset + at, one.data[at : at + SECTOR])
 
 
-class Player:
-    """Shows one disk after another of a run, each as a cut at one place may leave it."""
+class Shown:
+    """Shows one disk after another, as a cut at any place of *operations* may leave *image*."""
 
-    def __init__(self, rig: Rig, run: Run, disk: BlockDisk) -> None:
-        self._rig = rig
-        self._run = run
-        self._disk = disk
-        self._base = os.open(run.image, os.O_WRONLY)
+    def __init__(self, image: Path, operations: Sequence[Operation], disk: BlockDisk) -> None:
+        self.operations = operations
+        self.disk = disk
+        self._base = os.open(image, os.O_WRONLY)
         self._durable = 0  # so many operations are in the image
-        self._told = 0  # so many are in the promise
-        self.promise = Promise()
 
     def close(self) -> None:
         """Let the image go."""
         os.close(self._base)
 
-    def cut(self, at: int, draw: random.Random) -> None:
-        """The disk after a cut before operation *at*, which never is before the last one's."""
-        run = self._run.operations
+    def show(self, at: int, survive: Callable[[list[Operation]], Iterable[Operation]]) -> None:
+        """The disk after a cut before operation *at*, which never is before the last one's.
+
+        *survive* says which of the writes since the last flush reached the medium, and in which
+        order.
+        """
+        run = self.operations
         flushed = max((n for n in range(self._durable, at) if run[n].kind == FLUSH), default=0)
         for one in run[self._durable : flushed]:
             if one.kind == WRITE:
                 os.pwrite(self._base, one.data, one.offset)
         self._durable = max(self._durable, flushed)
-        for one in run[self._told : at]:
+        self.disk.note(b"again")
+        for one in survive([one for one in run[self._durable : at] if one.kind == WRITE]):
+            self.disk.write(one.offset, one.data)
+
+
+class Player(Shown):
+    """Shows the disks of a run, and checks them."""
+
+    def __init__(self, rig: Rig, run: Run, disk: BlockDisk) -> None:
+        super().__init__(run.image, run.operations, disk)
+        self._rig = rig
+        self._run = run
+        self._told = 0  # so many are in the promise
+        self.promise = Promise()
+
+    def cut(self, at: int, draw: random.Random) -> None:
+        """The disk after a cut before operation *at*, and what was promised by then."""
+        for one in self.operations[self._told : at]:
             if one.kind == NOTE:
                 self.promise.take(one.data)
         self._told = at
-        self._disk.note(b"again")
-        loose = [one for one in run[self._durable : at] if one.kind == WRITE]
-        for one in survivors(loose, draw):
-            self._disk.write(one.offset, one.data)
+        self.show(at, lambda loose: survivors(loose, draw))
 
     def _mount(self, figures: Figures) -> None:
         """Mount it. A superblock torn in the middle is all that ext4's journal cannot mend: then
         e2fsck takes the second one, once. Raises OSError.
         """
         try:
-            self._disk.mount()
+            self.disk.mount()
         except OSError:
             figures.mounts_after_fsck += 1
-            self._disk.mend()
-            self._disk.mount()
+            self.disk.mend()
+            self.disk.mount()
 
     def look(self, figures: Figures, listen: bool, commands: bool, recorder: bool) -> Found:
         """Mount the disk that is shown and check it."""
@@ -219,19 +234,19 @@ class Player:
         try:
             plans = self._run.plans if listen else ()
             if recorder:
-                start_recorder(self._disk.path, self._rig.folder)
+                start_recorder(self.disk.path, self._rig.folder)
                 figures.recorders_started += 1
-            found = check(self._disk.path, self.promise, self._rig.key, plans)
+            found = check(self.disk.path, self.promise, self._rig.key, plans)
             if commands:
-                found.wrong += ask_commands(self._disk.path, self._rig.key_path)
+                found.wrong += ask_commands(self.disk.path, self._rig.key_path)
                 figures.commands_asked += 1
-            if self._disk.read_only:
+            if self.disk.read_only:
                 found.wrong.append("ext4 found an error in itself")
         finally:
             # What went wrong may have left a file open, and the next disk must be able to come.
-            self._disk.release()
-            self._disk.unmount()
-        if commands and (said := self._disk.mended()):
+            self.disk.release()
+            self.disk.unmount()
+        if commands and (said := self.disk.mended()):
             found.wrong.append(f"e2fsck: {said}")
         return found
 

@@ -17,6 +17,7 @@ NAMES = {
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
     "nonces": "random failures of the disk: no key seals two texts under one nonce",
+    "purge": "power cut after every write of a purge: each commit is all old or all new",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",
     "syscalls": "the n-th system call fails, for every n: said or mended, and nothing is lost",
     "thief": "a powered-off box and every secret on it: no part, no number; then the right keys",

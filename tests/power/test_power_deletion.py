@@ -1,5 +1,5 @@
-"""What opens of a stolen box, and of what was purged: the short versions of `./build.sh soak thief`,
-`soak deletion` and `soak purge`."""
+"""What opens of a stolen box and of what was purged, and what a cut leaves of a purge: the short
+versions of `./build.sh soak thief`, `deletion` and `purge`."""
 
 import json
 import subprocess

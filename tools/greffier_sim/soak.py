@@ -13,6 +13,7 @@ from greffier_sim.soak_missing import Missing
 
 NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
+    "clock": "clocks set, lost and lied about: nothing is deleted early, nothing long late",
     "deletion": "every octet ever written, the TPM of today and the office key: what opens",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",

@@ -22,6 +22,7 @@ from greffier.audit import receipt, verify
 from greffier.audit.entry import Entry
 from greffier.audit.log import Log
 from greffier.audit.note import Signer
+from greffier.audit.origins import Origins
 from greffier.audit.receipt import Signed
 from greffier.audit.witness import Cosigned
 from greffier.clock import Clock, day_of
@@ -126,6 +127,8 @@ class Archive:
         self.unconfirmed = Unconfirmed()
         """What head office has not confirmed, once :mod:`greffier.recorder.recovery` has read the
         log. Any thread may ask it."""
+        self.origins = Origins()
+        """When parts were really begun; the same holds."""
         self._committer = Committer(
             data, disk, self.log, self.shred, self.vault, self.index, self.unconfirmed
         )
@@ -230,6 +233,7 @@ class Archive:
         self._opening.append(tape)
         entry = self.log.append("part.opened", tape.recording.hex(), tape.opened())
         self.unconfirmed.read(entry)
+        self.origins.read(entry)
 
     def shred_logged(
         self,
@@ -249,7 +253,9 @@ class Archive:
             "outcome": outcome,
             "generation": self.shred.generation if outcome else None,
         }
-        self.unconfirmed.read(self.log.append("key.shredded", None, data))
+        entry = self.log.append("key.shredded", None, data)
+        self.unconfirmed.read(entry)
+        self.origins.read(entry)
 
     # --- head office ---
 

@@ -51,6 +51,7 @@ def plan(archive: Archive, space: int, blocked: Callable[[PartRow], bool]) -> Pl
     *blocked* says of a part whether a visa of the archives is missing. Raises StorageFailed,
     IntegrityError.
     """
+    archive.origins.look(archive.clock)
     now_ns = archive.clock.lower_bound().t_ns
     rows = sorted(archive.index.parts(), key=lambda row: (row.created_ns, row.part_id))
     due: list[Verdict] = []
@@ -79,8 +80,9 @@ def plan(archive: Archive, space: int, blocked: Callable[[PartRow], bool]) -> Pl
 
 
 def _judged(archive: Archive, row: PartRow, now_ns: int, blocked: bool, *, space: bool) -> str:
+    created_ns = archive.origins.created_ns(row.part_id, row.created_ns)
     return lifecycle.disposal(
-        now_ns - row.created_ns,
+        0 if created_ns is None else now_ns - created_ns,
         row.purposes,
         received=archive.unconfirmed.is_received(row.part_id),
         held=bool(row.holds),

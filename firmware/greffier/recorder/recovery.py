@@ -162,6 +162,7 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     for entry in verify.entries(archive.data.path):
         told.read(entry)
         archive.unconfirmed.read(entry)
+        archive.origins.read(entry)
         alive()
     unended = {part for part, size in told.sizes.items() if size is None}
     kept = empty = 0

@@ -1,0 +1,120 @@
+"""When parts were begun, where the wall clock was wrong then.
+
+A part says when it was created by the wall clock, which a lost battery sets back by years, and
+which anybody may set. Deletion counts from it, so it is put right as far as the log can tell:
+
+* the boot clock cannot be set, so a step of the wall clock shows in the log, and how far it went;
+* where a witness (or two persons) and the wall clock agree, the wall clock is right; what was said
+  in the same boot before a step, or after another, is off by that step;
+* what was created before the lower bound of trusted time of the same instant was not: it counts
+  from that bound (SPEC 4.7), and what is under a duty waits for trusted time.
+
+Calls of a capture file keep the time that the capture gives. Any thread may call anything here; a
+lock is held for moments.
+"""
+
+import struct
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from greffier.audit.entry import Entry
+from greffier.clock import SECOND, Clock
+from greffier.policy.purposes import MANDATORY
+
+TOLERANCE_NS: Final = 300 * SECOND
+"""By how much a clock may be off without anybody caring."""
+_VOUCHING: Final = frozenset({"cosignature", "statement"})
+_PACKED = struct.Struct(">16sq")  # part, created
+
+
+class Origins:
+    """Give it every entry that opens or ends a part, and as many others as there are, in order.
+
+    Parts whose time is right take no room, but 24 octets each while nobody can know.
+    """
+
+    def __init__(self) -> None:
+        # Guards all below.
+        self._door = threading.Lock()
+        self._boot = ""
+        self._offset_ns = 0  # wall less boot clock, when it was looked at last
+        self._steps_ns = 0  # by how much the wall clock was set in this boot, all in all
+        self._right_ns: int | None = None  # the same when it was known to be right
+        self._importing = False
+        # Parts of this boot while it is not known whether its clock is right, by the steps so far.
+        self._pending: dict[int, bytearray] = {}
+        self._moved: dict[str, int] = {}
+        self._waiting: set[str] = set()  # under a duty, created nobody knows when
+
+    def read(self, entry: Entry) -> None:
+        """Take in an entry of the log."""
+        with self._door:
+            self._look(entry.boot, entry.mono_ns, entry.t_ns, entry.t_lb_ns, entry.t_src)
+            if entry.ev == "part.opened":
+                self._begin(entry)
+            elif entry.ev == "key.shredded":
+                for part in entry.data.get("parts", ()):
+                    self._moved.pop(part, None)
+                    self._waiting.discard(part)
+            elif entry.ev == "import.started":
+                self._importing = True
+            elif entry.ev in ("import.ended", "epoch.opened"):
+                self._importing = False
+
+    def look(self, clock: Clock) -> None:
+        """See what the clocks say now."""
+        bound = clock.lower_bound()
+        with self._door:
+            wall_ns, mono_ns = clock.wall_ns(), clock.monotonic_ns()
+            self._look(clock.boot_id, mono_ns, wall_ns, bound.t_ns, bound.source)
+
+    def created_ns(self, part: str, said_ns: int) -> int | None:
+        """When *part*, which says *said_ns*, was created; None: that is not known yet, and it is
+        under a duty."""
+        with self._door:
+            return None if part in self._waiting else self._moved.get(part, said_ns)
+
+    def moved(self) -> Iterator[str]:
+        """The parts that were created at another time than they say."""
+        with self._door:
+            return iter(tuple(self._moved))
+
+    def _look(self, boot: str, mono_ns: int, wall_ns: int, bound_ns: int, source: str) -> None:
+        """Notice boots and steps, and when the wall clock is right."""
+        offset_ns = wall_ns - mono_ns
+        if boot != self._boot:
+            self._boot, self._steps_ns, self._right_ns = boot, 0, None
+            self._pending = {}
+        elif abs(offset_ns - self._offset_ns) > TOLERANCE_NS:
+            self._steps_ns += offset_ns - self._offset_ns
+        self._offset_ns = offset_ns
+        if source in _VOUCHING and abs(wall_ns - bound_ns) <= TOLERANCE_NS:
+            self._agree(bound_ns)
+
+    def _agree(self, bound_ns: int) -> None:
+        self._right_ns = self._steps_ns
+        for steps_ns, packed in self._pending.items():
+            for name, created_ns in _PACKED.iter_unpack(packed):
+                self._waiting.discard(name.hex())
+                if steps_ns != self._right_ns:
+                    self._moved[name.hex()] = created_ns + self._right_ns - steps_ns
+        self._pending = {}
+        for part in self._waiting:  # of a boot that is over: not later than now
+            self._moved[part] = bound_ns
+        self._waiting.clear()
+
+    def _begin(self, entry: Entry) -> None:
+        if self._importing:
+            return
+        part, created_ns = entry.data["part"], entry.data.get("created_ns", entry.t_ns)
+        if self._right_ns is not None:
+            if self._steps_ns != self._right_ns:
+                self._moved[part] = created_ns + self._right_ns - self._steps_ns
+            return
+        packed = self._pending.setdefault(self._steps_ns, bytearray())
+        packed += _PACKED.pack(bytes.fromhex(part), created_ns)
+        if created_ns < entry.t_lb_ns - TOLERANCE_NS:
+            self._moved[part] = entry.t_lb_ns
+            if any(purpose in MANDATORY for purpose in entry.data.get("purposes", ())):
+                self._waiting.add(part)

@@ -105,6 +105,14 @@ class TpmBusy(TpmFailed):
     step = "close what else uses it, or wait, then run the command again"
 
 
+class NoMedium(GreffierError):
+    """There is no second medium in a folder (*reason* "away"), or another device's ("foreign")."""
+
+    exit_code = 10
+    cause = "there is no mirror of this device in {path} ({reason})"
+    step = "mount the medium, or run `greffier mirror prepare` on a new one"
+
+
 class BadDatabase(GreffierError):
     """A database of head office is damaged, foreign, or made by a newer version."""
 

@@ -120,7 +120,7 @@ READERS: dict[type, dict[str, str]] = {
     },
     records.Storage: {
         **dict.fromkeys(
-            ("alarm_percent", "refuse_percent", "duties_percent", "rate_hours"),
+            ("alarm_percent", "refuse_percent", "duties_percent", "rate_hours", "mirror"),
             "recorder/outage.py",
         ),
         "reserve_mib": "recorder/live.py",

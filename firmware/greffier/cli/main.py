@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "greffier.cli.export",
     "audit": "greffier.cli.audit",
     "index": "greffier.cli.index",
+    "mirror": "greffier.cli.mirror",
     "purge": "greffier.cli.purge",
     "policy": "greffier.cli.policy",
     "status": "greffier.cli.status",

@@ -74,7 +74,7 @@ def parse(tables: Mapping[str, object], path: Path = Path("-"), sha256: str = ""
         assignments=_assignments(top, base, timezone),
         outputs=read_outputs(top, base),
         limits=_limits(top),
-        storage=_storage(top),
+        storage=_storage(top, base),
         sync=_sync(top, base),
         path=path,
         sha256=sha256,
@@ -198,7 +198,7 @@ def _limits(top: Table) -> Limits:
     return limits
 
 
-def _storage(top: Table) -> Storage:
+def _storage(top: Table, base: Path) -> Storage:
     table = top.table("storage")
     usual = Storage()
     steps = ("alarm_percent", "refuse_percent", "duties_percent")
@@ -211,6 +211,7 @@ def _storage(top: Table) -> Storage:
         **percents,
         reserve_mib=table.whole("reserve_mib", 0, 4096, default=usual.reserve_mib),
         rate_hours=table.whole("rate_hours", 1, 168, default=usual.rate_hours),
+        mirror=_path(table, "mirror", base) if "mirror" in table.values else None,
     )
     table.done()
     return storage

@@ -168,7 +168,7 @@ class Storage:
     """The steps of the space ladder in percent of the medium, and of what it says when it is full.
 
     ``reserve_mib`` are kept for log and keys; ``rate_hours`` is the time over which the pace of
-    writing is taken.
+    writing is taken; ``mirror`` is the folder of a second medium, None without one.
     """
 
     alarm_percent: int = 85
@@ -176,6 +176,7 @@ class Storage:
     duties_percent: int = 97
     reserve_mib: int = 64
     rate_hours: int = 24
+    mirror: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "warning", "in less than a day something is lost that head office has not", _ROOM
     ),
     "storage.full": Kind("critical", "the disk is full", _ROOM),
+    "mirror.failed": Kind(
+        "warning", "the second medium takes no copies of recordings", "see `greffier doctor`"
+    ),
     "audio.dropped": Kind("critical", "audio was dropped because memory was full", _DISK),
     "shred.damaged": Kind("critical", "the shred store has lost entries, in both copies", _DISK),
     "tap.blind": Kind("critical", "tap {subject} sees nothing", _PORT),

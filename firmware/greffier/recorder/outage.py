@@ -11,6 +11,7 @@ from greffier.policy.site import Policy
 from greffier.policy.space import Ladder
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
+from greffier.recorder.mirror import Mirror
 from greffier.recorder.probe import Probe
 from greffier.recorder.space import SpaceWatch
 from greffier.recorder.writer import FULL, Writer
@@ -58,6 +59,10 @@ class StorageWatch:
         window_s = config.rate_hours * 3600
         data = archive.data
         self._probe = Probe(data.path, data.index, archive.clock, archive.unconfirmed, window_s)
+        self.mirror: Mirror | None = None
+        if config.mirror is not None:
+            self.mirror = Mirror(data, config.mirror, archive.unconfirmed, archive.clock)
+        self._mirror_told = "ok"
         self.space = SpaceWatch(
             archive,
             alarms,
@@ -78,10 +83,14 @@ class StorageWatch:
     def start(self) -> None:
         """From now on the medium is asked again and again, by a thread of its own."""
         self._probe.start()
+        if self.mirror is not None:
+            self.mirror.start()
 
     def stop(self) -> None:
         """No more of that."""
         self._probe.stop()
+        if self.mirror is not None:
+            self.mirror.stop()
 
     def look(self) -> None:
         """Raise and clear the alarms of the disk; tell the log of an outage that is over."""
@@ -91,13 +100,24 @@ class StorageWatch:
         waiting = writer.waiting_ns()
         self._stand(_wrong(writer, waiting), waiting)
         self._alarms_of_valve()
+        self._look_at_mirror()
         self.space.look(losing=self._standing is not None or not self._archive.valve.open)
+
+    def _look_at_mirror(self) -> None:
+        if self.mirror is None:
+            return
+        word = self.mirror.state.word
+        if word != self._mirror_told:
+            self._mirror_told = word
+            self._alarms.set(word not in ("ok", "starting"), "mirror.failed")
 
     def leave(self) -> None:
         """Clear the alarms: the archive is given up, and who waits for the disk has its own."""
         if self._standing is not None:
             self._alarms.clear(self._standing)
         self._alarms.clear("audio.dropped")
+        self._alarms.clear("mirror.failed")
+        self.stop()
         self.space.leave()
 
     def _stand(self, wrong: str | None, waiting_ns: int) -> None:

@@ -134,6 +134,8 @@ EDITS: list[tuple[str, str, list[str]]] = [
     ("duties_percent = 97", "duties_percent = 97.5", ["storage.duties_percent"]),
     ("reserve_mib = 64", "reserve_mib = -1", ["storage.reserve_mib"]),
     ("rate_hours = 24", "rate_hours = 0", ["storage.rate_hours"]),
+    ('mirror = "/media/greffier"', 'mirror = ""', ["storage.mirror"]),
+    ('mirror = "/media/greffier"', "mirror = true", ["storage.mirror"]),
     ("rate_hours = 24", "rate_h = 24", ["storage.rate_h"]),
 ]  # fmt: skip
 

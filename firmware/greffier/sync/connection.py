@@ -37,7 +37,12 @@ __all__ = [
 
 MOST_QUEUED: Final = 64
 _LEAST_WAIT_S: Final = 1.0
-_MOST_WAIT_S: Final = 120.0
+MOST_WAIT_S: Final = 30.0
+"""Where it may pass by itself: who has mended a router or a broker sees within half a minute
+whether that helped. Not less: 10,000 boxes that come back in such a time keep a core of the broker
+busy for two thirds of it (1.8 ms a handshake)."""
+MOST_WAIT_FOR_A_PERSON_S: Final = 120.0
+"""Where it cannot (a certificate, an access list), and ``sync now`` is at hand for who mends it."""
 _NETWORK_LOOK_S: Final = 2.0
 _HANG_S: Final = 60.0
 _STEADY_NS: Final = 30 * SECOND
@@ -100,6 +105,11 @@ Sink = Callable[[Event], None]
 Feed = Callable[[Limits, int, int], Publication | int | None]
 """``feed(limits, unacknowledged, now_ns)``: the next publication when there is one, or after how
 many ns to ask again, None: when :meth:`Connection.poke` is called."""
+
+
+def most_wait_s(trouble: str) -> float:
+    """How long to wait at most before the next attempt after *trouble*, seconds."""
+    return MOST_WAIT_S if troubles.may_pass(trouble) else MOST_WAIT_FOR_A_PERSON_S
 
 
 class Connection:
@@ -195,7 +205,7 @@ class _Run:
         self._bell.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._event, selectors.EVENT_READ)
-        self._backoff = Backoff(_LEAST_WAIT_S, _MOST_WAIT_S, random.random)
+        self._backoff = Backoff(_LEAST_WAIT_S, MOST_WAIT_FOR_A_PERSON_S, random.random)
         self._turn = sum(owner.identity.client.encode()) % max(1, len(owner.brokers))
         self._abandoned = False
         self._beat_ns = steady_ns()
@@ -349,7 +359,7 @@ class _Run:
 
     def _rest(self) -> None:
         """Wait with full jitter; a network that changed, or somebody in a hurry, ends it."""
-        end_ns = steady_ns() + self._backoff.next_ns()
+        end_ns = steady_ns() + self._backoff.next_ns(most_wait_s(self._owner.trouble))
         before = _network()
         while not self.ending.is_set() and not self.hurry.is_set():
             self._beat_ns = steady_ns()

@@ -175,6 +175,8 @@ class Transfer:
                 inbox.put(Acked(token, event.code))  # type: ignore[attr-defined]
             return
         if isinstance(event, Up | Down):
+            if isinstance(event, Up) and not self.bulk.up:
+                self.bulk.hurry()  # the way to the broker is there; never the other way round too
             self._presence_ns = 0
             self.log.inbox.put_surely(event)
             self.parts.inbox.put_surely(event)

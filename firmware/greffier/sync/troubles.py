@@ -105,6 +105,14 @@ def alarm_of(name: str) -> str:
     return "sync.certificate" if name.startswith(_CERTIFICATES) else "sync.offline"
 
 
+def may_pass(name: str) -> bool:
+    """Whether a connection with the trouble *name* may come back without a person.
+
+    "sync.broker" is among them: one that is busy or ends says so (MQTT 5 section 2.4, 0x89, 0x8B).
+    """
+    return name in FLEETING or name == "sync.broker"
+
+
 def of_error(error: BaseException) -> str:
     """The trouble that an *error* of connecting means."""
     if isinstance(error, ssl.SSLCertVerificationError):

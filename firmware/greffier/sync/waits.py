@@ -21,9 +21,10 @@ class Backoff:
         self._draw = draw
         self._tries = 0
 
-    def next_ns(self) -> int:
-        """How long to wait this time, ns."""
-        bound = min(self._most, self._least * 2 ** min(self._tries, _LARGEST_EXPONENT))
+    def next_ns(self, most_s: float | None = None) -> int:
+        """How long to wait this time, ns; no longer than *most_s*, where that is given."""
+        most = self._most if most_s is None else min(most_s, self._most)
+        bound = min(most, self._least * 2 ** min(self._tries, _LARGEST_EXPONENT))
         self._tries += 1
         return int((self._least + self._draw() * (bound - self._least)) * SECOND)
 

@@ -85,6 +85,8 @@ def test_a_box_hears_only_what_is_for_it(head_office: HeadOffice) -> None:
         )
         assert collector.wait(lambda: collector.heard)
         presence = ("greffier/1/collector/a1/p", b"here")
+        for one in (mine, foreign, bulk):  # each hears it in its own time
+            assert one.wait(lambda one=one: presence in one.heard)
         assert set(mine.heard) == {(topic(box, "down/receipt"), b"for the first"), presence}
         assert set(foreign.heard) == {(topic(other, "down/receipt"), b"for the second"), presence}
         assert set(bulk.heard) == {presence}

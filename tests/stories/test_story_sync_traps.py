@@ -31,9 +31,8 @@ from greffier_sim.sync_lab import SyncLab, lab
 
 pytestmark = pytest.mark.story
 PATIENCE_S = 90.0
-CALLS = 400
-"""One a second: more than the stories take."""
-
+SHORT = ("--shortest", "0.5", "--longest", "1", "--duty", "1")
+"""About one call a second that is recorded, for as long as the stories take."""
 
 Change = Callable[[Path], object]
 """What is done to sync's folder."""
@@ -154,7 +153,7 @@ def trapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trapped]:
     try:
         with lab(tmp_path_factory.mktemp("traps"), pauses=False) as place:
             place.start()
-            with place.calls(CALLS):
+            with place.talking(2, *SHORT):
                 made = Trapped(place)
                 yield made
                 parts = made.record()

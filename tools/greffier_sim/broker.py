@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,13 +26,25 @@ from greffier_sim.soak_missing import Missing
 HOST = "127.0.0.1"
 WAIT_S = 15.0
 _RELOADING = "Reloading config."
+_MOST_KEPT = 64
+_KEPT: deque[int] = deque()
+"""Descriptors that keep the latest ports that were given away, until this process ends."""
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind((HOST, 0))
-        return int(one.getsockname()[1])
+    """A loopback port that nobody listens on now, and that nobody else is given meanwhile.
+
+    A socket that is bound and does not listen keeps it: the kernel gives such a port to no other
+    process that asks for any, while one that names it may listen there (SO_REUSEADDR).
+    """
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind((HOST, 0))
+    port = int(one.getsockname()[1])
+    _KEPT.append(one.detach())
+    if len(_KEPT) > _MOST_KEPT:
+        os.close(_KEPT.popleft())
+    return port
 
 
 def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:

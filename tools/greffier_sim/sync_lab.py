@@ -158,10 +158,13 @@ class SyncLab:
                 process.kill()
 
     @contextmanager
-    def talking(self, calls: int) -> Iterator["subprocess.Popen[bytes]"]:
-        """So many calls on the tap at any time, of 5 to 30 s, nearly all to be recorded."""
+    def talking(self, calls: int, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """So many calls on the tap at any time, until the end; *more*: options of ``talk``.
+
+        Without any they are of 5 to 30 s, nearly all to be recorded.
+        """
         words = [sys.executable, "-m", "greffier_sim.talk", self.cable.port]
-        words += [str(self.folder / "talk.log"), "--calls", str(calls)]
+        words += [str(self.folder / "talk.log"), "--calls", str(calls), *more]
         with subprocess.Popen(
             self.cable.inside(*words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
         ) as process:

@@ -1,10 +1,11 @@
 """Calls for ever: keeps some calls running on an interface, and writes down what it said.
 
 `python -m greffier_sim.talk INTERFACE LOG [--calls N] [--seed N]`: calls begin one after another,
-5 to 30 s long, on a line with a duty and on a drawn one, all with the same SSRC or each with its
-own. Each packet carries the stamp of its call, side and number. When standard input closes no new
-call begins; the program ends with its last call. LOG gets one JSON object a call, when it is over:
-its Call-ID, addresses, and when each message and packet really went out (ns, wall clock).
+5 to 30 s long, half of them (`--duty`) on a line with a duty, the others on a drawn one, all with
+the same SSRC or each with its own. Each packet carries the stamp of its call, side and number. When
+standard input closes no new call begins; the program ends with its last call. LOG gets one JSON
+object a call, when it is over: its Call-ID, addresses, and when each message and packet really went
+out (ns, wall clock).
 """
 
 import argparse
@@ -60,7 +61,7 @@ class Call:
         }
 
 
-def new_call(draw: random.Random, number: int, shortest_s: float, longest_s: float) -> Call:
+def new_call(draw: random.Random, number: int, words: argparse.Namespace) -> Call:
     """The next call, beginning now; its addresses are its own."""
     ssrc = draw.choice([SIPP_SSRC, draw.getrandbits(32)])
     host = f"{number // 200 % 200}.{1 + number % 200}"
@@ -69,14 +70,14 @@ def new_call(draw: random.Random, number: int, shortest_s: float, longest_s: flo
             call_id=f"kill-{number:05d}@sim",
             start_ns=time.time_ns(),
             ring_ms=draw.randrange(100, 900),
-            talk_ms=20 * round(draw.uniform(shortest_s, longest_s) * 50),
+            talk_ms=20 * round(draw.uniform(words.shortest, words.longest) * 50),
             caller_media=Address(f"10.1.{host}", 4000),
             callee_media=Address(f"10.2.{host}", 5000),
             caller_ssrc=ssrc,
             callee_ssrc=ssrc,
             caller_sequence=draw.randrange(65_536),
             callee_sequence=draw.randrange(65_536),
-            to_number=draw.choice([DUTY, SAMPLED]),
+            to_number=DUTY if draw.random() < words.duty else SAMPLED,
         )
     )
 
@@ -92,7 +93,7 @@ def talk(words: argparse.Namespace, wire: socket.socket) -> None:
         while open_ or running:
             now = time.time_ns()
             if open_ and running < words.calls and now >= next_ns:
-                call = new_call(draw, next(numbers), words.shortest, words.longest)
+                call = new_call(draw, next(numbers), words)
                 _next(queue, order, call, call.datagrams())
                 running += 1
                 next_ns = now + draw.randrange(50, 1_500) * MS
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shortest", type=float, default=5.0)
     parser.add_argument("--longest", type=float, default=30.0)
+    parser.add_argument("--duty", type=float, default=0.5, help="share of those with a duty")
     words = parser.parse_args()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
         wire.bind((words.interface, 0))

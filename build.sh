@@ -34,6 +34,7 @@ help_of() {
         demo) say "usage: ./build.sh demo [--json] [--keep DIR]   --keep leaves device/ sync/ office/ keys/ in DIR; GREFFIER_DEMO_LOOPBACK=1: no network namespaces" ;;
         test)
             say "usage: ./build.sh test [PYTEST ARGUMENTS]   lint, then pytest (which runs the C tests under ASan, UBSan and TSan)"
+            say "       without arguments in parallel, a file by one worker; with any in one process (./build.sh test tests)"
             say "       ./build.sh test --power N [--json]   N power cuts, and mutants that must be caught (root, FUSE, loop devices; 0.1 s a cut)"
             ;;
         bench) say "usage: ./build.sh bench [NAME] [--json]   NAME: one result, by its exact name" ;;
@@ -135,7 +136,10 @@ main() {
     esac
     setup
     # Trials never write into a TPM that this machine may have; tests start one of their own.
-    export PATH="$VENV/bin:$PATH" PYTHONDONTWRITEBYTECODE=1 GREFFIER_TPM="${GREFFIER_TPM:-none}"
+    export PATH="$VENV/bin:$PATH" GREFFIER_TPM="${GREFFIER_TPM:-none}"
+    # Tests start hundreds of our processes: what Python compiled is kept, but not among the sources.
+    unset PYTHONDONTWRITEBYTECODE
+    export PYTHONPYCACHEPREFIX="$VENV/compiled"
     case $command in
         setup) say "setup: ready; commands are in .venv/bin/" ;;
         lint) lint ;;
@@ -149,6 +153,9 @@ main() {
                 exec "$VENV/bin/python" -m greffier_sim.power_cuts "$@"
             fi
             lint
+            # All of it: one worker more than there are cores, since stories mostly wait for something.
+            # Whoever names what to run has it in one process, where a debugger works.
+            [ $# -gt 0 ] || set -- -n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder
             exec "$VENV/bin/python" -m pytest "$@"
             ;;
     esac

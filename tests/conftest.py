@@ -18,6 +18,13 @@ from greffier_sim.head_office import HeadOffice
 # No test writes into a TPM that this machine may have; those that need one start an emulated one.
 os.environ["GREFFIER_TPM"] = "none"
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold stories or slow tests come first: several workers then end together."""
+    long = {item.path for item in items for one in item.iter_markers() if one.name in _LONG}
+    items.sort(key=lambda item: item.path not in long)
+
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("GREFFIER_EXPLORE") else "repeatable")
@@ -30,6 +37,7 @@ def head_office(tmp_path: Path) -> Iterator[HeadOffice]:
         yield made
 
 
+_LONG = ("slow", "story")
 _OURS = re.compile(
     r"(\.tmp|\.gpart|\.glog|\.gcalls|/leaves|/lock|/journal|/root\.[01]|/[0-9-]{10}\.[0-9]+)"
     r"( \(deleted\))?$"

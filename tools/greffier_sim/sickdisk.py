@@ -90,13 +90,21 @@ class SickDisk:
         self._ballast.unlink()
 
     def fail(self) -> None:
-        """The kernel finds an error in the file system, and makes it read-only."""
+        """The kernel finds an error in the file system between two syncs, and makes it read-only.
+
+        Between two, for it stands still meanwhile: of a sync that runs when ext4's journal is
+        aborted, Linux (6.18) may say that it is done, though blocks that were preallocated could
+        not be marked as written any more: ext4_end_io_end() keeps that error to itself.
+        """
         found = _must("losetup", "-n", "-O", "NAME", "-j", str(self._image)).split()
         trigger = Path("/sys/fs/ext4") / Path(found[0]).name / "trigger_fs_error"
+        self.freeze()
         try:
             trigger.write_text("1")
         except OSError as error:
             raise Unable(f"no error can be made here: {error.strerror}") from error
+        finally:
+            self.thaw()
 
     def cut(self) -> None:
         """The power goes: what was not synced is gone, and nothing is written until it is mended.

@@ -11,7 +11,7 @@ from tests.audit.scene import DEVICE, HASH
 from tests.reference import audit as reference
 
 from greffier import canonical, merkle
-from greffier.audit.entry import LARGEST_ENTRY, BadEntry, Entry, decode, encode
+from greffier.audit.entry import LARGEST_ENTRY, BadEntry, Entry, UnreadEntry, decode, encode
 from greffier.audit.kinds import KINDS, LARGEST, LARGEST_NS, Form
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "audit" / "entries.json").read_text())
@@ -204,3 +204,49 @@ def test_the_valid_vectors_are_read_and_hashed_alike() -> None:
 def test_an_invalid_vector_is_refused(case: dict[str, str]) -> None:
     with pytest.raises(BadEntry):
         decode(case["entry"].encode())
+
+
+@given(entries(), st.sampled_from(["zeta.opened", "zeta", "z9.a_b.c"]))
+def test_an_entry_of_a_kind_that_is_not_known_is_told_apart(entry: Entry, ev: str) -> None:
+    value = json.loads(encode(entry)) | {"ev": ev}
+    with pytest.raises(UnreadEntry) as unread:
+        decode(canonical.dump(value))
+    assert (unread.value.seq, unread.value.ev) == (entry.seq, ev)
+
+
+@given(entries())
+def test_an_entry_with_a_key_that_its_kind_does_not_have_is_told_apart(entry: Entry) -> None:
+    value = json.loads(encode(entry))
+    value["data"]["zeta"] = {"deep": [1, None, "x"]}
+    with pytest.raises(UnreadEntry):
+        decode(canonical.dump(value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seq", -1),
+        ("seq", "1"),
+        ("boot", "x"),
+        ("t_ns", 1),
+        ("t_src", "me"),
+        ("rec", "x"),
+        ("salt", ""),
+        ("data", []),
+        ("ev", "Zeta"),
+        ("ev", "zeta..x"),
+        ("ev", "z" * 49),
+        ("ev", 7),
+    ],
+)
+def test_what_no_program_would_write_is_not_taken_for_a_newer_one_s(key: str, value: Any) -> None:
+    data = {"v": 1, "seq": 3, "boot": ID, "mono_ns": "1", "t_ns": "2", "t_lb_ns": "1"}
+    data |= {"t_src": "build", "ev": "zeta.opened", "rec": None, "salt": ID, "data": {}}
+    with pytest.raises(UnreadEntry):
+        decode(canonical.dump(data))
+    with pytest.raises(BadEntry) as refused:
+        decode(canonical.dump(data | {key: value}))
+    assert not isinstance(refused.value, UnreadEntry)
+    with pytest.raises(BadEntry) as refused:
+        decode(canonical.dump(data) + b" ")
+    assert not isinstance(refused.value, UnreadEntry)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.office.in_process import Inside, enrol
 
 from greffier.audit import batch as batches
 from greffier.audit import note
+from greffier.audit.kinds import KINDS, Kind
 from greffier.audit.note import Checkpoint, Signer
 from greffier.durable import Disk
 from greffier.errors import IntegrityError
@@ -19,8 +21,9 @@ from greffier.merkle import Frontier, leaf_hash
 from greffier.sync.messages import Fork, Have
 from greffier.trust import LogKey
 from greffier_office import place
+from greffier_office.catching_up import read_again
 from greffier_office.place import Office
-from greffier_sim.hand_box import HandBox
+from greffier_sim.hand_box import HandBox, Held
 
 DEVICE = "box-1a2b3c4d"
 
@@ -241,3 +244,80 @@ def test_two_collectors_take_the_same_batch(inside: Inside, box: HandBox) -> Non
     assert isinstance(have, Have) and have.size == 10
     assert len(inside.rows.batches(DEVICE, 0, 10)) == 1
     other.close()
+
+
+def forget(kind: str, key: str | None, forgetful: pytest.MonkeyPatch) -> None:
+    """This program becomes one that does not know *kind*, or not its *key*."""
+    known = KINDS[kind]
+    if key is None:
+        forgetful.delitem(KINDS, kind)  # type: ignore[arg-type]
+        return
+    optional = {name: form for name, form in known.optional.items() if name != key}
+    order = tuple(one for one in known.order if one[0] != key)
+    older = Kind(known.required, optional, known.times, order)
+    forgetful.setitem(KINDS, kind, older)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("key", [None, "envelope"])
+def test_entries_of_a_newer_program_are_kept_and_read_once_head_office_is_updated(
+    inside: Inside, box: HandBox, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = box.hold(100), box.hold(200)
+
+    def envelope(held: Held) -> str | None:
+        part = inside.rows.part(DEVICE, held.part)
+        assert part is not None
+        return part.envelope
+
+    with monkeypatch.context() as older:
+        forget("part.opened", key, older)
+        answer = inside.keeper.take(DEVICE, box.batch(0, 12))
+        assert answer is not None
+        assert answer.message == Have(12, "")
+        assert "part.opened" in answer.alarm and "update head office" in answer.alarm
+        again = inside.keeper.take(DEVICE, box.batch(12, 14))
+        assert again is not None and isinstance(again.message, Have)
+        assert again.message.cosigned and again.alarm == "", "it is told once"
+        assert [one.seq for one in inside.rows.unread()[DEVICE]] == [10, 12]
+        assert read_again(inside.rows, inside.keeper.entries, lambda: None) == {}
+        assert [envelope(one) for one in (first, second)] == [None, None]
+    assert read_again(inside.rows, inside.keeper.entries, lambda: None) == {DEVICE: 2}
+    for held in (first, second):
+        assert envelope(held) == sha256(held.envelope).hexdigest()
+    assert inside.rows.unread() == {}
+    assert read_again(inside.rows, inside.keeper.entries, lambda: None) == {}
+    assert inside.rows.db.execute("SELECT * FROM forks").fetchall() == []
+
+
+def test_what_came_later_has_the_last_word_when_an_older_entry_is_read(
+    inside: Inside, box: HandBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = f"{DEVICE}/desk/0000000001"
+    box.say("call.decided", uid=uid, line="desk", record="seg", codes=["A"], call="0" * 64)
+    box.say("call.ended", uid=uid, result="ok", record="full", codes=["B"])
+    with monkeypatch.context() as older:
+        forget("call.decided", None, older)
+        inside.audit(DEVICE, box.batch())
+
+    def told() -> tuple[str, str, int]:
+        row = inside.rows.db.execute("SELECT * FROM calls").fetchone()
+        return row["record"], row["codes"], row["decided_seq"]
+
+    assert told() == ("full", '["B"]', None)
+    read_again(inside.rows, inside.keeper.entries, lambda: None)
+    assert told() == ("full", '["B"]', 10)
+
+
+def test_an_entry_that_no_program_wrote_is_still_a_fork(inside: Inside, box: HandBox) -> None:
+    entry = box.log[9].replace(b'"ev":"recorder.stopped"', b'"ev":"recorder.slept"')
+    for wrong in (
+        entry.replace(b'"seq":9', b'"seq":8'),
+        entry.replace(b'"v":1', b'"v":2'),
+        entry.replace(b'"ev":"', b'"ev":"R'),
+        entry.replace(b'"data":{', b'"data":{ '),
+        entry.replace(b'"salt":"', b'"salt":"x'),
+    ):
+        assert wrong != entry
+        assert forked(inside.audit(DEVICE, box.batch(log=[*box.log[:9], wrong]))) == "altered"
+    assert inside.audit(DEVICE, box.batch(0, 10, [*box.log[:9], entry])) != Have(0, "")
+    assert inside.rows.log(DEVICE).size == 10

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from greffier.errors import GreffierError
+from greffier_office import catching_up
 from greffier_office.catalogue import Catalogue
 from greffier_office.committer import Voice
 from greffier_office.log_keeper import LogKeeper
@@ -50,6 +51,7 @@ class AuditDesk(threading.Thread):
         """The thread."""
         keeper, catalogue = self._opened()
         try:
+            self._catch_up(keeper, catalogue)
             while True:
                 self.beat = time.monotonic()
                 try:
@@ -61,6 +63,20 @@ class AuditDesk(threading.Thread):
                 self._take(keeper, *item)
         finally:
             catalogue.close()
+
+    def _catch_up(self, keeper: LogKeeper, catalogue: Catalogue) -> None:
+        """Read what an older version only kept; where that fails, the logs go on all the same."""
+        try:
+            done = catching_up.read_again(catalogue, keeper.entries, self._go_on)
+        except (GreffierError, sqlite3.Error) as error:
+            self.counts["log errors"] += 1
+            self._told(f"entries that an older version kept are not read yet: {error}")
+            return
+        for device, count in done.items():
+            self._told(f"{device}: {count} entries are read now that an older version kept")
+
+    def _go_on(self) -> None:
+        self.beat = time.monotonic()
 
     def _take(self, keeper: LogKeeper, device: str, payload: bytes) -> None:
         try:

@@ -75,6 +75,14 @@ class BatchRow:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An entry of the kind ``ev`` of which no row says what it says: a newer program wrote it."""
+
+    seq: int
+    ev: str
+
+
 class Catalogue:
     """One connection. *writing* is shared by all connections of the process that write."""
 
@@ -158,6 +166,13 @@ class Catalogue:
         )
         return [BatchRow(*row) for row in found]
 
+    def unread(self) -> dict[str, list[Unread]]:
+        """The entries of each device that are yet to be read, in order."""
+        found: dict[str, list[Unread]] = {}
+        for row in self.db.execute("SELECT device, seq, ev FROM unread ORDER BY device, seq"):
+            found.setdefault(row["device"], []).append(Unread(row["seq"], row["ev"]))
+        return found
+
     def part(self, device: str, part: str) -> Part | None:
         """What the log of *device* says of *part*; None if it says nothing."""
         row = self.db.execute(
@@ -220,6 +235,17 @@ def write_batch(
             b"".join(peaks),
         ),
     )
+
+
+def write_unread(db: sqlite3.Connection, device: str, unread: Iterable[Unread]) -> list[str]:
+    """Note entries that this program cannot read; which of their kinds are new of *device*."""
+    if not unread:
+        return []
+    known = db.execute("SELECT DISTINCT ev FROM unread WHERE device = ?", (device,)).fetchall()
+    db.executemany(
+        "INSERT INTO unread VALUES (?, ?, ?)", [(device, one.seq, one.ev) for one in unread]
+    )
+    return sorted({one.ev for one in unread} - {row["ev"] for row in known})
 
 
 def write_fork(

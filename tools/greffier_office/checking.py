@@ -7,6 +7,7 @@ cosigned. What the entries then say decides about parts, receipts and envelopes.
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal
 from greffier import merkle
 from greffier.audit import entry as entries
 from greffier.audit import note, receipt, segments
-from greffier.audit.entry import BadEntry, Entry
+from greffier.audit.entry import BadEntry, Entry, UnreadEntry
 from greffier.audit.note import BadNote, VerifierKey
 from greffier.audit.receipt import BadReceipt
 from greffier.audit.segments import BadFrame
@@ -99,20 +100,17 @@ class Checking:
         device = row["device"]
         self.logs.count += 1
         frontier = merkle.Frontier()
-        heads: dict[str, note.Opened] = {}
-        for name in ("head", "cosigned"):
-            try:
-                if row[name]:
-                    key = note.read_key(row["log_key"])
-                    heads[name] = note.open_checkpoint(row[name].encode(), key, self._keys)
-            except BadNote as error:
-                self.logs.altered.append(f"{device}: {name}: {error}")
+        heads = self._heads(row)
         wanted = [(one.checkpoint.size, one.checkpoint.root) for one in heads.values()]
         opened: dict[str, str] = {}
+        strange: Counter[str] = Counter()
         try:
             for entry, raw in self._entries(device):
                 frontier.append(merkle.leaf_hash(raw))
-                self._read(device, entry, opened)
+                if isinstance(entry, Entry):
+                    self._read(device, entry, opened)
+                else:
+                    strange[entry.ev] += 1
                 for size, root in wanted:
                     if size == frontier.size and root != frontier.root():
                         self.logs.altered.append(f"{device}: another root at {size}")
@@ -123,9 +121,25 @@ class Checking:
         else:
             if frontier.size != row["size"]:
                 self.logs.missing.append(f"{device}: entries from {frontier.size} on")
+        self.logs.missing += [
+            f"{device}: what {times} entries of kind {ev} say: update head office"
+            for ev, times in sorted(strange.items())
+        ]
         if row["size"] and "head" not in heads:
             self.logs.missing.append(f"{device}: a signed checkpoint")
         self._check_cosigned(device, row, heads.get("cosigned"), frontier)
+
+    def _heads(self, row: sqlite3.Row) -> dict[str, note.Opened]:
+        """The signed checkpoints of a log, by their column."""
+        heads: dict[str, note.Opened] = {}
+        for name in ("head", "cosigned"):
+            try:
+                if row[name]:
+                    key = note.read_key(row["log_key"])
+                    heads[name] = note.open_checkpoint(row[name].encode(), key, self._keys)
+            except BadNote as error:
+                self.logs.altered.append(f"{row['device']}: {name}: {error}")
+        return heads
 
     def _check_cosigned(
         self, device: str, row: sqlite3.Row, head: note.Opened | None, frontier: merkle.Frontier
@@ -138,7 +152,7 @@ class Checking:
         elif head.checkpoint.size > frontier.size:
             self.cosignatures.missing.append(f"{device}: the entries that it is of")
 
-    def _entries(self, device: str) -> Iterator[tuple[Entry, bytes]]:
+    def _entries(self, device: str) -> Iterator[tuple[Entry | UnreadEntry, bytes]]:
         """From the objects, in order. Raises Missing, BadFrame, BadEntry, StorageFailed."""
         due = 0
         for row in self._held.db.execute(
@@ -151,7 +165,10 @@ class Checking:
             if hashlib.sha256(raw).hexdigest() != row["sha256"]:
                 raise _Wrong(f"{row['object']} has another SHA-256")
             for _, one in segments.frames(raw):
-                entry = entries.decode(one)
+                try:
+                    entry: Entry | UnreadEntry = entries.decode(one)
+                except UnreadEntry as error:  # a newer program's: its octets count all the same
+                    entry = error
                 if entry.seq != due:
                     raise _Wrong(f"it says that it is {entry.seq}")
                 yield entry, one

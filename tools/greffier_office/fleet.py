@@ -28,6 +28,7 @@ SELECT d.device, d.label, d.enrolled_ns, d.revoked_ns, p.online, p.heard_ns, p.v
        (SELECT min(not_after_ns) FROM certificates AS c
          WHERE c.serial IN (d.control_serial, d.bulk_serial)) AS certificate_end_ns,
        (SELECT count(*) FROM forks AS f WHERE f.device = d.device) AS forks,
+       (SELECT count(*) FROM unread AS u WHERE u.device = d.device) AS unread,
        (SELECT sum(times) FROM refusals AS r WHERE r.device = d.device) AS refused,
        (SELECT max(last_ns) FROM refusals AS r WHERE r.device = d.device) AS refused_ns,
        (SELECT count(*) FROM parts AS x WHERE x.device = d.device
@@ -91,6 +92,7 @@ def _box(row: dict[str, Any], held: Holdings, now_ns: int) -> dict[str, Any]:
             )
         ],
         "refused": row["refused"] or 0,
+        "unread": row["unread"],
         "certificate_end": _time(row["certificate_end_ns"]),
     }
     return {**value, "alarms": [] if value["revoked"] else _alarms(row, now_ns)}
@@ -100,6 +102,8 @@ def _alarms(row: dict[str, Any], now_ns: int) -> list[str]:
     found = []
     if row["forks"]:
         found.append("fork")
+    if row["unread"]:
+        found.append("unread")
     if row["refused_ns"] and now_ns - row["refused_ns"] < OLD_NS:
         found.append("refused")
     if row["heard_ns"] is None or now_ns - row["heard_ns"] > SILENT_NS or not row["online"]:
@@ -162,6 +166,7 @@ def _words(alarms: list[str]) -> list[str]:
     words = {
         "fork": _("its log was forked"),
         "refused": _("offers were refused"),
+        "unread": _("its log has entries for a newer version: update head office"),
         "silent": _("nothing is heard of it"),
         "log_behind": _("its log is not here"),
         "deletion": _("a deletion is not finished"),

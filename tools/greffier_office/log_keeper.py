@@ -22,11 +22,13 @@ from greffier_office.objects import Objects, batch_name
 from greffier_office.replica import Forked, Garbled, Growth
 
 _ATTEMPTS = 3
+_ALARM = "{}: entries that only a newer version reads ({}): they are kept, update head office"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What *device* is told. ``alarm`` is one line for people of a contradiction that is new.
+    """What *device* is told. ``alarm`` is one line for people of what is new: a contradiction, or
+    a kind of entries that this program does not know.
 
     ``old``: it showed a checkpoint that its log here went on from, or somebody sent it again.
     """
@@ -35,6 +37,14 @@ class Answer:
     message: Have | Fork
     alarm: str = ""
     old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """``cosigned`` checkpoint or "", and the kinds that are unread of this device from now on."""
+
+    cosigned: str
+    strange: list[str]
 
 
 class LogKeeper:
@@ -77,9 +87,10 @@ class LogKeeper:
                 return None
             except Forked as error:
                 return self._forked(device, held, batch, error)
-            cosigned = self._kept(device, held, growth)
-            if cosigned is not None:
-                return Answer(device, Have(growth.log.size, cosigned))
+            kept = self._kept(device, held, growth)
+            if kept is not None:
+                alarm = _ALARM.format(device, ", ".join(kept.strange)) if kept.strange else ""
+                return Answer(device, Have(growth.log.size, kept.cosigned), alarm)
         return None
 
     def _compare(self, device: str, held: Log, batch: Batch) -> None:
@@ -120,22 +131,23 @@ class LogKeeper:
             raise IntegrityError(what=f"the log of {device}", reason="entries of it are missing")
         return frontier.root()
 
-    def _kept(self, device: str, held: Log, growth: Growth) -> str | None:
-        """Make *growth* durable; the cosigned checkpoint or "". None: the log is another now."""
+    def _kept(self, device: str, held: Log, growth: Growth) -> _Kept | None:
+        """Make *growth* durable. None: the log is another now."""
         row = self._put(device, growth.first, growth.raw) if growth.raw else None
         log = (
             self._cosigned(growth.log, growth.cosign, growth.note) if growth.cosign else growth.log
         )
         cosigned = log.cosigned if growth.cosign else ""
         if log == held:
-            return cosigned
+            return _Kept(cosigned, [])
         with self._catalogue.transaction() as db:
             if not catalogue.write_log(db, device, held.size, log, growth.root):
                 return None
             if row is not None:
                 catalogue.write_batch(db, device, row, held.peaks)
             narration.narrate(db, device, growth.entries)
-        return cosigned
+            strange = catalogue.write_unread(db, device, growth.unread)
+        return _Kept(cosigned, strange)
 
     def _put(self, device: str, first: int, raw: Sequence[bytes]) -> BatchRow:
         frames = b"".join(map(segments.frame, raw))

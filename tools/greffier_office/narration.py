@@ -1,7 +1,8 @@
 """What the entries of a replicated log say of calls and parts, as rows of the catalogue.
 
 Called inside the transaction that makes the entries part of the log: the rows never say more, nor
-less, than the log. An entry of another kind changes nothing here.
+less, than the log. An entry of another kind changes nothing here. Entries may be narrated again,
+from one on to the newest (greffier_office.catching_up): the rows are the same after that.
 """
 
 import json

@@ -10,9 +10,9 @@ from greffier import merkle
 from greffier.audit import entry as entries
 from greffier.audit import note
 from greffier.audit.batch import Batch
-from greffier.audit.entry import BadEntry, Entry
+from greffier.audit.entry import BadEntry, Entry, UnreadEntry
 from greffier.audit.note import BadNote, Checkpoint, VerifierKey
-from greffier_office.catalogue import Log
+from greffier_office.catalogue import Log, Unread
 
 
 class Forked(Exception):
@@ -32,15 +32,16 @@ class Garbled(ValueError):
 class Growth:
     """What is to be stored: the log as it is then, its root, and the entries that are new.
 
-    ``frames`` of the new entries begin at number ``first``; none where ``entries`` is empty.
-    ``cosign`` is the checkpoint that may be cosigned then, None if the log does not reach it, and
-    ``note`` the box's signed note of it.
+    ``raw`` are the new entries, from number ``first`` on: those that this program can read are in
+    ``entries``, the others in ``unread``. ``cosign`` is the checkpoint that may be cosigned then,
+    None if the log does not reach it, and ``note`` the box's signed note of it.
     """
 
     log: Log
     root: bytes
     first: int
     entries: tuple[Entry, ...]
+    unread: tuple[Unread, ...]
     raw: tuple[bytes, ...]
     cosign: Checkpoint | None
     note: str
@@ -84,7 +85,7 @@ def grown(held: Log, batch: Batch, signed: Head) -> Growth:
     head = signed.checkpoint
     frontier = held.frontier()
     new = batch.entries[held.size - batch.first :] if batch.first <= held.size < batch.end else ()
-    read = _read(held.size, new)
+    read, unread = _read(held.size, new)
     for one in new:
         frontier.append(merkle.leaf_hash(one))
     placed = batch.entries and batch.first <= held.size <= batch.end
@@ -101,7 +102,8 @@ def grown(held: Log, batch: Batch, signed: Head) -> Growth:
     # not take the place of what the box signed last.
     if (placed or reached) and head.size >= held.head_size:
         log = replace(log, head_size=head.size, head=signed.note)
-    return Growth(log, root, held.size, read, tuple(new), head if reached else None, signed.note)
+    cosign = head if reached else None
+    return Growth(log, root, held.size, read, unread, tuple(new), cosign, signed.note)
 
 
 def _checkpoint(batch: Batch, key: VerifierKey) -> Head:
@@ -125,14 +127,20 @@ def _check_head(held: Log, head: Checkpoint, root: bytes) -> None:
             raise Forked("forked", "two checkpoints of the same size have different roots")
 
 
-def _read(first: int, raw: Sequence[bytes]) -> tuple[Entry, ...]:
-    found = []
+def _read(first: int, raw: Sequence[bytes]) -> tuple[tuple[Entry, ...], tuple[Unread, ...]]:
+    """The entries *raw*, those of a newer program apart: they prove nothing against the box."""
+    found, unread = [], []
     for number, one in enumerate(raw, first):
         try:
-            entry = entries.decode(one)
+            entry: Entry | UnreadEntry = entries.decode(one)
+        except UnreadEntry as error:
+            entry = error
         except BadEntry as error:
             raise Forked("altered", f"entry {number}: {error.reason}") from None
         if entry.seq != number:
             raise Forked("altered", f"entry {number} says that it is {entry.seq}")
-        found.append(entry)
-    return tuple(found)
+        if isinstance(entry, Entry):
+            found.append(entry)
+        else:
+            unread.append(Unread(number, entry.ev))
+    return tuple(found), tuple(unread)

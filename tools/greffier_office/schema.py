@@ -220,7 +220,18 @@ CREATE TABLE held (
 CREATE TABLE keeping (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS, DELETION)
+# Entries of a kind, or with a key, that the program did not know which took them: they are in their
+# batch like all others, but no row says what they say until a newer program has read them.
+UNREAD = """
+CREATE TABLE unread (
+    device TEXT NOT NULL REFERENCES devices,
+    seq INTEGER NOT NULL,
+    ev TEXT NOT NULL,
+    PRIMARY KEY (device, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
+CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS, DELETION, UNREAD)
 
 # A file of its own: whoever restores an old catalogue must not bring destroyed keys back.
 # ``block`` is the envelope block (docs/envelope-format.md) that came with the part.

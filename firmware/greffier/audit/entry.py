@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from greffier import canonical
 from greffier.audit.kinds import KINDS, LARGEST, LARGEST_NS, Kind
+from greffier.canonical import NotCanonical
 
 VERSION = 1
 LARGEST_ENTRY = 65_535
@@ -16,6 +18,7 @@ KEYS = frozenset(
 )
 
 _is_id = re.compile(r"[0-9a-f]{32}", re.ASCII).fullmatch
+_is_kind = re.compile(r"(?=.{1,48}\Z)[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*", re.ASCII).fullmatch
 _is_time = re.compile(r"0|[1-9]\d{0,18}", re.ASCII).fullmatch
 
 
@@ -29,6 +32,18 @@ class BadEntry(ValueError):
         super().__init__(f"{reason} (at byte {offset})")
         self.reason = reason
         self.offset = offset
+
+
+class UnreadEntry(BadEntry):
+    """A whole entry of a kind, or with a key, that this version does not know: a newer program's.
+
+    ``seq`` and ``ev`` are the entry's. Its octets are part of the log; what it says nobody reads.
+    """
+
+    def __init__(self, reason: str, seq: int, ev: str) -> None:
+        super().__init__(reason)
+        self.seq = seq
+        self.ev = ev
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,10 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(data: bytes) -> Entry:
-    """The entry whose canonical bytes are *data*. Raises BadEntry for anything else."""
+    """The entry whose canonical bytes are *data*. Raises BadEntry for anything else.
+
+    UnreadEntry, one of its kind, where only the kind or a key of its data is unknown here.
+    """
     if len(data) > LARGEST_ENTRY:
         raise BadEntry("the entry is longer than 65535 bytes", LARGEST_ENTRY)
     try:
@@ -88,24 +106,55 @@ def decode(data: bytes) -> Entry:
         raise BadEntry("keys are missing or unknown")
     if type(value["v"]) is not int or value["v"] != VERSION:
         raise BadEntry("the version is not 1", _place(data, "v"))
-    entry = Entry(
-        seq=value["seq"],
-        boot=value["boot"],
-        mono_ns=_time(data, value, "mono_ns"),
-        t_ns=_time(data, value, "t_ns"),
-        t_lb_ns=_time(data, value, "t_lb_ns"),
-        t_src=value["t_src"],
-        ev=value["ev"],
-        rec=value["rec"],
-        salt=value["salt"],
-        data=_read(data, value["ev"], value["data"]),
-    )
-    if (written := encode(entry)) != data:
+    try:
+        entry = _entry(data, value, _read(data, value["ev"], value["data"]))
+        written = encode(entry)
+    except BadEntry:
+        _check_unread(data, value)
+        raise
+    if written != data:
         at = next(
             (i for i, pair in enumerate(zip(written, data, strict=False)) if len(set(pair)) > 1), 0
         )
         raise BadEntry("not in canonical form", at)
     return entry
+
+
+def _entry(raw: bytes, value: Mapping[str, Any], told: Mapping[str, Any]) -> Entry:
+    return Entry(
+        seq=value["seq"],
+        boot=value["boot"],
+        mono_ns=_time(raw, value, "mono_ns"),
+        t_ns=_time(raw, value, "t_ns"),
+        t_lb_ns=_time(raw, value, "t_lb_ns"),
+        t_src=value["t_src"],
+        ev=value["ev"],
+        rec=value["rec"],
+        salt=value["salt"],
+        data=told,
+    )
+
+
+def _check_unread(raw: bytes, value: Mapping[str, Any]) -> None:
+    """Raises UnreadEntry where a newer program may have written *value*, BadEntry where none may.
+
+    Returns where it is an entry of ours that is wrong.
+    """
+    ev, told = value["ev"], value["data"]
+    if type(ev) is not str or not _is_kind(ev) or type(told) is not dict:
+        return
+    known = KINDS.get(ev)
+    if known is not None and told.keys() <= known.required.keys() | known.optional.keys():
+        return
+    _check(_entry(raw, value, {}))
+    try:
+        written = canonical.dump(value)
+    except NotCanonical as error:
+        raise BadEntry(str(error)) from None
+    if written != raw:
+        raise BadEntry("not in canonical form")
+    what = "no such kind of entry" if known is None else f"a key that {ev} does not have"
+    raise UnreadEntry(what, value["seq"], ev)
 
 
 def _written(kind: str, data: Mapping[str, Any]) -> str:

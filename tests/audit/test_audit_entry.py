@@ -26,6 +26,7 @@ TEXTS = {
     "uid": st.sampled_from([f"{DEVICE}/l1/0000000004", "box-7/Réception 2/0000000001"]),
     "channel": st.sampled_from([ID, "l1", f"{DEVICE}/l1/0000000004"]),
     "epoch": st.sampled_from(["2026-03-02", f"2026-03-02.{ID}"]),
+    "month": st.sampled_from(["2026-11", "2027-01"]),
     "code": st.sampled_from(["SAMPLED_IN", "MANDATORY_MIFID"]),
     "word": st.sampled_from(["ended", "opus24", "late_start"]),
     "reason": st.sampled_from(["SAMPLED_OUT", "overrun"]),
@@ -48,6 +49,11 @@ def values(form: Form) -> st.SearchStrategy[Any]:
     if form.name.startswith("list of "):
         return st.lists(TEXTS[form.name.removeprefix("list of ")], max_size=4)
     return TEXTS[form.name]
+
+
+def test_every_form_has_values_here() -> None:
+    forms = {form.name for kind in KINDS.values() for _, form, _ in kind.order}
+    assert {name.removeprefix("list of ") for name in forms} <= set(TEXTS)
 
 
 @st.composite

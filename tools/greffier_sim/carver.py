@@ -13,20 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-BLOCK: Final = 4096
-KEY: Final = 32
-_MAGIC: Final = {
-    "part": b"\x89GPT\r\n\x1a\n",
-    "effaceable": b"\x89GSE\r\n\x1a\n",
-    "root": b"\x89GSR\r\n\x1a\n",
-    "bucket": b"\x89GSB\r\n\x1a\n",
-}
+from greffier_sim.medium import BLOCK, MAGIC, Medium
+
 _AUDIO: Final = 1
 _PART: Final = 1
 _SEALED: Final = 1168
@@ -71,63 +64,6 @@ class Holder:
         return None
 
 
-class Medium:
-    """Every block that was ever there, each content once, in the order in which it came."""
-
-    def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-        self._known: dict[bytes, int] = {}
-        self._at: dict[int, list[int]] = {}  # place -> contents that it had
-        self._places: dict[int, list[int]] = {}
-
-    def write(self, offset: int, data: bytes) -> None:
-        """*data* came to stand at *offset*, which is that of a block."""
-        for at in range(0, len(data), BLOCK):
-            self._keep((offset + at) // BLOCK, data[at : at + BLOCK])
-
-    def _keep(self, place: int, data: bytes) -> None:
-        if not data.strip(b"\0"):
-            return
-        number = self._known.setdefault(data, len(self.blocks))
-        if number == len(self.blocks):
-            self.blocks.append(data)
-        here = self._at.setdefault(place, [])
-        if number not in here:
-            here.append(number)
-            self._places.setdefault(number, []).append(place)
-
-    def beginning(self, kind: str) -> Iterator[int]:
-        """Blocks that begin as a file of *kind* does."""
-        magic = _MAGIC[kind]
-        return (number for number, data in enumerate(self.blocks) if data.startswith(magic))
-
-    def near(self, number: int) -> dict[int, None]:
-        """Blocks that ever stood right behind *number*."""
-        return dict.fromkeys(
-            other for place in self._places[number] for other in self._at.get(place + 1, ())
-        )
-
-    def longer(
-        self, known: bytes, last: int, whole: Callable[[bytes], bool], size: int
-    ) -> Iterator[tuple[bytes, int]]:
-        """*known*, which ends with the block *last*, made *size* octets and more: with every block
-        (by number) that makes it ``whole``; neighbours alone, if one of them does."""
-        near = self.near(last)
-        found = False
-        for others in (near, (one for one in range(len(self.blocks)) if one not in near)):
-            for other in others:
-                data = known + self.blocks[other]
-                if len(data) < size:  # a record of more than a block: the one behind it, and so on
-                    for one, end in self.longer(data, other, whole, size) if other in near else ():
-                        found = True
-                        yield one, end
-                elif whole(data):
-                    found = True
-                    yield data, other
-            if found:
-                return
-
-
 @dataclass
 class Opened:
     """What was found. *roots* are (generation, day, bucket's generation, bucket key)."""
@@ -143,16 +79,6 @@ class Opened:
     """Parts of which sound came out."""
 
 
-def runs(image: bytes) -> Iterator[bytes]:
-    """What stands between the empty blocks of *image*."""
-    empty, begin = bytes(BLOCK), 0
-    for at in range(0, len(image) + BLOCK, BLOCK):
-        if at >= len(image) or image[at : at + BLOCK] == empty:
-            if at > begin:
-                yield image[begin:at]
-            begin = at + BLOCK
-
-
 def effaceable_keys(medium: Medium) -> set[bytes]:
     """Every effaceable key that ever stood in a file."""
     found = set()
@@ -161,11 +87,6 @@ def effaceable_keys(medium: Medium) -> set[bytes]:
         if zlib.crc32(data[:48]) == int.from_bytes(data[48:52]):
             found.add(data[16:48])
     return found
-
-
-def windows(*blobs: bytes) -> set[bytes]:
-    """Every 32 octets in a row."""
-    return {blob[at : at + KEY] for blob in blobs for at in range(len(blob) - KEY + 1)}
 
 
 class Carver:
@@ -255,7 +176,7 @@ class Carver:
         self, first: int, day: bytes, generation: bytes, key: bytes, out: dict[bytes, set[bytes]]
     ) -> None:
         """Follow the records from the block *first* on, through every block that fits."""
-        head = _MAGIC["bucket"] + b"\0\1\0\1" + generation + day
+        head = MAGIC["bucket"] + b"\0\1\0\1" + generation + day
         todo = [(self._medium.blocks[first][34:], first, 0)]
         seen = set()
         while todo:
@@ -289,7 +210,7 @@ class Carver:
             for number, data in enumerate(self._medium.blocks):
                 at = data.find(head)
                 while at >= 0:
-                    if not data.startswith(_MAGIC["part"]) or at > BLOCK // 2:
+                    if not data.startswith(MAGIC["part"]) or at > BLOCK // 2:
                         for sealed in self._sealed(number, at + len(head)):
                             found |= {
                                 name
@@ -433,27 +354,3 @@ def _frame_size(data: bytes) -> int:
 def _frame_whole(data: bytes) -> bool:
     size = _frame_size(data)
     return zlib.crc32(data[:12] + data[16:size]) == int.from_bytes(data[12:16])
-
-
-def find(needles: Collection[bytes], haystacks: Iterable[bytes]) -> set[bytes]:
-    """Which of *needles* (6 octets or more) stand anywhere in *haystacks*."""
-    by_head: dict[int, list[bytes]] = {}
-    for needle in needles:
-        if len(needle) < 6:
-            raise ValueError("a needle is too short to mean anything")
-        by_head.setdefault(int.from_bytes(needle[:6], "little"), []).append(needle)
-    heads = np.array(sorted(by_head), dtype="<u8")
-    found: set[bytes] = set()
-    for hay in haystacks:
-        padded = hay + bytes(16)
-        for shift in range(8):
-            count = (len(padded) - shift) // 8
-            words = np.frombuffer(padded, "<u8", count, shift) & 0xFFFFFFFFFFFF
-            places = np.searchsorted(heads, words)
-            places[places == len(heads)] = 0
-            for hit in np.nonzero(heads[places] == words)[0] if len(heads) else ():
-                at = 8 * int(hit) + shift
-                for needle in by_head[int(words[hit])]:
-                    if hay[at : at + len(needle)] == needle:
-                        found.add(needle)
-    return found

@@ -16,8 +16,8 @@ from greffier.seal.keys import PrivateKey, Role
 from greffier.store import shred
 from greffier_sim import block_disk
 from greffier_sim.block_disk import WRITE, BlockDisk, Operation
-from greffier_sim.carver import BLOCK, Medium
 from greffier_sim.emulated_tpm import EmulatedTpm
+from greffier_sim.medium import BLOCK, Medium
 from greffier_sim.soak_missing import Missing
 
 BOX: Final = "box"

@@ -27,9 +27,10 @@ from greffier.store import playback
 from greffier.store.index import PartRow
 from greffier.store.shred_format import PART, Name
 from greffier_sim import block_disk
-from greffier_sim.carver import Carver, Holder, effaceable_keys, find, windows
+from greffier_sim.carver import Carver, Holder, effaceable_keys
 from greffier_sim.filled_disk import FilledDisk, memory, watched
 from greffier_sim.many_calls import DUTY, VOLUNTARY, ManyCalls, plans
+from greffier_sim.medium import find, windows
 from greffier_sim.sickdisk import Unable
 from greffier_sim.soak_missing import Missing
 

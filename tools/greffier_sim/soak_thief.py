@@ -42,21 +42,10 @@ from greffier.seal.keys import PrivateKey
 from greffier.store import playback
 from greffier.store.shred_format import PART, Name
 from greffier_sim import block_disk
-from greffier_sim.carver import (
-    BLOCK,
-    Carver,
-    Holder,
-    Lock,
-    Medium,
-    effaceable_keys,
-    find,
-    key_id_of,
-    runs,
-    unlocked,
-    windows,
-)
+from greffier_sim.carver import Carver, Holder, Lock, effaceable_keys, key_id_of, unlocked
 from greffier_sim.filled_disk import FilledDisk, memory, watched
 from greffier_sim.many_calls import DUTY, VOLUNTARY, ManyCalls, plans
+from greffier_sim.medium import BLOCK, Medium, find, runs, windows
 from greffier_sim.sickdisk import Unable
 from greffier_sim.soak_missing import Missing
 

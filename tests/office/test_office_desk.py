@@ -151,6 +151,9 @@ def test_a_fault_of_ours_at_one_log_is_told_and_the_others_go_on(tmp_path: Path)
                 raise ZeroDivisionError
             return Answer(device, Have(1, ""))
 
+        def entries(self, _row: object) -> list[bytes]:
+            raise AssertionError("there is nothing to be read again")
+
     office = place.create(tmp_path / "office", Disk(), time.time_ns())
     voice, told = Voice(), list[str]()
     desk = AuditDesk(

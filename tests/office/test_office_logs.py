@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.office.in_process import Inside, enrol
 
 from greffier.audit import batch as batches
+from greffier.audit import entry as entries
 from greffier.audit import note
 from greffier.audit.kinds import KINDS, Kind
 from greffier.audit.note import Checkpoint, Signer
@@ -20,7 +21,7 @@ from greffier.errors import IntegrityError
 from greffier.merkle import Frontier, leaf_hash
 from greffier.sync.messages import Fork, Have
 from greffier.trust import LogKey
-from greffier_office import place
+from greffier_office import catching_up, place
 from greffier_office.catching_up import read_again
 from greffier_office.place import Office
 from greffier_sim.hand_box import HandBox, Held
@@ -248,14 +249,14 @@ def test_two_collectors_take_the_same_batch(inside: Inside, box: HandBox) -> Non
 
 def forget(kind: str, key: str | None, forgetful: pytest.MonkeyPatch) -> None:
     """This program becomes one that does not know *kind*, or not its *key*."""
-    known = KINDS[kind]
-    if key is None:
-        forgetful.delitem(KINDS, kind)  # type: ignore[arg-type]
-        return
-    optional = {name: form for name, form in known.optional.items() if name != key}
-    order = tuple(one for one in known.order if one[0] != key)
-    older = Kind(known.required, optional, known.times, order)
-    forgetful.setitem(KINDS, kind, older)  # type: ignore[misc]
+    older = dict(KINDS)
+    known = older.pop(kind)
+    if key is not None:
+        optional = {name: form for name, form in known.optional.items() if name != key}
+        order = tuple(one for one in known.order if one[0] != key)
+        older[kind] = Kind(known.required, optional, known.times, order)
+    for room in (entries, catching_up):
+        forgetful.setattr(room, "KINDS", older)
 
 
 @pytest.mark.parametrize("key", [None, "envelope"])

@@ -58,7 +58,12 @@ class Archive:
         return made
 
     def sealed(
-        self, box: HandBox, purposes: dict[str, list[int]] | None, *, until: bool = False
+        self,
+        box: HandBox,
+        purposes: dict[str, list[int]] | None,
+        *,
+        until: bool = False,
+        created_ns: int = CREATED_NS,
     ) -> Held:
         """A real part with its entries in the log; of no *purposes*, its header is damaged."""
         part, recording = secrets.token_bytes(16), secrets.token_bytes(16)
@@ -66,7 +71,7 @@ class Archive:
         block = envelope.seal(key, What.PART, part, [self.private.public])
         meta = {
             "device": device_of(box), "line": "vente", "codec": "opus", "purposes": purposes or {},
-            "created_ns": str(CREATED_NS), "epoch": "2026-11-22", "deletion": "C", "previous": None,
+            "created_ns": str(created_ns), "epoch": "2026-11-22", "deletion": "C", "previous": None,
         }  # fmt: skip
         writer = PartWriter(
             part_id=part, recording_id=recording, number=0, meta=meta, content_key=key
@@ -79,7 +84,7 @@ class Archive:
         hashed = hashlib.sha256(block).hexdigest()
         more = {"until_ns": CREATED_NS + 89 * DAY_NS} if until else {}
         box.say(
-            "part.opened", recording.hex(), **common, envelope=hashed, created_ns=CREATED_NS, **more
+            "part.opened", recording.hex(), **common, envelope=hashed, created_ns=created_ns, **more
         )
         box.say(
             "part.sealed", recording.hex(), **common, bytes=len(octets), sha256=held.sha256,

@@ -53,6 +53,16 @@ def test_a_voluntary_part_goes_at_its_maximum_whatever_its_box_does(archive: Arc
     assert archive.opens(duty) is False and len(archive.objects()) == 1
 
 
+def test_a_box_whose_clock_is_years_behind_has_its_parts_kept_as_long(archive: Archive) -> None:
+    box = archive.box()
+    quality = archive.sealed(box, QUALITY, created_ns=0)
+    archive.store(box, quality)
+    archive.day = 88.9
+    assert codes(archive.purge()) == ({}, {})
+    archive.day = 89
+    assert codes(archive.purge())[0] == {quality.part: "DELETE_DUE"}
+
+
 def test_a_box_may_ask_for_less_than_it_may_destroy_itself(archive: Archive) -> None:
     """Its log says that the keys were destroyed, were it stolen and its log a lie."""
     box = archive.box()

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from greffier.audit.entry import Entry
+from greffier.audit.origins import TOLERANCE_NS
 from greffier_office.disposal import FOR_ROOM
 
 
@@ -90,10 +91,19 @@ def _opened(db: sqlite3.Connection, device: str, entry: Entry) -> None:
             data.get("envelope"),
             entry.seq,
             data.get("line"),
-            data.get("created_ns"),
+            _created_ns(entry),
             data.get("until_ns"),
         ),
     )
+
+
+def _created_ns(entry: Entry) -> int | None:
+    """When a part was created, as far as that is certain: its box's wall clock may be years behind,
+    but not behind the lower bound of trusted time of that very moment (docs/retention.md)."""
+    said: int | None = entry.data.get("created_ns")
+    if said is None or said >= entry.t_lb_ns - TOLERANCE_NS:
+        return said
+    return entry.t_lb_ns
 
 
 def _closed(db: sqlite3.Connection, device: str, entry: Entry) -> None:

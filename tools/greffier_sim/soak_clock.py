@@ -33,7 +33,7 @@ from greffier.audit import note, origins, receipt
 from greffier.audit.origins import Origins
 from greffier.audit.receipt import Receipt
 from greffier.audit.witness import BadCosigned
-from greffier.clock import BUILT_NS, SECOND, SystemClock
+from greffier.clock import BUILT_NS, SECOND
 from greffier.control.board import Board, Order
 from greffier.control.messages import AskStatus
 from greffier.durable import Disk
@@ -49,11 +49,10 @@ from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier.store import layout
 from greffier_sim.filled_disk import memory
+from greffier_sim.soak_clock_world import TOLERANCE_NS, Born, MadeUpClock, World
 
 A_BOX: Final = 12
 """Sequences over one data directory."""
-TOLERANCE_NS: Final = 600 * SECOND
-"""Wall clocks that are off by less are right; quartz, and the seconds of a cosignature."""
 _YEAR_NS: Final = 365 * DAY_NS
 _KINDS: Final = (
     {"quality": (0, 30)},
@@ -70,67 +69,6 @@ def _signer(name: str, number: int) -> note.Signer:
 
 
 _RECEIPTS, _WITNESS, _STRANGER = _signer("siege/r", 1), _signer("siege", 2), _signer("siege", 3)
-
-
-@dataclass
-class World:
-    """What time it really is, and what the clocks of the box make of it."""
-
-    now_ns: int = BUILT_NS + DAY_NS
-    wall_off_ns: int = 0
-    boot: str = ""
-    booted_ns: int = 0
-    ppm: int = 0
-
-    @property
-    def wall_ns(self) -> int:
-        """What people read; no clock shows a time before 1970."""
-        return max(0, self.now_ns + self.wall_off_ns)
-
-    @property
-    def wall_right(self) -> bool:
-        """Whether it is, as far as anybody cares."""
-        return abs(self.wall_off_ns) <= TOLERANCE_NS // 2
-
-
-class MadeUpClock(SystemClock):
-    """The real clock over a machine that is made up."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        super().__init__()
-
-    @property
-    def boot_id(self) -> str:
-        return self._world.boot
-
-    def wall_ns(self) -> int:
-        return self._world.wall_ns
-
-    def monotonic_ns(self) -> int:
-        lived = self._world.now_ns - self._world.booted_ns
-        return SECOND + lived + lived * self._world.ppm // 1_000_000
-
-
-@dataclass
-class Born:
-    """What the model knows of a part. *trusted*: trusted time came back in its boot."""
-
-    born_ns: int
-    purposes: dict[str, tuple[int, int]]
-    boot: str
-    wall_right: bool
-    trusted: bool
-
-    @property
-    def due_ns(self) -> int:
-        """From then on it must go."""
-        return self.born_ns + max(most for _, most in self.purposes.values()) * DAY_NS
-
-    @property
-    def adrift(self) -> bool:
-        """Whether nobody could know when it was created."""
-        return not self.wall_right and not self.trusted
 
 
 @dataclass

@@ -1,0 +1,71 @@
+"""The world of a soak of clocks: what time it really is, and what a box makes of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from greffier.clock import BUILT_NS, SECOND, SystemClock
+from greffier.policy.lifecycle import DAY_NS
+
+TOLERANCE_NS: Final = 600 * SECOND
+"""Wall clocks that are off by less are right; quartz, and the seconds of a cosignature."""
+
+
+@dataclass
+class World:
+    """What time it really is, and what the clocks of the box make of it."""
+
+    now_ns: int = BUILT_NS + DAY_NS
+    wall_off_ns: int = 0
+    boot: str = ""
+    booted_ns: int = 0
+    ppm: int = 0
+
+    @property
+    def wall_ns(self) -> int:
+        """What people read; no clock shows a time before 1970."""
+        return max(0, self.now_ns + self.wall_off_ns)
+
+    @property
+    def wall_right(self) -> bool:
+        """Whether it is, as far as anybody cares."""
+        return abs(self.wall_off_ns) <= TOLERANCE_NS // 2
+
+
+class MadeUpClock(SystemClock):
+    """The real clock over a machine that is made up."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        super().__init__()
+
+    @property
+    def boot_id(self) -> str:
+        return self._world.boot
+
+    def wall_ns(self) -> int:
+        return self._world.wall_ns
+
+    def monotonic_ns(self) -> int:
+        lived = self._world.now_ns - self._world.booted_ns
+        return SECOND + lived + lived * self._world.ppm // 1_000_000
+
+
+@dataclass
+class Born:
+    """What the model knows of a part. *trusted*: trusted time came back in its boot."""
+
+    born_ns: int
+    purposes: dict[str, tuple[int, int]]
+    boot: str
+    wall_right: bool
+    trusted: bool
+
+    @property
+    def due_ns(self) -> int:
+        """From then on it must go."""
+        return self.born_ns + max(most for _, most in self.purposes.values()) * DAY_NS
+
+    @property
+    def adrift(self) -> bool:
+        """Whether nobody could know when it was created."""
+        return not self.wall_right and not self.trusted

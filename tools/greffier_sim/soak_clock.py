@@ -23,7 +23,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +48,7 @@ from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier.store import layout
 from greffier_sim.filled_disk import memory
-from greffier_sim.soak_clock_world import TOLERANCE_NS, Born, MadeUpClock, World
+from greffier_sim.soak_clock_world import TOLERANCE_NS, Born, Figures, MadeUpClock, World
 
 A_BOX: Final = 12
 """Sequences over one data directory."""
@@ -69,29 +68,6 @@ def _signer(name: str, number: int) -> note.Signer:
 
 
 _RECEIPTS, _WITNESS, _STRANGER = _signer("siege/r", 1), _signer("siege", 2), _signer("siege", 3)
-
-
-@dataclass
-class Figures:
-    """What all sequences showed; days are the worst."""
-
-    sequences: int = 0
-    boots: int = 0
-    lost_clocks: int = 0
-    steps: int = 0
-    cosigned: int = 0
-    refused: int = 0
-    turns: int = 0
-    parts: int = 0
-    deleted: int = 0
-    early: int = 0
-    late: int = 0
-    latest_h: float = 0.0
-    adrift: int = 0
-    adrift_early: int = 0
-    adrift_late: int = 0
-    adrift_duty_early: int = 0
-    first: list[str] = field(default_factory=list)
 
 
 class Life:

@@ -1,6 +1,6 @@
-"""The world of a soak of clocks: what time it really is, and what a box makes of it."""
+"""The world of a soak of clocks: what time it really is, what a box makes of it, what was seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from greffier.clock import BUILT_NS, SECOND, SystemClock
@@ -69,3 +69,26 @@ class Born:
     def adrift(self) -> bool:
         """Whether nobody could know when it was created."""
         return not self.wall_right and not self.trusted
+
+
+@dataclass
+class Figures:
+    """What all sequences showed; days are the worst."""
+
+    sequences: int = 0
+    boots: int = 0
+    lost_clocks: int = 0
+    steps: int = 0
+    cosigned: int = 0
+    refused: int = 0
+    turns: int = 0
+    parts: int = 0
+    deleted: int = 0
+    early: int = 0
+    late: int = 0
+    latest_h: float = 0.0
+    adrift: int = 0
+    adrift_early: int = 0
+    adrift_late: int = 0
+    adrift_duty_early: int = 0
+    first: list[str] = field(default_factory=list)

@@ -42,6 +42,10 @@ from greffier_sim.sickdisk import SickDisk, Unable
 OWN_MOUNTS = "GREFFIER_OWN_MOUNTS"
 CASES = ("stalled", "full", "long-full", "read-only")
 LEAD_S = 4.0
+# A call begins so late in these cases: until somebody wants new blocks, those that were
+# reserved before hide that a disk is full.
+LATE_S = 8.0
+FILLED = ("full", "long-full")
 TAIL_S = 14.0
 STALL_S = {"stalled": 30, "full": 30, "long-full": 10, "read-only": 30}
 CONFIG = """schema = "recorder/1"
@@ -196,9 +200,20 @@ def prepare_policy(folder: Path) -> None:
     (folder / "signers").write_text("".join(known))
 
 
-def traffic(path: Path, calls: int, talk_s: float) -> None:
-    """A capture of *calls* calls that begin within two seconds and last *talk_s*."""
+def traffic(path: Path, calls: int, talk_s: float, late: int = 0) -> None:
+    """A capture of *calls* calls that begin within two seconds and last *talk_s*, and of *late*
+    ones that begin after :data:`LATE_S` and end with them.
+    """
     datagrams = []
+    for number in range(calls, calls + late):
+        plan = captures.Plan(
+            call_id=f"soak-{number}@sim",
+            start_ns=1_700_000_000_000_000_000 + round(LATE_S * 1_000_000_000),
+            talk_ms=round((talk_s - LATE_S) * 1000),
+            caller_media=Address(f"10.1.{number // 200}.{number % 200 + 1}", 4000),
+            callee_media=Address(f"10.2.{number // 200}.{number % 200 + 1}", 5000),
+        )
+        datagrams += captures.call(plan)
     for number in range(calls):
         plan = captures.Plan(
             call_id=f"soak-{number}@sim",
@@ -221,6 +236,8 @@ def be_ill(case: str, disk: SickDisk, seconds: float, watcher: Watcher, told: Fi
     else:
         disk.fill()
     told.raised_s = _raised(watcher, told, began)
+    if case in FILLED:
+        began += told.raised_s  # before, nobody had noticed
     time.sleep(max(0.0, began + seconds - time.monotonic()))
     if case == "stalled":
         disk.thaw()
@@ -254,7 +271,9 @@ def run_case(
         namespace = stack.enter_context(wire())
         prepare(folder, disk.path / "box", stall_s)
         talk_s = LEAD_S + seconds + tail_s
-        traffic(folder / "wire.pcap", calls, talk_s)
+        late = int(case in FILLED)
+        told.calls += late
+        traffic(folder / "wire.pcap", calls, talk_s + late * LATE_S, late)
         recorder = Appliance(folder, folder / "control.sock", inside(namespace))
         stack.callback(recorder.kill)
         recorder.spawn()

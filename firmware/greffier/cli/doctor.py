@@ -6,7 +6,7 @@ import click
 
 from greffier.cli.output import answer, json_option, table
 from greffier.cli.running import config_option, find_config
-from greffier.clock import SystemClock
+from greffier.clock import SECOND, SystemClock, format_time
 from greffier.config.recorder import DEFAULT_PATH
 from greffier.config.records import Config
 from greffier.control.client import ask
@@ -17,7 +17,9 @@ from greffier.policy import rules
 from greffier.recorder import load
 from greffier.recorder.checks import Finding, Subject, examine
 from greffier.recorder.load import Load
+from greffier.sync.folder import SyncFolder
 
+EXPIRES_SOON_NS = 30 * 86_400 * SECOND
 START = "systemctl start greffier-recorder"
 MARKS = {"ok": "ok", "warn": "!", "fail": "X"}
 
@@ -98,7 +100,24 @@ def _findings(path: Path | None) -> list[Finding]:
     recorder = _recorder(config)
     running = recorder[0].mend != START
     subject = Subject(config, SystemClock(), running)
-    return [Finding("config", "ok", str(config.path)), *examine(subject), *recorder]
+    looks = [*examine(subject), *_sync(config, subject.clock.wall_ns())]
+    return [Finding("config", "ok", str(config.path)), *looks, *recorder]
+
+
+def _sync(config: Config, now_ns: int) -> list[Finding]:
+    """Whether the transfer to head office could connect, and for how long; nothing without one."""
+    folder = SyncFolder(config.sync.folder)
+    if not config.control.sync and not folder.enrolment.exists():
+        return []
+    try:
+        ready = folder.open(now_ns)
+    except GreffierError as error:
+        return [_of_error("sync", error)]
+    day = format_time(ready.expires_ns, digits=0)
+    told = _("{name}; its certificates hold until {day}").format(name=ready.enrolment.name, day=day)
+    if ready.expires_ns - now_ns < EXPIRES_SOON_NS:
+        return [Finding("sync", "warn", told, "greffier enrol request")]
+    return [Finding("sync", "ok", told)]
 
 
 def _recorder(config: Config) -> list[Finding]:

@@ -7,7 +7,6 @@ earlier one found missing, a later one does not complain of again.
 import os
 import pwd
 import resource
-import shutil
 import socket
 import stat
 import sys
@@ -26,7 +25,7 @@ from greffier.language import translate as _
 from greffier.policy import check as compiler
 from greffier.policy import packs as law_packs
 from greffier.policy.site import Policy
-from greffier.recorder import adoption
+from greffier.recorder import adoption, checks_medium
 from greffier.seal import keys
 from greffier.seal.keys import Role
 from greffier.store import layout
@@ -36,8 +35,6 @@ from greffier.trust.tpm import TpmRoot
 
 State = Literal["ok", "warn", "fail"]
 
-# The published order of the space ladder: warn, act, refuse (percent of the medium used).
-WARN_PERCENT, FULL_PERCENT = 85, 97
 SYSTEM = Path("/")
 FORWARDER = "greffier-alarm"  # the user of that service
 
@@ -159,30 +156,6 @@ def _clock(subject: Subject) -> Iterator[Finding]:
         )
     else:
         yield Finding("clock", "ok", format_time(now, digits=0))
-
-
-def _space(subject: Subject) -> Iterator[Finding]:
-    directory = layout.open(subject.config.data)
-    space = shutil.disk_usage(directory.path)
-    used = 100 - 100 * space.free // space.total
-    hours = _hours_left(directory, space.free)
-    told = _("{used} % used, hours left at the pace of the last days: {hours}").format(
-        used=used, hours="-" if hours is None else hours
-    )
-    mend = f"greffier purge --data {directory.path}"
-    if used >= FULL_PERCENT:
-        yield Finding("space", "fail", told, mend)
-    elif used >= WARN_PERCENT or (hours is not None and hours < 72):
-        yield Finding("space", "warn", told, mend)
-    else:
-        yield Finding("space", "ok", told)
-
-
-def _hours_left(directory: DataDirectory, free: int) -> int | None:
-    """At the pace of the latest seven days that hold parts; None before the first."""
-    days = sorted(one for one in directory.parts.iterdir() if one.is_dir())[-7:]
-    written = sum(part.stat().st_size for day in days for part in day.iterdir())
-    return None if not written else free * 24 * len(days) // written
 
 
 def _policy(subject: Subject) -> Iterator[Finding]:
@@ -351,15 +324,34 @@ def _may_watch(control: Control) -> bool:
     )
 
 
+def _of_media(
+    name: str, look: Callable[[Subject], checks_medium.Found]
+) -> Callable[[Subject], Iterator[Finding]]:
+    def check(subject: Subject) -> Iterator[Finding]:
+        for state, cause, mend in look(subject):
+            yield Finding(name, state, cause, mend)  # type: ignore[arg-type]
+
+    return check
+
+
 # What has nothing to look at where the data directory cannot be opened.
-_OF_DATA = ("keys", "deletion", "space", "audit")
+_OF_DATA = ("keys", "deletion", "space", "reserve", "mirror", "wear", "retention", "audit")
 CHECKS: dict[str, Callable[[Subject], Iterator[Finding]]] = {
     "core": _core,
     "data": _data,
     "keys": _keys,
     "deletion": _deletion,
     "clock": _clock,
-    "space": _space,
+    "space": _of_media("space", lambda subject: checks_medium.space(subject.config)),
+    "reserve": _of_media(
+        "reserve", lambda one: checks_medium.kept_free(one.config, running=one.running)
+    ),
+    "mirror": _of_media("mirror", lambda subject: checks_medium.mirror(subject.config)),
+    "wear": _of_media("wear", lambda one: checks_medium.wear(one.config, one.system)),
+    "retention": _of_media(
+        "retention",
+        lambda one: checks_medium.retention(one.config, one.clock.lower_bound().t_ns),
+    ),
     "policy": _policy,
     "tap": _taps,
     "card": _cards,

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from greffier.errors import StorageFailed
 
+_DAY_NS = 86_400 * 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -45,5 +47,28 @@ def kept_in(index: Path, since_ns: int) -> tuple[Kept, ...]:
             Kept(tuple(json.loads(names)), bool(synced), holds != "[]", octets, recent)
             for names, synced, holds, octets, recent in rows
         )
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise StorageFailed(path=index, reason=str(error)) from error
+
+
+def waiting_at(index: Path, at_ns: int) -> int:
+    """How many parts reach their longest term before *at_ns*, and head office has not confirmed.
+
+    Raises StorageFailed, also where no index is.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+        ) as db:
+            kinds = [one for (one,) in db.execute("SELECT DISTINCT purposes FROM parts")]
+            found = 0
+            for kind in kinds:
+                most = [days for _least, days in json.loads(kind).values()]
+                if not most or None in most:
+                    continue
+                asked = (kind, at_ns - max(most) * _DAY_NS)
+                sql = "SELECT count(*) FROM parts WHERE purposes = ? AND NOT synced"
+                found += db.execute(f"{sql} AND created_ns < ?", asked).fetchone()[0]
+            return found
     except (sqlite3.Error, ValueError, TypeError) as error:
         raise StorageFailed(path=index, reason=str(error)) from error

@@ -17,6 +17,7 @@ NAMES = {
     "deletion": "every octet ever written, the TPM of today and the office key: what opens",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
+    "mutants": "small wrongs in sync, receipts and retention: the tests notice each",
     "nonces": "random failures of the disk: no key seals two texts under one nonce",
     "purge": "power cut after every write of a purge: each commit is all old or all new",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",

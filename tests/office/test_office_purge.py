@@ -23,6 +23,8 @@ from greffier.cli.main import run
 from greffier.durable import Disk
 from greffier.errors import GreffierError, IntegrityError
 from greffier.sync.messages import Refused
+from greffier_office import catalogue
+from greffier_office.catalogue import Unread
 from greffier_office.main import COMMANDS
 from greffier_office.stored import Holdings
 from greffier_sim.hand_box import Held
@@ -115,6 +117,25 @@ def test_a_hold_and_a_missing_visa_keep_what_is_due(archive: Archive) -> None:
     assert codes(archive.purge()) == ({}, {})
     archive.day = 139
     assert codes(archive.purge())[0] == {quality.part: "DELETE_DUE"}
+
+
+def test_an_entry_about_holds_that_only_a_newer_program_reads_keeps_all_of_its_box(
+    archive: Archive,
+) -> None:
+    one, other = archive.box(), archive.box()
+    kept, gone = archive.sealed(one, QUALITY), archive.sealed(other, QUALITY)
+    archive.store(one, kept)
+    archive.store(other, gone)
+    life = archive.inside()
+    with life.rows.transaction() as db:
+        for box, ev in ((one, "hold.moved"), (other, "holder.seen")):
+            catalogue.write_unread(db, device_of(box), [Unread(9, ev)])
+    archive.day = 100
+    assert codes(archive.purge()) == ({gone.part: "DELETE_DUE"}, {kept.part: "KEEP_HOLD"})
+    with life.rows.transaction() as db:
+        db.execute("DELETE FROM unread")
+    life.close()
+    assert codes(archive.purge())[0] == {kept.part: "DELETE_DUE"}
 
 
 @pytest.mark.parametrize("whole_group", [True, False])

@@ -184,7 +184,13 @@ class Purging:
             " USING (device, hold) WHERE device = ? AND name IN (?, ?)",
             (device, part, recording),
         )
-        return tuple(Claim(row["mode"], row["since_ns"], row["until_ns"]) for row in rows)
+        found = [Claim(row["mode"], row["since_ns"], row["until_ns"]) for row in rows]
+        strange = self._rows.db.execute(
+            "SELECT 1 FROM unread WHERE device = ? AND ev GLOB 'hold.*'", (device,)
+        ).fetchone()
+        if strange:  # a hold of which only a newer program could say on what: it is on all
+            found.append(Claim("floor", 0, None))
+        return tuple(found)
 
     def _note_due(self, rows: Sequence[sqlite3.Row], subjects: Sequence[Subject]) -> None:
         """Parts whose end was not computed yet are looked at once, and then when it comes."""

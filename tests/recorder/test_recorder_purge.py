@@ -9,7 +9,7 @@ import pytest
 from tests.recorder.office_scene import DUTY, QUALITY, RECEIPTS, START_NS, Box, WornClock, made
 from tests.stories.box import SDIS, Said, command
 
-from greffier.audit import verify
+from greffier.audit import certificate, note, verify
 from greffier.cli import audit as audit_command
 from greffier.durable import Disk
 from greffier.errors import StorageFailed
@@ -89,6 +89,22 @@ def test_a_voluntary_part_goes_at_its_maximum_received_or_not(tmp_path: Path) ->
         assert first.data["reason"] == "due" and "outcome" not in first.data
         assert second.data["outcome"] == "done"
         assert set(first.data["parts"]) == set(names[:2])
+
+
+def test_a_part_that_went_has_a_certificate_that_holds_elsewhere(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "certificate"
+    names = recorded(folder, 89, QUALITY, {"quality": (0, 90)})
+    words = ("certificate", "--data", folder, "-o", file, "--json")
+    assert command(*words, names[0]).code == 1 and not file.exists()
+    purged(folder)
+    said = command(*words, names[0])
+    assert said.code == 0 and said.json["reason"] == "due", said.complaint
+    key = note.read_key((folder / "keys" / "log.pub").read_text().strip())
+    found = certificate.check(certificate.read(file.read_bytes()), key)
+    assert (found.part, found.deletion, found.witnessed_s) == (names[0], "C", None)
+    assert found.not_before_ns >= START_NS + 89 * DAY_NS
+    assert found.purposes == ("quality",) and found.sha256
+    assert command(*words, names[1]).code == 1
 
 
 def test_the_day_before_nothing_goes(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "calls": "greffier_office.held_calls",
     "fleet": "greffier_office.fleet",
     "purge": "greffier_office.purge",
+    "certificate": "greffier_office.certificate",
     "verify": "greffier_office.verify",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",

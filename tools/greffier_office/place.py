@@ -64,6 +64,11 @@ class Office:
         return self.path / "keys" / "witness.key"
 
     @property
+    def deletion_key(self) -> Path:
+        """Signs certificates of deletions and nothing else; the same form."""
+        return self.path / "keys" / "deletion.key"
+
+    @property
     def ca(self) -> Path:
         """Folder of the authority and of the collector's certificates."""
         return self.path / "ca"
@@ -132,6 +137,17 @@ class Office:
     def witness_signer(self) -> Signer:
         """Cosigns checkpoints, as ``<name>``. Raises BadKeyFile."""
         return _signer(self.witness_key, self.name)
+
+    def deletion_signer(self, disk: Disk) -> Signer:
+        """Signs certificates of deletions, as ``<name>/deletion``.
+
+        A directory of an older version gets its key now. Raises BadKeyFile, Busy, StorageFailed.
+        """
+        if not self.deletion_key.exists():
+            with self.lock(disk):
+                if not self.deletion_key.exists():
+                    _make_key(self, disk, self.deletion_key, f"{self.name}/deletion")
+        return _signer(self.deletion_key, f"{self.name}/deletion")
 
     def public_keys(self) -> tuple[VerifierKey, VerifierKey]:
         """The keys of receipts (type 01) and of cosignatures (type 04). Raises BadKeyFile."""
@@ -277,12 +293,17 @@ def _make_keys(office: Office, disk: Disk) -> None:
     for path, name in (
         (office.receipt_key, f"{office.name}/receipt"),
         (office.witness_key, office.name),
+        (office.deletion_key, f"{office.name}/deletion"),
     ):
-        made = LogKey.new(name)
-        signer = Signer(name, made.private)
-        public = signer.witness_key if path == office.witness_key else signer.log_key
-        disk.write_file(path, made.private_line().encode("ascii") + b"\n")
-        disk.write_file(path.with_suffix(".pub"), public.text.encode() + b"\n", PUBLIC_MODE)
+        _make_key(office, disk, path, name)
+
+
+def _make_key(office: Office, disk: Disk, path: Path, name: str) -> None:
+    made = LogKey.new(name)
+    signer = Signer(name, made.private)
+    public = signer.witness_key if path == office.witness_key else signer.log_key
+    disk.write_file(path.with_suffix(".pub"), public.text.encode() + b"\n", PUBLIC_MODE)
+    disk.write_file(path, made.private_line().encode("ascii") + b"\n")
 
 
 def _make_certificates(office: Office, disk: Disk, now_ns: int) -> None:

@@ -9,7 +9,7 @@ from greffier.cli.output import answer, json_option
 from greffier.durable import Disk
 from greffier.errors import IntegrityError, PartlyDone, UsageError
 from greffier.language import translate as _
-from greffier_office import checking, place
+from greffier_office import checking, place, proof
 from greffier_office.checking import Checking
 from greffier_office.stored import Holdings
 
@@ -21,16 +21,16 @@ EXIT: Final = {
 
 
 @click.command(help=_("Check every hash and signature of all that head office holds."))
-@click.argument("bundle", required=False)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--office", "office", type=click.Path(path_type=Path), help=_("head office's directory")
 )
+@click.option("--trust", type=click.Path(path_type=Path), help=_("file of public keys, one a line"))
 @json_option
-def command(bundle: str | None, office: Path | None, as_json: bool) -> int:
+def command(file: Path | None, office: Path | None, trust: Path | None, as_json: bool) -> int:
     """Run it."""
-    if bundle is not None:
-        reason = _("evidence bundles are not read by this version: give --office DIR")
-        raise UsageError(reason=reason)
+    if file is not None:
+        return _verify_file(file, office, trust, as_json)
     if office is None:
         raise UsageError(reason=_("give head office's directory with --office"))
     opened = place.open(office)
@@ -44,6 +44,34 @@ def command(bundle: str | None, office: Path | None, as_json: bool) -> int:
     }
     answer(value, as_json, lambda: _text(value))
     return EXIT[state]
+
+
+def _verify_file(file: Path, office: Path | None, trust: Path | None, as_json: bool) -> int:
+    """A certificate, by the keys of a trust file, or those that head office knows."""
+    if (office is None) == (trust is None):
+        raise UsageError(reason=_("give the keys: with --trust FILE, or with --office DIR"))
+    if file.suffix == ".zip":
+        raise UsageError(reason=_("evidence bundles are not read by this version"))
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(reason=f"{file}: {error.strerror}") from None
+    keys = proof.keys_in(trust) if trust else proof.keys_of(place.open(office or Path()))
+    value = proof.verified(data, keys)
+    answer(value, as_json, lambda: _certificate_text(value))
+    return EXIT[value["state"]]
+
+
+def _certificate_text(value: dict[str, Any]) -> str:
+    words = {
+        "authentic": _("The certificate holds."),
+        "altered": _("The certificate was altered, or proves nothing."),
+        "cannot_tell": _("Nobody whose key was given signed it: nobody can tell."),
+    }
+    lines = [words[value["state"]]]
+    lines += [f"  {one['name']}: {one['detail']}" for one in value["checks"] if one["detail"]]
+    lines += [f"  {key}: {said}" for key, said in (value["certificate"] or {}).items()]
+    return "\n".join(lines)
 
 
 def _text(value: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ COMMANDS = {
     "index": "greffier.cli.index",
     "mirror": "greffier.cli.mirror",
     "purge": "greffier.cli.purge",
+    "certificate": "greffier.cli.certificate",
     "policy": "greffier.cli.policy",
     "status": "greffier.cli.status",
     "levels": "greffier.cli.levels",

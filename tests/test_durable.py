@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -64,7 +65,7 @@ def test_many_files_are_written_with_one_sync_a_batch(tmp_path: Path) -> None:
     files = {tmp_path / f"{n}": b"%d" % n for n in range(150)} | {tmp_path / "sub" / "x": NEW}
     Disk(system).write_files(files)
     assert {path: path.read_bytes() for path in files} == files
-    assert (system.done.count("syncfs"), system.done.count("fdatasync")) == (1, 151 - 128)
+    assert (system.done.count("syncfs"), system.done.count("fdatasync")) == (2, 0)
     assert system.done.count("fsync") == 3
     assert len(names(tmp_path)) == 151
     Disk(system).write_files({})
@@ -293,8 +294,7 @@ def several(tmp_path: Path, system: LinuxSystem, number: int) -> list[Appender]:
         (0, {}),
         (1, {"fdatasync": 1}),
         (2, {"write_out": 4, "fdatasync": 2}),
-        (8, {"write_out": 16, "fdatasync": 8}),
-        (25, {"syncfs": 1}),
+        (8, {"write_out": 16, "syncfs": 1}),
     ],
 )
 def test_a_commit_takes_the_cheapest_sync(
@@ -349,7 +349,68 @@ def test_one_bad_file_does_not_take_the_others(tmp_path: Path, bad: int) -> None
             appender.append(b"y")
     assert commit(appenders) == [appenders[bad]]
     assert [one.dead for one in appenders] == [number == bad for number in range(4)]
+    assert [one.error is not None for one in appenders] == [number == bad for number in range(4)]
     assert commit(appenders) == []
+    for one in appenders:
+        one.close()
+
+
+class Asked(FaultySystem):
+    """Notes which descriptor a syncfs asked."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        self.fds: list[int] = []
+        self.asked: list[int] = []
+
+    def open(self, path: str, flags: int, mode: int) -> int:
+        self.fds.append(super().open(path, flags, mode))
+        return self.fds[-1]
+
+    def syncfs(self, fd: int) -> None:
+        self.asked.append(fd)
+        super().syncfs(fd)
+
+
+def test_of_many_files_the_one_that_was_opened_first_is_asked(tmp_path: Path) -> None:
+    system = Asked()
+    appenders = [Disk(system).begin(tmp_path / str(n)) for n in range(4)]
+    for one in appenders:
+        one.append(b"x")
+    commit(reversed(appenders))
+    assert system.asked == system.fds[:1]
+    for one in appenders[2:]:
+        one.append(b"x")
+    appenders[1].append(b"x")
+    commit(appenders)
+    assert system.asked == system.fds[:2]
+    for one in appenders:
+        one.close()
+
+
+def test_a_kernel_whose_syncfs_tells_of_no_error_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greffier.durable.appender.SYNCFS_TELLS", False)
+    system = FaultySystem()
+    appenders = several(tmp_path, system, 4)
+    assert commit(appenders) == []
+    assert (system.done.count("syncfs"), system.done.count("fdatasync")) == (0, 4)
+    for one in appenders:
+        one.close()
+
+
+@pytest.mark.parametrize("at", [2, 5])
+def test_an_error_that_is_told_when_pages_are_written_out_counts_as_a_failed_sync(
+    tmp_path: Path, at: int
+) -> None:
+    system = FaultySystem(at=at, calls=frozenset({"write_out"}), number=errno.ENOSPC)
+    appenders = several(tmp_path, system, 3)
+    (dead,) = commit(appenders)
+    assert dead is appenders[1]
+    assert dead.error is not None
+    assert dead.error.fields["number"] == errno.ENOSPC
+    assert [one.committed for one in appenders] == [100, 0, 100]
     for one in appenders:
         one.close()
 

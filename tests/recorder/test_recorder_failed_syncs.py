@@ -77,6 +77,11 @@ class OneFails(FaultySystem):
     def fdatasync(self, fd: int) -> None:
         self._synced("fdatasync", fd, lambda: LinuxSystem.fdatasync(self, fd))
 
+    def syncfs(self, fd: int) -> None:
+        if self.armed and not self.hit and self.call == "fdatasync" and self.mark == ".gpart":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))  # of three parts each is asked then
+        LinuxSystem.syncfs(self, fd)
+
     def write_out(self, fd: int, wait: bool) -> None:
         name = "write_out and wait" if wait else "write_out"
         self._synced(name, fd, lambda: LinuxSystem.write_out(self, fd, wait))

@@ -221,7 +221,9 @@ def test_no_power_cut_loses_what_was_acknowledged(tmp_path: Path, deed: str) -> 
     assert lost == 0
 
 
+# With many parts one syncfs commits, and that takes the names along: no folder needs its own sync.
 MUTANTS = [(deed, what) for deed in DEEDS for what in ("file", "dir")]
+MUTANTS.remove(("vault of many", "dir"))
 
 
 @pytest.mark.parametrize(("deed", "forgotten"), MUTANTS)

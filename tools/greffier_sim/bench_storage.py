@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from greffier.audit import verify
@@ -40,6 +41,8 @@ GOAL: Final = 5.0
 DISK_MIB: Final = 1024
 JOURNAL_MIB: Final = 32
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the image: no disk of this machine is measured
+_MAKING: Final = Lock()
+"""Commands are asked in this process: what one says is not for another."""
 _OWNERS: Final = (
     (".gpart", "parts"),
     (".glog", "log"),
@@ -103,15 +106,16 @@ def _capture(lines: int, talk_s: int) -> bytes:
 
 def _recorded(disk: BlockDisk, cable: Wire, tick_ms: int, spoken: bytes) -> SoakBox:
     """A recorder on *disk* that heard *spoken*, and ended; BEGUN stands in the record."""
-    box = SoakBox(
-        disk.path / "r",
-        cable.namespace,
-        cable.tap,
-        codec="opus",
-        rate=0.0,
-        pauses=False,
-        tick_ms=tick_ms,
-    )
+    with _MAKING:
+        box = SoakBox(
+            disk.path / "r",
+            cable.namespace,
+            cable.tap,
+            codec="opus",
+            rate=0.0,
+            pauses=False,
+            tick_ms=tick_ms,
+        )
     capture = disk.path.parent / "calls.pcap"
     capture.write_bytes(spoken)
     box.start()

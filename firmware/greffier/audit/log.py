@@ -306,7 +306,7 @@ class Log:
         else:
             self._leaved = self._leaves_written
         if dead:
-            raise StorageFailed(path=dead[0].path, reason="its sync failed")
+            raise dead[0].error or StorageFailed(path=dead[0].path, reason="its sync failed")
 
     def _created(self) -> Appender:
         while True:

@@ -10,7 +10,7 @@ from typing import Final
 from greffier.durable.system import SYNCFS_TELLS, System, failed
 from greffier.errors import StorageFailed
 
-SYNCFS_FROM: Final = 25
+SYNCFS_FROM: Final = 3
 """From so many files on a commit is one syncfs; see :func:`commit`."""
 FIRST_RESERVE: Final = 1 << 20
 LARGEST_RESERVE: Final = 4 << 20
@@ -32,6 +32,8 @@ class Appender:
         self.size = size
         self.committed = size
         self.dead = False
+        self.error: StorageFailed | None = None
+        """Why a sync of it failed."""
         self.opened = next(_turn)
         """The place in the order in which files were opened; see :func:`commit`."""
         self._grows = False
@@ -73,9 +75,13 @@ class Appender:
         try:
             self._system.fdatasync(self._fd)
         except OSError as error:
-            self.dead = True
-            raise failed(self.path, error) from error
+            raise self._given_up(error) from error
         self.committed = self.size
+
+    def _given_up(self, error: OSError) -> StorageFailed:
+        self.dead = True
+        self.error = failed(self.path, error)
+        return self.error
 
     # pwrite* [ftruncate]
     def overwrite(self, data: bytes) -> None:
@@ -181,50 +187,49 @@ class Appender:
         """
         try:
             self._system.write_out(self._fd, wait)
-        except OSError:
-            self.dead = True
+        except OSError as error:
+            self._given_up(error)
 
     def was_committed(self) -> None:
         """A sync of the whole file system has made everything appended durable."""
         self.committed = self.size
 
 
-# fewer than SYNCFS_FROM files: sync_file_range each, sync_file_range(WAIT) each, fdatasync each;
-# more: syncfs
+# one file: fdatasync; more: sync_file_range each, sync_file_range(WAIT) each, and then:
+# two: fdatasync each; three or more: syncfs
 def commit(appenders: Iterable[Appender]) -> list[Appender]:
-    """Make all *appenders* durable together; return those that died (their ``dead`` is set).
+    """Make all *appenders* durable together; return those that died: ``dead``, with an ``error``.
 
     All of them must lie on one file system. A dead or clean appender is left as it is.
 
-    First all of them are written out, and only then synced: so the first fdatasync commits one
-    transaction of ext4's journal that holds all their sizes, and the others find theirs done.
-    Without it each would commit its own. A syncfs makes one, too, but also writes every inode to
-    its place, at every tick: fewer flushes, more octets (docs/storage.md has the figures). So it is
-    for who has many files, and no card to wear out.
+    First all of them are written out, and only then synced: so all their sizes are in one
+    transaction of ext4's journal, where each fdatasync, and each half of a syncfs, would commit one
+    of its own. docs/storage.md has the figures.
 
-    A failed syncfs does not say for whom: then each file is asked with its own fdatasync, whose
-    error state is its own, so one bad file never takes the others. A syncfs that succeeds says,
-    from Linux 5.8 on, that no file of the file system had an error since the descriptor that was
-    asked was opened, or since that descriptor was told of one. Hence the file that was opened first
-    is asked: it was there before anything was written into any of the others, so none of their
-    errors can have come, and been told to somebody else, before it looked.
+    One syncfs instead of many fdatasync: each of these flushes the medium's cache once more. A
+    failed syncfs does not say for whom: then each file is asked with its own fdatasync, whose error
+    state is its own, so one bad file never takes the others. A syncfs that succeeds says, from
+    Linux 5.8 on, that no file of the file system had an error since the descriptor that was asked
+    was opened, or since that descriptor was told of one. Hence the file that was opened first is
+    asked: it was there before anything was written into any of the others, so none of their errors
+    can have come, and been told to somebody else, before it looked.
     """
     dirty = [one for one in appenders if one.committed != one.size and not one.dead]
-    if len(dirty) >= SYNCFS_FROM and SYNCFS_TELLS:
-        try:
-            min(dirty, key=lambda one: one.opened).syncfs()
-        except OSError:
-            pass  # asked one by one below
-        else:
-            for one in dirty:
-                one.was_committed()
-            return []
     if len(dirty) > 1:
         for wait in (False, True):
             for one in dirty:
                 if not one.dead:
                     one.write_out(wait)
-    return [one for one in dirty if one.dead or not _synced(one)]
+    living = [one for one in dirty if not one.dead]
+    if len(living) >= SYNCFS_FROM and SYNCFS_TELLS:
+        try:
+            min(living, key=lambda one: one.opened).syncfs()
+        except OSError:
+            pass  # asked one by one below
+        else:
+            for one in living:
+                one.was_committed()
+    return [one for one in dirty if one.dead or (one.dirty and not _synced(one))]
 
 
 def _synced(appender: Appender) -> bool:

@@ -155,7 +155,7 @@ class Disk:
                 drafts.append(self.draft(path, mode))
                 drafts[-1].append(data)
             if dead := commit([draft.appender for draft in drafts]):
-                raise StorageFailed(path=dead[0].path, reason="its sync failed")
+                raise dead[0].error or StorageFailed(path=dead[0].path, reason="its sync failed")
             for draft in drafts:
                 draft.take_name()
             for folder in dict.fromkeys(path.parent for path in files):

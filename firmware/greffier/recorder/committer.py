@@ -196,7 +196,8 @@ class Committer:
         if failure is not None:
             raise failure
         if dead:
-            raise StorageFailed(path=self._data.parts, reason="a sync failed")
+            said = next((one.appender.error for one in dead if one.appender.error), None)
+            raise said or StorageFailed(path=self._data.parts, reason="a sync failed")
 
     def _write(self, part: _Part) -> None:
         if part.file is None:

@@ -50,7 +50,7 @@ class StorageWatch:
     def __init__(
         self, archive: Archive, alarms: AlarmRoom, config: records.Storage, policy: Policy
     ) -> None:
-        """Asks the medium once, and waits for that. Raises OSError."""
+        """Asks the medium once, and waits for that."""
         self._archive = archive
         self._alarms = alarms
         self._standing: str | None = None

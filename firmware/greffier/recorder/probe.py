@@ -66,8 +66,12 @@ class Probe:
         self._begun_ns = clock.wall_ns()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
+        try:
+            space = space_of(data)
+        except OSError:  # it was there a moment ago: whoever writes next says what is wrong
+            space = Space(0, 0)
         # Replaced whole by the probe's thread; any thread reads it.
-        self.latest = Measured(0, clock.monotonic_ns(), space_of(data))
+        self.latest = Measured(0, clock.monotonic_ns(), space)
 
     def start(self) -> None:
         """Begin."""

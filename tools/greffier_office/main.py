@@ -3,7 +3,7 @@
 import sys
 
 from greffier import __version__
-from greffier.cli.main import run
+from greffier.cli.main import guard, run
 
 COMMANDS = {
     "init": "greffier_office.office_init",
@@ -22,8 +22,10 @@ COMMANDS = {
     "signer": "greffier_office.signer",
     "sign": "greffier_office.sign",
 }
+GUARDED = frozenset({"keygen", "open", "calls", "shares"})
 
 
 def main() -> None:
     """Entry point of the console script."""
+    guard(sys.argv[1:], GUARDED)
     sys.exit(run("greffier-office", COMMANDS, sys.argv[1:], __version__))

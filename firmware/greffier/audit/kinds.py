@@ -267,6 +267,7 @@ KINDS: Mapping[str, Kind] = {
             "line": NAME,
             "purpose": NAME,
             "by": PSEUDONYM,
+            "key": KEY_ID,
             "outcome": REASON,
         },
     ),

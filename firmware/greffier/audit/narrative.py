@@ -15,6 +15,9 @@ from greffier.audit.note import VerifierKey
 from greffier.seal.envelope import What, epoch_id
 
 _RUN_ENDS = frozenset({"epoch.opened", "epoch.closed", "import.ended"})
+_KEYS = frozenset(
+    {"device.created", "epoch.opened", "console.key", "console.closed", "office.replaced"}
+)
 _ANOTHER_DAY = "day"
 """The reason of an epoch that was closed because another day began: its calls and parts go on."""
 _COUNTER = re.compile(r"(.+)/(\d{10})", re.ASCII)
@@ -89,7 +92,7 @@ class Narrative:
             self._calls[entry.data["uid"]] = _Call(entry.data.get("epoch"))
         elif entry.ev == "call.ended":
             self._calls.setdefault(entry.data["uid"], _Call(None)).ended = entry
-        elif entry.ev in ("device.created", "epoch.opened"):
+        elif entry.ev in _KEYS:
             self._device = entry.data.get("device", self._device)
             self._keys(entry)
         elif entry.ev in ("part.opened", "part.sealed", "part.recovered"):
@@ -179,14 +182,22 @@ class Narrative:
         return found
 
     def _keys(self, entry: Entry) -> None:
-        """Everything is sealed to the keys that the device was made for."""
+        """Everything is sealed to the keys that the log named before."""
         if entry.ev == "epoch.opened":
             self._epochs[entry.data["epoch"]] = entry.seq
+        if entry.ev in ("console.key", "console.closed"):
+            if self._recipients:
+                self._recipients = (self._recipients[0], entry.data.get("key"))
+            return
+        if entry.ev == "office.replaced":
+            if self._recipients:
+                self._recipients = (entry.data["key"], self._recipients[1])
+            return
         named = (entry.data.get("office_key"), entry.data.get("console_key"))
         if entry.ev == "device.created":
             self._recipients = named if named[0] else None
         elif self._recipients and named[0] and named != self._recipients:
-            self._problem("key.changed", "sealed to keys the device was not made for", entry.seq)
+            self._problem("key.changed", "sealed to other keys than the log names", entry.seq)
 
     def _call(self, entry: Entry) -> None:
         match = _COUNTER.fullmatch(entry.data["uid"])

@@ -6,16 +6,19 @@ from typing import Any
 
 import click
 
+from greffier.cli.opening import opener, operator_option
 from greffier.cli.output import answer, data_option, json_option, table
-from greffier.clock import format_time
+from greffier.cli.unlocking import Sources, key_option, passphrase_option
+from greffier.clock import SystemClock, format_time
 from greffier.durable import Disk
 from greffier.errors import IntegrityError
 from greffier.language import translate as _
+from greffier.recorder.archive import Archive
+from greffier.recorder.exporting import note_access
 from greffier.recorder.people import About, about_calls
 from greffier.recorder.report import as_json as call_json
 from greffier.recorder.unconfirmed import received_in
-from greffier.seal import keys
-from greffier.seal.keys import PrivateKey, Role
+from greffier.seal.keys import Opener
 from greffier.store import layout
 from greffier.store.index import CallRow, Index, PartRow
 from greffier.store.layout import DataDirectory
@@ -48,7 +51,7 @@ def row_json(row: CallRow, about: Mapping[str, Any] | None) -> dict[str, Any]:
     return {**shown, "line": row.line, "parts": [part_json(part) for part in row.parts]}
 
 
-def list_calls(directory: DataDirectory, private: PrivateKey | None) -> list[dict[str, Any]]:
+def list_calls(directory: DataDirectory, private: Opener | None) -> list[dict[str, Any]]:
     """Every call, in order of time; the lock is held meanwhile. Raises Busy, StorageFailed."""
     disk = Disk()
     with directory.lock(disk):
@@ -84,11 +87,25 @@ def about_of(row: CallRow, told: Mapping[tuple[str, int], About]) -> About | Non
 @click.option(
     "--key", type=click.Path(path_type=Path), help=_("secret key that opens names and numbers")
 )
+@operator_option
+@passphrase_option
+@key_option
 @json_option
-def command(data: str, key: Path | None, as_json: bool) -> int:
+def command(
+    data: str,
+    key: Path | None,
+    operator: str | None,
+    passphrases: tuple[str, ...],
+    key_files: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Run it."""
-    private = keys.read_private(key, Role.OFFICE) if key else None
-    calls = list_calls(layout.open(Path(data)), private)
+    directory = layout.open(Path(data))
+    private = opener(directory, key, operator, Sources(passphrases, key_files))
+    if private is not None and operator is not None:
+        with Archive.open(directory.path, SystemClock()) as archive:
+            note_access(archive, "calls", private, operator)
+    calls = list_calls(directory, private)
     answer({"calls": calls}, as_json, lambda: _text(calls))
     return 0
 

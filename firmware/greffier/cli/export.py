@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
+from greffier.cli.opening import opener, operator_option
 from greffier.cli.output import answer, data_option, json_option
+from greffier.cli.unlocking import Sources, key_option, passphrase_option
 from greffier.clock import BadTime, SystemClock, format_time, parse_time
 from greffier.durable import Disk
 from greffier.encode import export
@@ -14,8 +16,7 @@ from greffier.errors import AlreadyThere, GreffierError, UsageError
 from greffier.language import translate as _
 from greffier.recorder.archive import Archive
 from greffier.recorder.exporting import Taken, take
-from greffier.seal import keys
-from greffier.seal.keys import Role
+from greffier.store import layout
 
 LONGEST_S = 10**9
 
@@ -57,9 +58,10 @@ def cut(taken: Taken, since: str | None, until: str | None) -> list[LegSound]:
 @click.command(help=_("Write one recording as a sound file."))
 @click.argument("recording")
 @data_option
-@click.option(
-    "--key", required=True, type=click.Path(path_type=Path), help=_("secret key (office.key)")
-)
+@click.option("--key", type=click.Path(path_type=Path), help=_("secret key (office.key)"))
+@operator_option
+@passphrase_option
+@key_option
 @click.option(
     "--format", "form", type=click.Choice(export.FORMATS), default="wav", show_default=True
 )
@@ -74,7 +76,10 @@ def cut(taken: Taken, since: str | None, until: str | None) -> list[LegSound]:
 def command(
     recording: str,
     data: str,
-    key: Path,
+    key: Path | None,
+    operator: str | None,
+    passphrases: tuple[str, ...],
+    key_files: tuple[str, ...],
     form: export.Format,
     since: str | None,
     until: str | None,
@@ -84,11 +89,14 @@ def command(
     as_json: bool,
 ) -> int:
     """Run it."""
-    private = keys.read_private(key, Role.OFFICE)
     if output.exists():
         raise AlreadyThere(path=output)
+    sources = Sources(passphrases, key_files)
+    private = opener(layout.open(Path(data)), key, operator, sources)
+    if private is None:
+        raise UsageError(reason=_("give --key or --operator"))
     with Archive.open(Path(data), SystemClock()) as archive:
-        taken = take(archive, recording, private, form, purpose, by)
+        taken = take(archive, recording, private, form, purpose, by or operator)
     legs = cut(taken, since, until)
     try:
         content = export.render(legs, form)

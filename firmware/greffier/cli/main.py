@@ -3,7 +3,7 @@
 import gettext
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from greffier import language
@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": "greffier.cli.audit",
     "index": "greffier.cli.index",
     "mirror": "greffier.cli.mirror",
+    "operator": "greffier.cli.operator",
     "purge": "greffier.cli.purge",
     "certificate": "greffier.cli.certificate",
     "policy": "greffier.cli.policy",
@@ -33,6 +34,10 @@ COMMANDS = {
     "doctor": "greffier.cli.doctor",
     "enrol": "greffier.cli.enrol",
 }
+
+
+# They hold keys that open recordings: what is in their memory stays there.
+GUARDED = frozenset({"run", "import-pcap", "operator", "export", "calls", "hold", "decommission"})
 
 
 def take_language(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -132,8 +137,27 @@ def run(name: str, commands: dict[str, str], words: Sequence[str], version: str)
     return result if isinstance(result, int) else 0
 
 
+def guard(words: Sequence[str], guarded: Collection[str]) -> None:
+    """Where the command is one of *guarded*: no core file, no swap, or a warning.
+
+    An import takes as much memory as its file is large, so that is not locked.
+    """
+    named = [word for word in words if not word.startswith("-")][:2]  # --lang X may come first
+    if not guarded or not set(named) & set(guarded):
+        return
+    from greffier.recorder import memory  # noqa: PLC0415 - most commands need nothing of it
+
+    memory.forbid_core_files()
+    if "run" in named or "import-pcap" in named:
+        return
+    if not memory.lock_all() and memory.may_swap():
+        warning = "warning: this user may not lock memory, and this machine swaps: run it as root"
+        print(language.translate(warning), file=sys.stderr)
+
+
 def main() -> None:
     """Entry point of the console script."""
     from greffier import __version__  # noqa: PLC0415 - only the entry point needs it
 
+    guard(sys.argv[1:], GUARDED)
     sys.exit(run("greffier", COMMANDS, sys.argv[1:], __version__))

@@ -13,11 +13,10 @@ import click
 
 from greffier.errors import BadKeyFile, NotTwoPersons, UsageError
 from greffier.language import translate as _
-from greffier.recorder import memory, operators
+from greffier.recorder import operators
 from greffier.store.layout import DataDirectory
 from greffier.trust import stick
 from greffier.trust.operators import Proof, Unlocked
-from greffier.trust.wrapping import Kind
 
 LONGEST_FILE = 1024
 TRIES = 3
@@ -57,10 +56,9 @@ class Sources:
 def unlock(data: DataDirectory, name: str, sources: Sources, *, alone: bool = True) -> Unlocked:
     """The operator *name*, after they proved who they are.
 
-    From here on this process leaves no core file, and its memory is kept from swap where the system
-    lets it. Raises NoSuchOperator, WrongSecret, LockedOut, BadKeyFile, UsageError, TpmFailed.
+    The command is one of those that :mod:`greffier.cli.main` guards. Raises NoSuchOperator,
+    WrongSecret, LockedOut, BadKeyFile, UsageError, TpmFailed.
     """
-    keep_secret()
     card = operators.card_of(data, name)
     if card.kind == "file":
         key = sources.key_of(name, alone)
@@ -70,13 +68,6 @@ def unlock(data: DataDirectory, name: str, sources: Sources, *, alone: bool = Tr
         return operators.unlock(card, stick.read(key))
     typed = passphrase(name, sources, alone=alone)
     return operators.unlock(card, operators.secret_octets(card.kind, typed, name))
-
-
-def keep_secret() -> None:
-    """Keep what this process holds from core files and swap, and say so where that fails."""
-    if not memory.keep_secret() and memory.may_swap():
-        words = _("warning: this user may not lock memory, and this machine swaps: run it as root")
-        click.echo(words, err=True)
 
 
 def two_proofs(
@@ -104,9 +95,8 @@ def passphrase(name: str, sources: Sources, *, alone: bool = True) -> str:
     return ask(_("Passphrase of {operator}: ").format(operator=name))
 
 
-def new_passphrase(name: str, sources: Sources, kind: Kind) -> str:
+def new_passphrase(name: str, path: Path | None) -> str:
     """A passphrase that a person chooses, twice if it is typed. Raises UsageError, BadKeyFile."""
-    path = sources.passphrase_of(name, alone=True)
     if path is not None:
         return read_passphrase(path)
     for _number in range(TRIES):

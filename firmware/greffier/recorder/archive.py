@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from greffier import __version__, trust
-from greffier.audit import receipt, verify
+from greffier.audit import receipt
 from greffier.audit.entry import Entry
 from greffier.audit.log import Log
 from greffier.audit.note import Signer
@@ -32,12 +32,12 @@ from greffier.recorder import epoch as epochs
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.epoch import Epoch
+from greffier.recorder.recipients import Recipients, given, key_ids
 from greffier.recorder.reserve import Reserve
 from greffier.recorder.tape import Tape, Valve
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.recorder.writer import Writer
-from greffier.seal import keys
-from greffier.seal.keys import PublicKey, Role
+from greffier.seal.keys import PublicKey
 from greffier.store import layout
 from greffier.store.index import Index
 from greffier.store.layout import DataDirectory
@@ -67,25 +67,12 @@ def create(
                 "device": made.identity.device,
                 "version": __version__,
                 "class": made.deletion_class,
-                **_key_ids(_recipients(made)),
+                **key_ids(given(made)),
             },
         )
         log.commit()
         log.close()
     return made
-
-
-def _recipients(data: DataDirectory) -> list[PublicKey]:
-    """Whom everything is sealed to: head office, and the console where there is one."""
-    found = [keys.read_public(data.office_public, Role.OFFICE)]
-    if data.console_public.exists():
-        found.append(keys.read_public(data.console_public, Role.CONSOLE))
-    return found
-
-
-def _key_ids(recipients: Sequence[PublicKey]) -> dict[str, str]:
-    """Their names in the log."""
-    return {f"{one.role.name.lower()}_key": one.key_id.hex() for one in recipients}
 
 
 def _signer(data: DataDirectory) -> Signer:
@@ -116,7 +103,7 @@ class Archive:
             self.vault = data.vault(disk)
             self.index = Index.open(data.index, disk)
             undo.callback(self.index.close)
-            self.recipients = _recipients(data)
+            self.sealing = Recipients(data, clock)
             undo.pop_all()
         self.epoch: Epoch | None = None
         self.valve = Valve()
@@ -167,6 +154,17 @@ class Archive:
         """Open the index again, after it was made anew. Raises StorageFailed."""
         self.index = self._committer.index = Index.open(self.data.index, self.disk)
 
+    # --- to whom ---
+
+    @property
+    def recipients(self) -> list[PublicKey]:
+        """Whom everything is sealed to now, head office first."""
+        return self.sealing.now
+
+    def say(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Append an entry about operators or keys; not durable before the next commit."""
+        self.sealing.roll.read(self.log.append(kind, None, data))
+
     # --- epochs ---
 
     def open_epoch(self) -> Epoch:
@@ -175,7 +173,7 @@ class Archive:
         Raises StorageFailed, IntegrityError (a key is there that this device was not made for:
         whoever can write here must not become a reader of what is recorded).
         """
-        self._check_recipients()
+        self.sealing.check()
         epoch = self._new_epoch()
         self.tick()
         return epoch
@@ -188,6 +186,8 @@ class Archive:
 
     def _new_epoch(self) -> Epoch:
         epoch = epochs.new(self.clock)
+        day = day_of(epoch.opened_ns)
+        files = self.sealing.renew(day, self.say)
         self.log.append(
             "epoch.opened",
             None,
@@ -195,24 +195,15 @@ class Archive:
                 "epoch": epoch.name,
                 "commit": epoch.commit,
                 "sampling": epoch.sampling_envelopes(self.recipients[0]).hex(),
-                **_key_ids(self.recipients),
+                **key_ids(self.recipients),
             },
         )
         envelopes = epoch.metadata_envelopes(self.recipients)
-        day = day_of(epoch.opened_ns)
-        self._epochs.append(NewEpoch(epoch.name, epoch.opened_ns, day, epoch.metadata, envelopes))
+        self._epochs.append(
+            NewEpoch(epoch.name, epoch.opened_ns, day, epoch.metadata, envelopes, files)
+        )
         self.epoch = epoch
         return epoch
-
-    def _check_recipients(self) -> None:
-        created = next(verify.entries(self.data.path), None)
-        if created is None or created.ev != "device.created" or "office_key" not in created.data:
-            return
-        found = _key_ids(self.recipients)
-        for key in ("office_key", "console_key"):
-            if found.get(key) != created.data.get(key):
-                path = self.data.office_public.with_name(key.replace("_key", ".pub"))
-                raise IntegrityError(what=path, reason="this device was made for another key")
 
     def write_call(self, clear: Mapping[str, Any], sealed: Mapping[str, Any]) -> None:
         """Take one call's metadata; its record is in the journal after the next tick.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from greffier.audit.witness import Cosigned
@@ -11,7 +12,8 @@ from greffier.audit.witness import Cosigned
 class NewEpoch:
     """The journal of epoch *name* begins once *envelopes* of its metadata key are durable.
 
-    *day* is the shred store's, *key* the 32-byte metadata key.
+    *day* is the shred store's, *key* the 32-byte metadata key. *files* are durable before anything
+    is sealed to what they hold.
     """
 
     name: str
@@ -19,6 +21,7 @@ class NewEpoch:
     day: str
     key: bytes = field(repr=False)
     envelopes: bytes
+    files: tuple[tuple[Path, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,8 @@ class Committer:
     def commit_log(self) -> None:
         """The first steps of a commit: what the log says is durable. Raises StorageFailed."""
         try:
-            self._put_envelopes()
+            self._put_files()
+        self._put_envelopes()
             self._log.commit()
             self._keep_cosigned()
         except StorageFailed as error:
@@ -164,6 +165,12 @@ class Committer:
             self.journal.let_go()
 
     # --- envelopes ---
+
+    def _put_files(self) -> None:
+        for one in self._epochs:
+            for path, content in one.files:
+                self._disk.make_dirs(path.parent)
+                self._disk.write_file(path, content)
 
     def _put_envelopes(self) -> None:
         keys = [(one.day, Name(PART, one.part), one.envelopes) for one in self._unsealed]

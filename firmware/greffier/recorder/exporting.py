@@ -22,7 +22,7 @@ from greffier.errors import (
 from greffier.recorder.archive import Archive
 from greffier.recorder.recovery import TORN
 from greffier.seal.envelope import What
-from greffier.seal.keys import PrivateKey
+from greffier.seal.keys import Opener
 from greffier.store import playback
 from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import Name
@@ -94,7 +94,7 @@ def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Know
     return sorted(wanted, key=lambda one: one.number)
 
 
-def open_parts(archive: Archive, known: Sequence[Known], private: PrivateKey) -> list[OpenedPart]:
+def open_parts(archive: Archive, known: Sequence[Known], opener: Opener) -> list[OpenedPart]:
     """Verify and open *known*, each against the log. Raises IntegrityError, KeyDoesNotOpen."""
     opened = []
     for one in known:
@@ -110,7 +110,7 @@ def open_parts(archive: Archive, known: Sequence[Known], private: PrivateKey) ->
         digest = archive.vault.digest(one.part)
         if (digest.size, digest.sha256) != (one.size, one.digest):
             raise IntegrityError(what=name, reason="it is not the one that was sealed")
-        part = playback.open_part(path, block, private, unfinished=one.torn)
+        part = playback.open_part(path, block, opener, unfinished=one.torn)
         if part.header.part_id.hex() != one.part:
             raise IntegrityError(what=name, reason="it is another part")
         opened.append(part)
@@ -124,15 +124,26 @@ def _path(archive: Archive, part: str, name: str) -> Path:
         raise IntegrityError(what=name, reason="it is missing") from error
 
 
+def note_access(archive: Archive, what: str, opener: Opener, by: str) -> None:
+    """Say in the log, durably, that *opener* is about to read *what* in the name of *by*.
+
+    Raises StorageFailed.
+    """
+    person = trust.load_log_key(archive.data.log_key).person(by)
+    entry = {"what": what, "by": person, "key": opener.key_id.hex()}
+    archive.log.append("access", None, entry)
+    archive.log.commit()
+
+
 def take(
     archive: Archive,
     recording: str,
-    private: PrivateKey,
+    opener: Opener,
     form: str,
     purpose: str | None = None,
     by: str | None = None,
 ) -> Taken:
-    """Open *recording* with *private*, for *purpose* in the name of *by*.
+    """Open *recording* with *opener*, for *purpose* in the name of *by*.
 
     The entry is durable before the first sample is decoded; that the export then failed is a second
     one. Raises NotFound, KeyDoesNotOpen, IntegrityError, NotDecodable, StorageFailed.
@@ -144,12 +155,12 @@ def take(
         "parts": [one.part for one in known][:LONGEST_LIST],
         "purpose": purpose,
         "by": trust.load_log_key(archive.data.log_key).person(by) if by else None,
-        "key": private.public.key_id.hex(),
+        "key": opener.key_id.hex(),
     }
     archive.log.append("export", recording, entry)
     archive.log.commit()
     try:
-        parts = open_parts(archive, known, private)
+        parts = open_parts(archive, known, opener)
         legs, first = playback.sound(parts)
     except GreffierError as error:
         failed = {"outcome": OUTCOMES.get(type(error), "failed"), "parts": None}

@@ -36,12 +36,6 @@ def lock_all() -> bool:
     return bool(libc.mlockall(_CURRENT | _FUTURE | _ONFAULT) == 0)
 
 
-def keep_secret() -> bool:
-    """What a command does before it holds a key; False: its memory is not locked."""
-    forbid_core_files()
-    return lock_all()
-
-
 def may_swap() -> bool:
     """Whether this machine has swap at all, as far as we can see."""
     try:

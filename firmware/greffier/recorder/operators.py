@@ -55,6 +55,8 @@ class Roll:
     """The id of the console key that the device was made with, where it was."""
     office: str | None = None
     """The id of head office's key that is in force."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """How many console keys each month had, by ``YYYY-MM``."""
     ever: bool = False
     """Whether there ever was an operator."""
 
@@ -69,6 +71,8 @@ class Roll:
             self.listed.pop(data["operator"], None)
         elif entry.ev == "console.key":
             self.console = ConsoleKey(data["key"], data["month"], data["number"])
+            known = self.numbers.get(data["month"], 0)
+            self.numbers[data["month"]] = max(known, data["number"])
         elif entry.ev == "console.closed":
             self.console = None
         elif entry.ev == "device.created":
@@ -102,6 +106,14 @@ def cards(data: DataDirectory, roll: Roll) -> dict[str, Card]:
         if card.operator.digest in digests:
             found[card.operator.name] = card
     return found
+
+
+def guards(found: Iterable[Card]) -> list[str]:
+    """On what the operators' keys hang: ``tpm``, ``passphrase``, ``key-file``, in this order."""
+    words = {
+        "tpm" if one.nv else "key-file" if one.kind == "file" else "passphrase" for one in found
+    }
+    return [word for word in ("tpm", "passphrase", "key-file") if word in words]
 
 
 def known(data: DataDirectory) -> dict[str, Operator]:

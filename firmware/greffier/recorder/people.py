@@ -8,7 +8,7 @@ from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
 from greffier.language import translate as _
 from greffier.seal import envelope
 from greffier.seal.envelope import BadEnvelope, DoesNotOpen
-from greffier.seal.keys import PrivateKey
+from greffier.seal.keys import Opener
 from greffier.store import journal
 from greffier.store.index import CallRow
 from greffier.store.journal import BadJournal, Record
@@ -22,11 +22,11 @@ _STALE = "it does not say what the calls journal says; run `greffier index rebui
 
 
 def about_calls(
-    directory: DataDirectory, shred: ShredStore, private: PrivateKey, rows: Sequence[CallRow]
+    directory: DataDirectory, shred: ShredStore, opener: Opener, rows: Sequence[CallRow]
 ) -> dict[tuple[str, int], About]:
-    """What *private* opens of the calls *rows*, by (epoch, record number).
+    """What *opener* opens of the calls *rows*, by (epoch, record number).
 
-    An epoch whose key was destroyed says nothing. Raises KeyDoesNotOpen when *private* opens no
+    An epoch whose key was destroyed says nothing. Raises KeyDoesNotOpen when *opener* opens no
     epoch that is there, IntegrityError (also where a record is gone that its key would open, or
     where a row does not say what its record says: the index is a file that anybody may edit).
     """
@@ -36,7 +36,7 @@ def about_calls(
     refused = 0
     for epoch in sorted(epochs):
         try:
-            opened[epoch] = epoch_key(shred, epoch, private)
+            opened[epoch] = epoch_key(shred, epoch, opener)
         except KeyDoesNotOpen:
             opened[epoch] = None
             refused += 1
@@ -65,7 +65,7 @@ def about_calls(
     return told
 
 
-def epoch_key(shred: ShredStore, epoch: str, private: PrivateKey) -> bytes | None:
+def epoch_key(shred: ShredStore, epoch: str, opener: Opener) -> bytes | None:
     """The metadata key of *epoch*, None where its entry was destroyed.
 
     Raises KeyDoesNotOpen (it is sealed to others), IntegrityError.
@@ -77,7 +77,7 @@ def epoch_key(shred: ShredStore, epoch: str, private: PrivateKey) -> bytes | Non
     except NotFound:
         return None
     try:
-        return envelope.open_block(block, envelope.What.METADATA, identity, private)
+        return envelope.open_block(block, envelope.What.METADATA, identity, opener)
     except DoesNotOpen as error:
         if error.number == 10:  # no envelope names this key
             raise KeyDoesNotOpen(what=what) from error

@@ -16,6 +16,7 @@ from greffier.audit.intervals import Interval
 from greffier.clock import format_time
 from greffier.recorder.archive import Archive
 from greffier.recorder.numbers import journal_name
+from greffier.recorder.operators import Roll
 from greffier.recorder.outcome import leading_code
 from greffier.recorder.pauses import Window
 from greffier.seal.header import BadPart
@@ -158,12 +159,14 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     *alive* is called with each step of the work, so that who waits for it sees that it goes on.
     Raises IntegrityError, StorageFailed.
     """
-    told = _Told()
+    told, roll = _Told(), Roll()
     for entry in verify.entries(archive.data.path):
         told.read(entry)
         archive.unconfirmed.read(entry)
         archive.origins.read(entry)
+        roll.read(entry)
         alive()
+    archive.sealing.take_roll(roll)
     unended = {part for part, size in told.sizes.items() if size is None}
     kept = empty = 0
     for stored in archive.vault.parts():

@@ -12,7 +12,7 @@ from enum import IntEnum
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from greffier.seal.keys import PrivateKey, PublicKey, Role
+from greffier.seal.keys import Opener, PublicKey, Role
 
 KEY_BYTES = 32
 ID_BYTES = 16
@@ -21,7 +21,7 @@ SEALED_BYTES = 1168
 RECORD_BYTES = 12 + SEALED_BYTES
 LARGEST_COUNT = 55  # so that a block fits the 65,536 bytes that a part's header gives it
 
-_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _CONTEXT = b"greffier/envelope@v1\0"
 
 
@@ -98,26 +98,26 @@ def seal(
             recipient.role,
             what,
             recipient.key_id,
-            _SUITE.encrypt(key, recipient.hpke, _info(recipient.role, what, identity)),
+            SUITE.encrypt(key, recipient.hpke, _info(recipient.role, what, identity)),
         )
         for recipient in recipients
     ]
     return encode_block(envelopes)
 
 
-def open_block(block: bytes, what: What, identity: bytes, private: PrivateKey) -> bytes:
-    """The 32-byte key that *block* holds for *private*.
+def open_block(block: bytes, what: What, identity: bytes, opener: Opener) -> bytes:
+    """The 32-byte key that *block* holds for *opener*.
 
     Raises BadEnvelope if the block is malformed, DoesNotOpen if it opens with another key only.
     """
     for envelope in parse_block(block):
-        mine = envelope.role == private.role and envelope.key_id == private.public.key_id
-        if mine and envelope.what == what:
+        private = opener.find(envelope.role, envelope.key_id) if envelope.what == what else None
+        if private is not None:
             break
     else:
         raise DoesNotOpen(10)
     try:
-        key = _SUITE.decrypt(envelope.sealed, private.hpke, _info(private.role, what, identity))
+        key = SUITE.decrypt(envelope.sealed, private.hpke, _info(private.role, what, identity))
     except (InvalidTag, ValueError):  # ValueError: an ephemeral point of low order
         raise DoesNotOpen(11) from None
     if len(key) != KEY_BYTES:

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
@@ -82,9 +83,29 @@ class PrivateKey:
         object.__setattr__(self, "hpke", MLKEM768X25519PrivateKey(lattice, curve))
         object.__setattr__(self, "public", PublicKey(self.role, public))
 
+    @property
+    def key_id(self) -> bytes:
+        """As :class:`Opener`."""
+        return self.public.key_id
+
+    def find(self, role: Role, key_id: bytes) -> Self | None:
+        """As :class:`Opener`."""
+        return self if (role, key_id) == (self.role, self.public.key_id) else None
+
     def format(self) -> str:
         """The text of the private key file."""
         return _formatted(self.role, True, self.public.key_id, self.seed)
+
+
+class Opener(Protocol):
+    """Who opens envelopes: one private key, or all that an operator comes to."""
+
+    @property
+    def key_id(self) -> bytes:
+        """The 8 bytes by which the log names who opens."""
+
+    def find(self, role: Role, key_id: bytes) -> PrivateKey | None:
+        """The private key of the recipient with *role* and *key_id*, if it is among them."""
 
 
 def generate(role: Role) -> PrivateKey:

@@ -27,7 +27,7 @@ from greffier.seal import envelope
 from greffier.seal.envelope import BadEnvelope, DoesNotOpen, What
 from greffier.seal.frames import NO_LEG, Audio, Gap, Mask, Meta
 from greffier.seal.header import BadPart, Header
-from greffier.seal.keys import PrivateKey
+from greffier.seal.keys import Opener
 from greffier.seal.reader import Reader
 
 _MOST_BYTES = 1 << 32
@@ -63,7 +63,7 @@ class OpenedPart:
     reason: str
 
 
-def content_key(header: Header, block: bytes | None, private: PrivateKey) -> bytes:
+def content_key(header: Header, block: bytes | None, opener: Opener) -> bytes:
     """The content key of the part with *header*, from an envelope *block* or from the file itself.
 
     *block* is the shred store's entry, None where there is none (a shredded part, or a file far
@@ -73,7 +73,7 @@ def content_key(header: Header, block: bytes | None, private: PrivateKey) -> byt
     blocks = [one for one in (block, header.envelopes) if one]
     for one in blocks:
         try:
-            return envelope.open_block(one, What.PART, header.part_id, private)
+            return envelope.open_block(one, What.PART, header.part_id, opener)
         except DoesNotOpen as error:
             if error.number != 10:  # an envelope names this key and yet does not open
                 raise IntegrityError(what=name, reason=error.reason) from error
@@ -83,7 +83,7 @@ def content_key(header: Header, block: bytes | None, private: PrivateKey) -> byt
 
 
 def open_part(
-    path: Path, block: bytes | None, private: PrivateKey, *, unfinished: bool = False
+    path: Path, block: bytes | None, opener: Opener, *, unfinished: bool = False
 ) -> OpenedPart:
     """Verify and open the part in the file *path*, all of it.
 
@@ -94,7 +94,7 @@ def open_part(
     try:
         with path.open("rb") as file:
             reader = Reader(file)
-            opened = reader.open(content_key(reader.header, block, private))
+            opened = reader.open(content_key(reader.header, block, opener))
             try:
                 outline = opened.verify(allow_unfinished=unfinished)
                 frames = opened.frames(allow_unfinished=unfinished)

@@ -45,16 +45,14 @@ def reserve(connect: Connect) -> Nv:
     raise TpmFailed(reason=_("all indices for operators are taken, free one with tpm2_nvundefine"))
 
 
-def make(connect: Connect, place: Nv, authorization: bytes) -> bytes:
-    """Make the index at *place* and write a fresh pepper there; returns it. Raises TpmFailed."""
-    pepper = secrets.token_bytes(PEPPER_BYTES)
+def make(connect: Connect, place: Nv, authorization: bytes, pepper: bytes) -> None:
+    """Make the index at *place* and write *pepper* (32 octets) there. Raises TpmFailed."""
     with Chip(connect) as chip:
         if not chip.define(_index(place), authorization):
             raise TpmFailed(
                 reason=_("NV index {index} was just taken").format(index=f"{place.handle:08x}")
             )
         chip.write(place.handle, pepper, authorization)
-    return pepper
 
 
 def read(connect: Connect, place: Nv, authorization: bytes) -> bytes:

@@ -126,6 +126,16 @@ def authorization(stretched: bytes) -> bytes:
     return HKDF(SHA512(), AUTH_BYTES, salt=None, info=_AUTH).derive(stretched)
 
 
+def fresh_seed() -> bytes:
+    """A seed for an operator's keys."""
+    return secrets.token_bytes(SEED_BYTES)
+
+
+def fresh_pepper() -> bytes:
+    """Octets for a TPM to keep."""
+    return secrets.token_bytes(PEPPER_BYTES)
+
+
 def fresh_salt() -> bytes:
     """A salt for one wrapping: with it, key and nonce are used once."""
     return secrets.token_bytes(SALT_BYTES)

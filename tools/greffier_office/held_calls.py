@@ -16,7 +16,7 @@ from greffier.language import translate as _
 from greffier.seal import keys
 from greffier.seal.frames import Meta
 from greffier.seal.header import BadPart
-from greffier.seal.keys import PrivateKey, Role
+from greffier.seal.keys import Keyring, Opener, Role
 from greffier.seal.reader import Reader
 from greffier.store import playback
 from greffier_office import place
@@ -27,9 +27,7 @@ from greffier_office.stored import Holdings, StoredPart
 _BEGINNING = 1 << 18
 
 
-def list_calls(
-    held: Holdings, device: str | None, private: PrivateKey | None
-) -> list[dict[str, Any]]:
+def list_calls(held: Holdings, device: str | None, private: Opener | None) -> list[dict[str, Any]]:
     """Every call (of *device*), in order of time. Raises BadDatabase, StorageFailed."""
     parts: dict[tuple[str, str], list[StoredPart]] = {}
     for part in held.parts(device):
@@ -89,7 +87,7 @@ def _time(t_ns: int | None) -> str | None:
     return None if t_ns is None else format_time(t_ns, digits=0)
 
 
-def _about(held: Holdings, parts: list[StoredPart], private: PrivateKey) -> Mapping[str, Any]:
+def _about(held: Holdings, parts: list[StoredPart], private: Opener) -> Mapping[str, Any]:
     """Who called whom, of the first part that is here and says so; nothing where none does."""
     for part in parts:
         if part.stored_ns is None:
@@ -115,12 +113,17 @@ def _about(held: Holdings, parts: list[StoredPart], private: PrivateKey) -> Mapp
 @office_option
 @click.option("--device", help=_("of this device"))
 @click.option(
-    "--key", type=click.Path(path_type=Path), help=_("secret key that opens names and numbers")
+    "--key",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help=_("secret key (office.key); several, where it was replaced"),
 )
 @json_option
-def command(office: Path, device: str | None, key: Path | None, as_json: bool) -> int:
+def command(office: Path, device: str | None, files: tuple[Path, ...], as_json: bool) -> int:
     """Run it."""
-    private = keys.read_private(key, Role.OFFICE) if key else None
+    found = [keys.read_private(key, Role.OFFICE) for key in files]
+    private = Keyring(found) if found else None
     with Holdings.open(place.open(office), Disk()) as held:
         calls = list_calls(held, device, private)
     answer({"calls": calls}, as_json, lambda: _text(calls))

@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "greffier_office.verify",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
+    "shares": "greffier_office.shares",
     "signer": "greffier_office.signer",
     "sign": "greffier_office.sign",
 }

@@ -17,7 +17,7 @@ from greffier.errors import BadKeyFile, NotADataDirectory, NotFound, UsageError
 from greffier.language import translate as _
 from greffier.seal import keys
 from greffier.seal.header import BadPart
-from greffier.seal.keys import PrivateKey, Role
+from greffier.seal.keys import Keyring, Opener, Role
 from greffier.seal.reader import Reader
 from greffier.store import layout, playback
 from greffier.store.playback import OpenedPart
@@ -63,7 +63,12 @@ def envelope_beside(path: Path) -> bytes | None:
 )
 @click.option("--device", help=_("of this device"))
 @click.option(
-    "--key", required=True, type=click.Path(path_type=Path), help=_("secret key (office.key)")
+    "--key",
+    "files",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help=_("secret key (office.key); several, where it was replaced"),
 )
 @click.option(
     "--envelope", type=click.Path(path_type=Path), help=_("file with the part's envelope block")
@@ -74,13 +79,13 @@ def command(
     target: str,
     folder: Path | None,
     device: str | None,
-    key: Path,
+    files: tuple[Path, ...],
     envelope: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> int:
     """Run it."""
-    private = keys.read_private(key, Role.OFFICE)
+    private = Keyring([keys.read_private(key, Role.OFFICE) for key in files])
     if folder is None:
         parts = [_open_file(Path(target), envelope, private)]
     elif envelope is not None:
@@ -99,7 +104,7 @@ def command(
     return 0
 
 
-def _open_file(file: Path, envelope: Path | None, private: PrivateKey) -> OpenedPart:
+def _open_file(file: Path, envelope: Path | None, private: Opener) -> OpenedPart:
     if not file.is_file():
         raise UsageError(reason=_("{path} is not a file").format(path=file))
     try:
@@ -110,7 +115,7 @@ def _open_file(file: Path, envelope: Path | None, private: PrivateKey) -> Opened
 
 
 def _open_stored(
-    office: Office, name: str, device: str | None, private: PrivateKey
+    office: Office, name: str, device: str | None, private: Opener
 ) -> list[OpenedPart]:
     """What the log says ends without FINAL is opened as far as it goes: its hash is the log's."""
     with Holdings.open(office, Disk()) as held, TemporaryDirectory() as folder:

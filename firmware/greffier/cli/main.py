@@ -21,6 +21,7 @@ COMMANDS = {
     "index": "greffier.cli.index",
     "mirror": "greffier.cli.mirror",
     "operator": "greffier.cli.operator",
+    "office-key": "greffier.cli.office_key",
     "purge": "greffier.cli.purge",
     "certificate": "greffier.cli.certificate",
     "policy": "greffier.cli.policy",
@@ -37,7 +38,9 @@ COMMANDS = {
 
 
 # They hold keys that open recordings: what is in their memory stays there.
-GUARDED = frozenset({"run", "import-pcap", "operator", "export", "calls", "hold", "decommission"})
+GUARDED = frozenset(
+    {"run", "import-pcap", "operator", "office-key", "export", "calls", "hold", "decommission"}
+)
 
 
 def take_language(words: Sequence[str]) -> tuple[str, list[str]]:

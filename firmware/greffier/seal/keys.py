@@ -6,6 +6,7 @@ Format: docs/key-files.md. X-Wing is ML-KEM-768 with X25519 (draft-connolly-cfrg
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -106,6 +107,25 @@ class Opener(Protocol):
 
     def find(self, role: Role, key_id: bytes) -> PrivateKey | None:
         """The private key of the recipient with *role* and *key_id*, if it is among them."""
+
+
+class Keyring:
+    """Several private keys of one holder: the right one is found among them."""
+
+    def __init__(self, keys: Sequence[PrivateKey]) -> None:
+        """Raises ValueError for none."""
+        if not keys:
+            raise ValueError("a keyring holds a key")
+        self._keys = tuple(keys)
+
+    @property
+    def key_id(self) -> bytes:
+        """That of the first."""
+        return self._keys[0].key_id
+
+    def find(self, role: Role, key_id: bytes) -> PrivateKey | None:
+        """As :class:`Opener`."""
+        return next((one for one in self._keys if one.find(role, key_id)), None)
 
 
 def generate(role: Role) -> PrivateKey:

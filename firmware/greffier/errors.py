@@ -141,6 +141,20 @@ class NotADataDirectory(GreffierError):
     step = "make one with `greffier init --data DIR --office-key office.pub`"
 
 
+class Decommissioned(GreffierError):
+    """The folder given as --data is that of a box whose end was begun."""
+
+    cause = "{path} is that of a box that was decommissioned"
+    step = "finish with `greffier decommission`; a new box begins in another folder"
+
+
+class NotReady(GreffierError):
+    """A box is not to be destroyed as it is."""
+
+    cause = "this box is not decommissioned: {reason}"
+    step = "see `greffier decommission --dry-run`; nothing was changed"
+
+
 class AlreadyThere(GreffierError):
     """A command would overwrite something that must not be overwritten."""
 

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from greffier.seal.keys import Role
 from greffier.trust import passphrase, wrapping
 from greffier_sim import captures
 from greffier_sim.captures import Plan
+from greffier_sim.emulated_tpm import EmulatedTpm
+from greffier_sim.soak_missing import Missing
 
 PLAN = Plan(talk_ms=400)
 
@@ -267,3 +270,45 @@ def test_a_console_key_that_was_given_is_asked_for_before_the_first_operator(
         "operator", "add", "marie", "--data", data, "--console-key", tmp_path / "console.key"
     )
     assert said.code == 0, said.err
+
+
+@pytest.fixture
+def tpm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedTpm]:
+    made = EmulatedTpm(tmp_path / "tpm")
+    try:
+        made.start()
+    except Missing as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("GREFFIER_TPM", made.words)
+    yield made
+    made.stop()
+
+
+def test_with_a_tpm_a_passphrase_may_be_chosen_and_a_copy_of_the_box_cannot_try_it(
+    box: Box, tpm: EmulatedTpm
+) -> None:
+    mine = box.folder / "marie.txt"
+    for easy in ("short", "aaaaaaaaaaaaaa", " " * 12):
+        mine.write_text(easy)
+        said = operator(box, "add", "marie", "--wrap", "chosen", "--new-passphrase-file", mine)
+        assert said.code == 2 and said.complaint
+    mine.write_text("Lundi à la pêche")
+    said = operator(box, "add", "marie", "--wrap", "chosen", "--new-passphrase-file", mine)
+    assert said.code == 0 and said.json["tpm"] and said.json["passphrase"] is None
+    one = recording(box)
+    assert exported(box, one, *as_operator(box, "marie")).code == 0
+    assert listed(box)["guard"] == ["tpm"]
+    wrong = box.folder / "wrong.txt"
+    wrong.write_text("Mardi à la pêche")
+    asked = ("--operator", "marie", "--passphrase-file", wrong)
+    complaints = {exported(box, one, *asked).complaint for _ in range(12)}
+    assert len(complaints) == 2  # wrong, then locked
+    assert exported(box, one, *as_operator(box, "marie")).code == 12
+    # The disk in another machine, with a TPM or without: nothing to guess against.
+    other = EmulatedTpm(box.folder / "other-tpm")
+    with other, pytest.MonkeyPatch.context() as patch:
+        for words, code in ((other.words, 20), ("none", 10)):
+            patch.setenv("GREFFIER_TPM", words)
+            assert exported(box, one, *as_operator(box, "marie")).code == code
+    assert operator(box, "remove", "marie").json["pepper_destroyed"] is True
+    assert exported(box, one, "--key", box.key).code == 0

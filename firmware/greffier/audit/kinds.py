@@ -236,7 +236,7 @@ KINDS: Mapping[str, Kind] = {
     "console.removed": _kind({"keys": KEY_IDS}),
     "device.decommissioned": _kind(
         {"device": DEVICE, "class": CLASS, "at_ns": TIME},
-        {"by": KEY_IDS, "parts": COUNT, "unsynced": COUNT, "certificate": HASH, "outcome": REASON},
+        {"by": KEY_IDS, "parts": COUNT, "unsynced": COUNT},
     ),
     "coverage": _kind(
         {"line": NAME, "channel": CHANNEL, "from_ns": TIME, "to_ns": TIME, "state": STATE},

@@ -22,6 +22,7 @@ COMMANDS = {
     "mirror": "greffier.cli.mirror",
     "operator": "greffier.cli.operator",
     "office-key": "greffier.cli.office_key",
+    "decommission": "greffier.cli.decommission",
     "purge": "greffier.cli.purge",
     "certificate": "greffier.cli.certificate",
     "policy": "greffier.cli.policy",

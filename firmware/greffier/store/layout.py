@@ -9,13 +9,15 @@ from pathlib import Path
 from greffier import trust
 from greffier.clock import Clock
 from greffier.durable import Disk, Lock
-from greffier.errors import AlreadyThere, NotADataDirectory
+from greffier.errors import AlreadyThere, Decommissioned, NotADataDirectory
 from greffier.store.shred import ShredStore
 from greffier.store.vault import Vault
 from greffier.trust import roots
 
 DEVELOPMENT_KEY = "dev-office.key"
 """Head office's secret key, where a data directory was made for trials only."""
+DECOMMISSIONED = "decommissioned.txt"
+"""The certificate of a box whose end was begun: nothing is written there any more."""
 _OURS = {
     DEVELOPMENT_KEY,
     "device.json",
@@ -156,7 +158,9 @@ def create(
 
 
 def open(path: Path) -> DataDirectory:  # noqa: A001 - read as layout.open
-    """The data directory at *path*, not locked. Raises NotADataDirectory."""
+    """The data directory at *path*, not locked. Raises NotADataDirectory, Decommissioned."""
+    if (path / DECOMMISSIONED).exists():
+        raise Decommissioned(path=path)
     made = DataDirectory(path, trust.load_identity(path / "device.json"))
     for needed in (made.office_public, made.log_key, made.parts, made.calls, made.shred):
         if not needed.exists():

@@ -5,6 +5,7 @@ was a choice, and its key is a file.
 """
 
 import re
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +54,21 @@ def open_root(folder: Path, disk: Disk) -> EffaceableRoot:
     if place is None:
         return _file(folder, disk)
     return TpmRoot(place, _connect())
+
+
+def destroy_root(folder: Path, disk: Disk) -> None:
+    """Destroy the effaceable key of the store in *folder*, for good; gone already is fine.
+
+    A file is overwritten first, in both copies. Raises TpmFailed, TpmLost, StorageFailed.
+    """
+    try:
+        place = _described(folder)
+    except IntegrityError:
+        place = None  # what cannot be read is removed with the rest
+    if place is not None:
+        TpmRoot(place, _connect()).unmake()
+    elif any((folder / copy / KEY_FILE).exists() for copy in COPIES):
+        _file(folder, disk).replace(secrets.token_bytes(32))
 
 
 def trouble() -> str:

@@ -139,7 +139,7 @@ class Committer:
         """The first steps of a commit: what the log says is durable. Raises StorageFailed."""
         try:
             self._put_files()
-        self._put_envelopes()
+            self._put_envelopes()
             self._log.commit()
             self._keep_cosigned()
         except StorageFailed as error:

@@ -1,12 +1,13 @@
 """``greffier status``: what the recorder does now, and how much of it survives a power cut."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from greffier.audit import verify
 from greffier.cli.alarms import alarm_as_json, alarm_rows
 from greffier.cli.init import told_class
 from greffier.cli.output import answer, json_option, table
@@ -18,6 +19,7 @@ from greffier.control.messages import AskStatus, Status
 from greffier.durable import Disk
 from greffier.errors import NotRunning
 from greffier.language import translate as _
+from greffier.recorder.operators import cards, guards, roll_of
 from greffier.store import layout
 
 
@@ -76,6 +78,7 @@ def _as_json(status: Status) -> dict[str, Any]:
             "cosigned_size": status.office.cosigned_size,
         },
         "deletion_class": status.deletion or None,
+        "operators": status.operators.split("+") if status.operators else [],
     }
 
 
@@ -104,6 +107,7 @@ def _at_rest(data: Path, config: Config | None) -> dict[str, Any]:
         "clock": {"lower_bound": format_time(bound.t_ns), "source": bound.source},
         "office": None,
         "deletion_class": directory.deletion_class,
+        "operators": guards(cards(directory, roll_of(verify.entries(data))).values()),
     }
 
 
@@ -140,9 +144,23 @@ def _text(value: Mapping[str, Any]) -> str:
         ),
         *_office_rows(value["office"]),
         *([told_class(value["deletion_class"])] if value["deletion_class"] else []),
+        _told_operators(value["operators"]),
         alarm_rows(value["alarms"]),
     ]
     return "\n".join(parts)
+
+
+def _told_operators(guarded: Sequence[str]) -> str:
+    words = {
+        "tpm": _("the TPM"),
+        "passphrase": _("a drawn passphrase"),
+        "key-file": _("a key file"),
+    }
+    if not guarded:
+        return _("Nobody can replay here; head office can.")
+    return _("Operators' keys hang on {guards}.").format(
+        guards=", ".join(words.get(one, one) for one in guarded)
+    )
 
 
 def _office_rows(office: Mapping[str, Any] | None) -> list[str]:

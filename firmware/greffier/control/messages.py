@@ -240,7 +240,11 @@ class OfficeState:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the recorder published last; ``age_ms`` ago. *deletion*: its class, "" if unknown."""
+    """What the recorder published last; ``age_ms`` ago. *deletion*: its class, "" if unknown.
+
+    *operators*: on what their keys hang, ``tpm``, ``passphrase``, ``key-file``, with ``+`` between
+    several; "" where nobody can replay on the box, or nothing is known.
+    """
 
     device: Device
     run: Id
@@ -253,6 +257,7 @@ class Status:
     age_ms: Count = 0
     office: OfficeState = OfficeState()
     deletion: Annotated[str, Text("[ABC]?")] = ""
+    operators: Annotated[str, Text("[a-z+-]{0,32}")] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "memory.unlocked": Kind(
         "warning", "memory could be swapped to disk", "give the service LimitMEMLOCK"
     ),
+    "operator.none": Kind(
+        "warning",
+        "the last operator is gone: nobody can replay here, head office can",
+        "make a new one with `greffier operator add`; months before stay closed here",
+    ),
     "priority.missing": Kind(
         "warning", "capture runs without real-time priority", "give the service LimitRTPRIO"
     ),

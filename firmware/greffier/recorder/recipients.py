@@ -12,7 +12,7 @@ from greffier.audit import verify
 from greffier.clock import Clock
 from greffier.errors import IntegrityError
 from greffier.recorder import console_keys
-from greffier.recorder.operators import Roll, cards, roll_of
+from greffier.recorder.operators import Roll, cards, guards, roll_of
 from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier.seal.month import Month
@@ -63,6 +63,8 @@ class Recipients:
         self._roll: Roll | None = None
         self._operators: list[Operator] = []
         self._month: Month | None = None
+        self.guards: list[str] = []
+        """On what operators' keys hang, as :func:`greffier.recorder.operators.guards` says it."""
 
     @property
     def roll(self) -> Roll:
@@ -89,7 +91,9 @@ class Recipients:
         elif roll.office and key_ids(console).get("console_key") != roll.created_console:
             raise IntegrityError(what=self._data.console_public, reason=_OTHER)
         # Once: while this process has the lock, nobody else changes them.
-        self._operators = [card.operator for card in cards(self._data, roll).values()]
+        found = cards(self._data, roll).values()
+        self._operators = [card.operator for card in found]
+        self.guards = guards(found)
         self._month = console_keys.in_force(self._data, roll)
         self.now = [office, *console]
 

@@ -44,6 +44,7 @@ def snapshot_of(live: "Live", alarms: Alarms) -> Snapshot:
             cosigned.size if cosigned else 0,
         ),
         deletion=live.archive.shred.class_name,
+        operators="+".join(live.archive.sealing.guards),
     )
     levels = tuple(level for source in live.sources for level in source.levels())
     now = live.clock.monotonic_ns()

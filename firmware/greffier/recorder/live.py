@@ -127,8 +127,7 @@ class Live:
         if harm - {"torn", "repaired"}:  # those are what a cut leaves
             self._troubles.happened("shred.damaged")
         self.archive.open_epoch()
-        roll = self.archive.sealing.roll
-        self._troubles.set(roll.ever and not roll.listed, "operator.none")
+        self._troubles.set(self.archive.sealing.orphaned, "operator.none")
         # The kernel keeps frames for us since a tap was opened, whatever recovery takes.
         now = min([tap.since_ns for tap in taps], default=self.clock.wall_ns())
         last_ns = min(found.last_ns, now)

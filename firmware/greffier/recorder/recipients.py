@@ -73,6 +73,11 @@ class Recipients:
             self._roll = roll_of(verify.entries(self._data.path))
         return self._roll
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether there were operators, and the last one is gone."""
+        return self.roll.ever and not self.roll.listed
+
     def take_roll(self, roll: Roll) -> None:
         """Take what somebody found who read the whole log anyway."""
         self._roll = roll

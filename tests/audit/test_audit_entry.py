@@ -25,7 +25,6 @@ TEXTS = {
     "name": st.sampled_from(["accueil", "accueil/in", "Réception (2e étage)", "l18", "窓口"]),
     "uid": st.sampled_from([f"{DEVICE}/l1/0000000004", "box-7/Réception 2/0000000001"]),
     "channel": st.sampled_from([ID, "l1", f"{DEVICE}/l1/0000000004"]),
-    "month": st.sampled_from(["2026-03", "1999-12"]),
     "epoch": st.sampled_from(["2026-03-02", f"2026-03-02.{ID}"]),
     "month": st.sampled_from(["2026-11", "2027-01"]),
     "code": st.sampled_from(["SAMPLED_IN", "MANDATORY_MIFID"]),

@@ -116,8 +116,7 @@ class Live:
         """Recover, open an epoch, account for the time before, and listen.
 
         *outage* is given where this process itself ran before, and its disk failed: then that time
-        is lost, and not off. *patience* is that of the sound cards (see
-        :class:`greffier.recorder.card.CardSource`). Raises IntegrityError, StorageFailed.
+        is lost, and not off. *patience* is CardSource's. Raises IntegrityError, StorageFailed.
         """
         found = recovery.recover(self.archive, self._notifier.busy)
         self._gap = ("lost", STORAGE) if outage else ("off", None)

@@ -9,7 +9,8 @@ receipts and purge are the real ones; only what the machine's clocks show is mad
 Beside it stands a model that knows what time it really is, and nothing else of the recorder's. It
 says of each part that went by how much that was too early, and of each that is still there, by how
 much too late. A part that was created under a wrong wall clock, in a boot in which trusted time
-never came back, is *adrift*: nobody could know when that was. Those are counted apart.
+never came back, is *adrift*: nobody could know when that was. Those are counted apart; one under a
+duty must not go early even then, and waits, whatever its wall clock was worth.
 
 One attacker nobody can stop: who holds the witness's key *and* sets the box's clock
 (docs/retention.md). That the model notices him shows that it would notice anybody.
@@ -48,7 +49,7 @@ from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier.store import layout
 from greffier_sim.filled_disk import memory
-from greffier_sim.soak_clock_world import TOLERANCE_NS, Born, Figures, MadeUpClock, World
+from greffier_sim.soak_clock_world import DUTY, TOLERANCE_NS, Born, Figures, MadeUpClock, World
 
 A_BOX: Final = 12
 """Sequences over one data directory."""
@@ -60,7 +61,6 @@ _KINDS: Final = (
     {"incident": (0, 7)},
     {"regulatory": (200, 230)},
 )
-_DUTY: Final = "regulatory"
 
 
 def _signer(name: str, number: int) -> note.Signer:
@@ -190,7 +190,7 @@ class Life:
             trusted = self._trust_ns > 0 or self._met
             self.parts[name] = Born(world.now_ns, dict(purposes), world.boot, right, trusted)
             self._figures.parts += 1
-            if _DUTY in purposes:
+            if DUTY in purposes:
                 self._receive(name)
             self._pass(draw.randrange(1, 3600) * SECOND)
 
@@ -233,15 +233,20 @@ class Life:
 
     def _cosigned(self, signer: note.Signer, t_ns: int) -> bytes:
         archive = self._opened
-        archive.log.append("recorder.stopped", None, {"reason": "asked"})  # a heartbeat
-        archive.tick()
+        self._heartbeat()
         checkpoint, signed = archive.log.signed
         return signed + signer.cosign(checkpoint, t_ns // SECOND)
+
+    def _heartbeat(self) -> None:
+        """An entry, as a recorder writes one each minute."""
+        self._opened.log.append("recorder.stopped", None, {"reason": "asked"})
+        self._opened.tick()
 
     def _honest(self) -> None:
         """Head office, right now: if the wall clock bears it out, trusted time is back."""
         data = self._cosigned(_WITNESS, self.world.now_ns)
         self._bring(data)
+        self._heartbeat()
         self._stale = data
         if self.world.wall_right:
             self._met = True
@@ -282,7 +287,7 @@ class Life:
         if part.adrift:
             figures.adrift += 1
             figures.adrift_early += early
-            figures.adrift_duty_early += early and _DUTY in part.purposes
+            figures.adrift_duty_early += early and DUTY in part.purposes
         elif early:
             figures.early += 1
             self._tell(part, "early", part.due_ns - self.world.now_ns)

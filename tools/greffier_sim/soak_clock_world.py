@@ -6,6 +6,7 @@ from typing import Final
 from greffier.clock import BUILT_NS, SECOND, SystemClock
 from greffier.policy.lifecycle import DAY_NS
 
+DUTY: Final = "regulatory"
 TOLERANCE_NS: Final = 600 * SECOND
 """Wall clocks that are off by less are right; quartz, and the seconds of a cosignature."""
 
@@ -67,8 +68,8 @@ class Born:
 
     @property
     def adrift(self) -> bool:
-        """Whether nobody could know when it was created."""
-        return not self.wall_right and not self.trusted
+        """Whether nobody could know when it was created: a duty believes no wall clock alone."""
+        return not self.trusted and not (self.wall_right and DUTY not in self.purposes)
 
 
 @dataclass

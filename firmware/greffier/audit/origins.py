@@ -7,7 +7,8 @@ which anybody may set. Deletion counts from it, so it is put right as far as the
 * where a witness (or two persons) and the wall clock agree, the wall clock is right; what was said
   in the same boot before a step, or after another, is off by that step;
 * what was created before the lower bound of trusted time of the same instant was not: it counts
-  from that bound (SPEC 4.7), and what is under a duty waits for trusted time.
+  from that bound;
+* a part under a duty whose boot ends before trusted time is back counts from when it is back.
 
 Calls of a capture file keep the time that the capture gives. Any thread may call anything here; a
 lock is held for moments.
@@ -25,13 +26,13 @@ from greffier.policy.purposes import MANDATORY
 TOLERANCE_NS: Final = 300 * SECOND
 """By how much a clock may be off without anybody caring."""
 _VOUCHING: Final = frozenset({"cosignature", "statement"})
-_PACKED = struct.Struct(">16sq")  # part, created
+_PACKED = struct.Struct(">16sq?")  # part, created, duty
 
 
 class Origins:
     """Give it every entry that opens or ends a part, and as many others as there are, in order.
 
-    Parts whose time is right take no room, but 24 octets each while nobody can know.
+    Parts whose time is right take no room, but 25 octets each while nobody can know.
     """
 
     def __init__(self) -> None:
@@ -85,6 +86,10 @@ class Origins:
         offset_ns = wall_ns - mono_ns
         if boot != self._boot:
             self._boot, self._steps_ns, self._right_ns = boot, 0, None
+            for packed in self._pending.values():  # now nobody will know
+                self._waiting.update(
+                    name.hex() for name, _said, duty in _PACKED.iter_unpack(packed) if duty
+                )
             self._pending = {}
         elif abs(offset_ns - self._offset_ns) > TOLERANCE_NS:
             self._steps_ns += offset_ns - self._offset_ns
@@ -95,12 +100,11 @@ class Origins:
     def _agree(self, bound_ns: int) -> None:
         self._right_ns = self._steps_ns
         for steps_ns, packed in self._pending.items():
-            for name, created_ns in _PACKED.iter_unpack(packed):
-                self._waiting.discard(name.hex())
+            for name, created_ns, _duty in _PACKED.iter_unpack(packed):
                 if steps_ns != self._right_ns:
                     self._moved[name.hex()] = created_ns + self._right_ns - steps_ns
         self._pending = {}
-        for part in self._waiting:  # of a boot that is over: not later than now
+        for part in self._waiting:  # of boots that are over: not later than now
             self._moved[part] = bound_ns
         self._waiting.clear()
 
@@ -113,8 +117,7 @@ class Origins:
                 self._moved[part] = created_ns + self._right_ns - self._steps_ns
             return
         packed = self._pending.setdefault(self._steps_ns, bytearray())
-        packed += _PACKED.pack(bytes.fromhex(part), created_ns)
+        duty = any(purpose in MANDATORY for purpose in entry.data.get("purposes", ()))
+        packed += _PACKED.pack(bytes.fromhex(part), created_ns, duty)
         if created_ns < entry.t_lb_ns - TOLERANCE_NS:
             self._moved[part] = entry.t_lb_ns
-            if any(purpose in MANDATORY for purpose in entry.data.get("purposes", ())):
-                self._waiting.add(part)

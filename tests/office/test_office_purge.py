@@ -26,9 +26,12 @@ from greffier.sync.messages import Refused
 from greffier_office import catalogue
 from greffier_office.catalogue import Unread
 from greffier_office.main import COMMANDS
+from greffier_office.purger import Purger
 from greffier_office.stored import Holdings
+from greffier_office.sweeping import Sweeping
 from greffier_sim.hand_box import Held
 from greffier_sim.held_parts import held_parts
+from greffier_sim.service import wait_until
 
 STEPS = ("tombstone", "rows", "envelopes", "objects", "done", "done rows")
 
@@ -308,6 +311,34 @@ def test_a_clock_that_leaps_deletes_nothing_without_a_person(archive: Archive) -
     assert plan.leap_ns and archive.opens(held)
     archive.purge(believe=True)
     assert not archive.opens(held)
+
+
+def test_the_thread_of_serve_deletes_and_says_what_stops_it(archive: Archive) -> None:
+    box = archive.box()
+    held = archive.sealed(box, QUALITY)
+    archive.store(box, held)
+    archive.purge()
+    told: list[str] = []
+    for day, gone in ((3650.0, False), (90.0, True)):
+        archive.day = day
+        thread = Purger(
+            lambda: (
+                archive.purging(),
+                Sweeping.of(archive.office, Disk(), archive.clock),
+            ),
+            False,
+            told.append,
+        )
+        if gone:  # a person says that the clock is right
+            archive.day = 88
+            archive.purge()
+            archive.day = 90
+        thread.start()
+        wait_until(lambda gone=gone: bool(told) and archive.opens(held) != gone, "a round")
+        thread.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert len(told) == 1 and "nothing is deleted" in told[0]
 
 
 def said(

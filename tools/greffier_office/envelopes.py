@@ -15,6 +15,7 @@ from typing import Final, Self
 from greffier.clock import SECOND
 from greffier.durable import Disk
 from greffier_office import migrations, schema
+from greffier_office.copies import Kept
 from greffier_office.envelope_keys import EnvelopeKeys
 from greffier_office.migrations import transaction
 
@@ -63,6 +64,27 @@ class Envelopes:
         with transaction(self.db, self.path) as db:
             for one in sealings:
                 key = self._key_of(db, _group(one.until_ns, now_ns))
+                sealed = self.keys.seal(key, one.device, one.part, one.block)
+                db.execute(
+                    "INSERT OR REPLACE INTO envelopes (device, part, block, stored_ns, key)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (one.device, one.part, sealed, now_ns, key),
+                )
+
+    def group(self, device: str, part: str) -> str:
+        """The group that the envelope of a part belongs to; "-" where nobody knows."""
+        row = self.db.execute(
+            "SELECT k.until FROM envelopes AS e JOIN keys AS k USING (key)"
+            " WHERE device = ? AND part = ?",
+            (device, part),
+        ).fetchone()
+        return str(row["until"]) if row else "-"
+
+    def put_back(self, kept: Sequence[Kept], now_ns: int) -> None:
+        """Envelopes of a sealed copy, each into its group, durably. Raises StorageFailed."""
+        with transaction(self.db, self.path) as db:
+            for one in kept:
+                key = self._key_of(db, one.group)
                 sealed = self.keys.seal(key, one.device, one.part, one.block)
                 db.execute(
                     "INSERT OR REPLACE INTO envelopes (device, part, block, stored_ns, key)"

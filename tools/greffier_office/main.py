@@ -16,6 +16,8 @@ COMMANDS = {
     "fleet": "greffier_office.fleet",
     "purge": "greffier_office.purge",
     "certificate": "greffier_office.certificate",
+    "backup": "greffier_office.backup",
+    "restore": "greffier_office.restore",
     "verify": "greffier_office.verify",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",

@@ -23,7 +23,7 @@ from greffier.capture.datagram import Address
 from greffier.durable import Disk
 from greffier.seal.keys import PrivateKey
 from greffier.store import layout, playback
-from greffier_sim import block_disk, captures, disk_map
+from greffier_sim import block_disk, captures, disk_map, octets
 from greffier_sim.block_disk import FLUSH, NOTE, BlockDisk, Operation
 from greffier_sim.captures import MS, PCMA, Plan
 from greffier_sim.lab import Wire, wire
@@ -38,6 +38,9 @@ STAGGER_MS: Final = 1300
 """Between the beginnings of two calls: no two of them begin or end in one commit."""
 TICK_MS: Final = 750
 GOAL: Final = 5.0
+SOUND_OCTETS_S: Final = 3000
+EMMC_OCTETS: Final = 32e9 * 3000
+"""That an eMMC of 32 GB takes, at 3,000 cycles: docs/storage.md."""
 DISK_MIB: Final = 1024
 JOURNAL_MIB: Final = 32
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the image: no disk of this machine is measured
@@ -133,12 +136,12 @@ def _recorded(disk: BlockDisk, cable: Wire, tick_ms: int, spoken: bytes) -> Soak
 def _heard(box: SoakBox) -> tuple[int, int]:
     """Octets of sound in all parts, and of the part files."""
     private: PrivateKey = box.private
-    payload = octets = 0
+    payload = files = 0
     for stored in layout.open(box.data).vault(Disk()).parts():
         part = playback.open_part(stored.path, None, private)  # a duty: its file has the envelope
-        octets += stored.size
+        files += stored.size
         payload += sum(len(one.data) for leg in part.legs.values() for one in leg.packets)
-    return payload, octets
+    return payload, files
 
 
 def _between(operations: Iterable[Operation]) -> list[Operation]:
@@ -177,6 +180,7 @@ def amplification() -> dict[str, Any]:
     block_disk.own_mounts()
     with ThreadPoolExecutor(2) as pool:
         ours, usual = pool.map(measured, (TICK_MS, 500))
+    a_day = ours.factor * LINES * SOUND_OCTETS_S * octets.DAY_S
     return {
         "name": "store.amplification",
         "value": round(ours.factor, 3),
@@ -193,6 +197,8 @@ def amplification() -> dict[str, Any]:
         "part_files": ours.files,
         "log_entries": ours.entries,
         "flushes": ours.flushes,
+        "octets_a_day": round(a_day),
+        "years_of_emmc_32_gb": round(octets.years(EMMC_OCTETS, a_day), 1),
         "where": _shares(ours),
         "usual_tick": {"tick_ms": 500, "value": round(usual.factor, 3), "where": _shares(usual)},
         "pi4_estimate": None,
@@ -201,7 +207,7 @@ def amplification() -> dict[str, Any]:
 
 def _shares(written: Written) -> dict[str, float]:
     ordered = sorted(written.where.items(), key=lambda one: -one[1])
-    return {name: round(octets / written.payload, 3) for name, octets in ordered}
+    return {name: round(spent / written.payload, 3) for name, spent in ordered}
 
 
 RESULTS: dict[str, Callable[[], dict[str, Any]]] = {"store.amplification": amplification}

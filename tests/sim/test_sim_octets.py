@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from greffier.store.wear import BLOCK, octets_a_day, years
+from greffier_sim.octets import BLOCK, octets_a_day, years
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "storage.md"
 TB = 1e12

@@ -14,8 +14,8 @@ from greffier.durable import Disk
 from greffier.policy.lifecycle import DAY_NS
 from greffier.policy.space import Space
 from greffier.recorder import checks_medium, reserve
+from greffier.recorder.block_device import CYCLES, wear_of
 from greffier.recorder.mirror import Mirror
-from greffier.recorder.wear import AMPLIFICATION, CYCLES, wear_of
 from greffier.store import medium
 
 CONFIG = """schema = "recorder/1"
@@ -123,7 +123,7 @@ def test_the_years_of_an_emmc_follow_from_what_was_written(config: Config, tmp_p
         day // 512 * 512,
         None,
     )
-    assert found.years == pytest.approx(32e9 * CYCLES / (AMPLIFICATION * day * 365.25), rel=1e-6)
+    assert found.years == pytest.approx(32e9 * CYCLES / (4 * day * 365.25), rel=1e-6)
     assert states(checks_medium.wear(config, root)) == ["ok"]
 
 

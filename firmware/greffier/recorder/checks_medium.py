@@ -10,8 +10,8 @@ from greffier.errors import NoMedium
 from greffier.language import translate as _
 from greffier.policy.space import Ladder, Step
 from greffier.recorder import reserve
+from greffier.recorder.block_device import wear_of
 from greffier.recorder.probe import space_of
-from greffier.recorder.wear import wear_of
 from greffier.store import layout, medium
 from greffier.store.layout import DataDirectory
 from greffier.store.medium import names_in

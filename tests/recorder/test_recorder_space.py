@@ -12,11 +12,13 @@ from tests.recorder.live_scene import NOON_NS, Scene
 from greffier.audit import coverage, verify
 from greffier.capture.datagram import Address
 from greffier.clock import SECOND
+from greffier.durable import Disk
 from greffier.policy import sampling
 from greffier.policy.sampling import Draw
 from greffier.policy.space import Space, Step
 from greffier.recorder import probe
 from greffier.recorder.probe import Measured, Probe, space_of
+from greffier.store import medium
 from greffier_sim import captures
 from greffier_sim.captures import MS, Plan
 
@@ -265,3 +267,22 @@ def test_the_probe_counts_what_could_go_and_asks_what_df_asks(scene: Make, tmp_p
     told = os.statvfs(tmp_path)
     assert again.latest.space.total <= told.f_blocks * told.f_frsize
     assert again.latest.space.sane
+
+
+def test_the_second_medium_is_one_alarm_and_a_word_of_the_status(tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    box = Scene(tmp_path, DUTY[1], f'{DUTY[0]}[storage]\nmirror = "{stick}"\n')
+    storage = box.live.storage
+    assert storage.mirror is not None
+    for _ in range(2):
+        storage.mirror.look()
+        storage._look_at_mirror()
+    assert [(one.name, one.count) for one in box.standing] == [("mirror.failed", 1)]
+    assert (storage.storage.step, storage.storage.mirror) == ("normal", "away")
+    stick.mkdir()
+    medium.prepare(stick, box.archive.data.identity.device, Disk())
+    storage.mirror.look()
+    storage._look_at_mirror()
+    assert box.standing == []
+    assert storage.storage.mirror == "ok"
+    box.stop()

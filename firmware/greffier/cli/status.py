@@ -64,6 +64,8 @@ def _as_json(status: Status) -> dict[str, Any]:
             "free_bytes": status.storage.free_bytes,
             "total_bytes": status.storage.total_bytes,
             "hours_to_first_unsynced_loss": status.storage.hours_to_first_unsynced_loss,
+            "step": status.storage.step or None,
+            "mirror": _mirror_of(status),
         },
         "clock": {
             "lower_bound": format_time(status.clock.lower_bound_ns),
@@ -80,6 +82,13 @@ def _as_json(status: Status) -> dict[str, Any]:
         "deletion_class": status.deletion or None,
         "operators": status.operators.split("+") if status.operators else [],
     }
+
+
+def _mirror_of(status: Status) -> dict[str, Any] | None:
+    storage = status.storage
+    if not storage.mirror:
+        return None
+    return {"state": storage.mirror, "missing": storage.mirror_missing}
 
 
 def _at_rest(data: Path, config: Config | None) -> dict[str, Any]:
@@ -103,6 +112,8 @@ def _at_rest(data: Path, config: Config | None) -> dict[str, Any]:
             "free_bytes": space.free,
             "total_bytes": space.total,
             "hours_to_first_unsynced_loss": None,
+            "step": None,
+            "mirror": None,
         },
         "clock": {"lower_bound": format_time(bound.t_ns), "source": bound.source},
         "office": None,
@@ -139,6 +150,7 @@ def _text(value: Mapping[str, Any]) -> str:
             size="-" if free is None else f"{free / 1e9:.1f} GB",
             hours="-" if hours is None else hours,
         ),
+        *_storage_rows(storage),
         _("certainly not earlier than {time} ({source})").format(
             time=value["clock"]["lower_bound"], source=value["clock"]["source"]
         ),
@@ -161,6 +173,19 @@ def _told_operators(guarded: Sequence[str]) -> str:
     return _("Operators' keys hang on {guards}.").format(
         guards=", ".join(words.get(one, one) for one in guarded)
     )
+
+
+def _storage_rows(storage: Mapping[str, Any]) -> list[str]:
+    steps = {
+        "alarm": _("The disk is filling up: what head office has is deleted, oldest first."),
+        "refuse": _("The disk has room for duties alone: other calls are not recorded."),
+        "duties": _("The disk is nearly full: whatever is no duty is not recorded."),
+    }
+    rows = [steps[storage["step"]]] if storage["step"] in steps else []
+    if storage["mirror"] is not None:
+        said = _("second medium: {state}; {missing} parts are not on it")
+        rows.append(said.format(**storage["mirror"]))
+    return rows
 
 
 def _office_rows(office: Mapping[str, Any] | None) -> list[str]:

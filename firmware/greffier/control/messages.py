@@ -207,11 +207,18 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Space of the data directory; hours None where nothing would be lost, or nobody knows."""
+    """Space of the data directory; hours None where nothing would be lost, or nobody knows.
+
+    *step* is that of the space ladder. *mirror* says how it stands with the second medium, on which
+    *mirror_missing* parts are not; "" where there is none.
+    """
 
     free_bytes: Count | None = None
     total_bytes: Count | None = None
     hours_to_first_unsynced_loss: Count | None = None
+    step: Annotated[str, Text("(?:normal|alarm|refuse|duties)?")] = ""
+    mirror: Annotated[str, Text("[a-z]{0,16}")] = ""
+    mirror_missing: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the recorder says of its disk: alarms while it stalls or fails, an entry when it is back."""
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from greffier.clock import SECOND
@@ -11,7 +11,7 @@ from greffier.policy.site import Policy
 from greffier.policy.space import Ladder
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
-from greffier.recorder.mirror import Mirror
+from greffier.recorder.mirror import Mirror, MirrorState
 from greffier.recorder.probe import Probe
 from greffier.recorder.space import SpaceWatch
 from greffier.recorder.writer import FULL, Writer
@@ -75,10 +75,13 @@ class StorageWatch:
     @property
     def storage(self) -> Storage:
         """What the status shows of the disk; of one that does not answer only what is certain."""
+        hours, step = self.space.hours, self.space.step.word
+        state = self.mirror.state if self.mirror is not None else MirrorState(word="")
+        told = Storage(None, None, hours, step, state.word, state.missing)
         if self.space.is_stale():
-            return Storage(hours_to_first_unsynced_loss=self.space.hours)
+            return told
         space = self._probe.latest.space
-        return Storage(max(0, space.free), max(0, space.total), self.space.hours)
+        return replace(told, free_bytes=max(0, space.free), total_bytes=max(0, space.total))
 
     def start(self) -> None:
         """From now on the medium is asked again and again, by a thread of its own."""

@@ -14,7 +14,8 @@ RUN = "00112233445566778899aabbccddeeff"
 PART = "ffeeddccbbaa99887766554433221100"
 STATUS = m.Status(
     "box-1a2b3c4d", RUN, True, (m.LineState("accueil", "recorded", 2),),
-    (m.Committed(PART, 4096, 160000),), (ALARM,), m.Storage(10**9, 10**10, None),
+    (m.Committed(PART, 4096, 160000),), (ALARM,),
+    m.Storage(10**9, 10**10, None, "alarm", "away", 3),
     m.ClockState(1_795_305_600_000_000_000, "build"), 120,
     m.OfficeState(3, 81_920, 1_795_305_600_000_000_000, 40, 0, 812), "A",
 )  # fmt: skip

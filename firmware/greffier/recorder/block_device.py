@@ -1,7 +1,7 @@
 """How much is written to a medium a day, and how many years it would bear that. Reads only.
 
 The figures are the kernel's: what the block device of a folder has written since the boot, how
-large it is and, of an eMMC, what it says of its own age; the sums are greffier.store.wear's.
+large it is and, of an eMMC, what it says of its own age; formula and figures: docs/data-directory.md.
 """
 
 import os
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from greffier.store.wear import years
-
 SECTOR: Final = 512
 CYCLES: Final = 3000
 """How often an eMMC's capacity may be written, as usual for MLC (docs/storage.md, *Years*)."""
+AMPLIFICATION: Final = 4
+"""What a medium writes within for one octet that comes to it, in small durable pieces. Assumed."""
 LEAST_UPTIME_S: Final = 3600.0
 _WRITTEN = 6  # Documentation/block/stat.rst: the seventh field, sectors
 _END_OF_LIFE: Final = 3  # EXT_CSD PRE_EOL_INFO: urgent
@@ -38,7 +38,7 @@ class Wear:
         if not self.octets_a_day or not self.capacity:
             return None
         left = 1 - min(self.used_percent or 0, 100) / 100
-        return years(self.capacity * CYCLES * left, self.octets_a_day)
+        return self.capacity * CYCLES * left / (AMPLIFICATION * self.octets_a_day * 365.25)
 
 
 def wear_of(folder: Path, system: Path) -> Wear | None:

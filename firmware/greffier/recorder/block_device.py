@@ -1,7 +1,7 @@
 """How much is written to a medium a day, and how many years it would bear that. Reads only.
 
 The figures are the kernel's: what the block device of a folder has written since the boot, how
-large it is and, of an eMMC, what it says of its own age; formula and figures: docs/data-directory.md.
+large it is and, of an eMMC, what it says of its own age. Figures: docs/data-directory.md.
 """
 
 import os

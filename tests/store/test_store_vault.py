@@ -125,6 +125,7 @@ def test_a_part_whose_name_is_not_durable_is_abandoned(tmp_path: Path) -> None:
     _, fresh = begun(store, 2)
     system.calls = frozenset({"fsync"})
     assert store.commit() == [fresh]
+    assert fresh.appender.error is not None
     assert store.open_parts == [old]
 
 

@@ -75,13 +75,14 @@ class Appender:
         try:
             self._system.fdatasync(self._fd)
         except OSError as error:
-            raise self._given_up(error) from error
+            self.give_up(failed(self.path, error))
+            raise failed(self.path, error) from error
         self.committed = self.size
 
-    def _given_up(self, error: OSError) -> StorageFailed:
+    def give_up(self, error: StorageFailed) -> None:
+        """Nothing more goes into the file: a sync of it, or of its name, failed with *error*."""
         self.dead = True
-        self.error = failed(self.path, error)
-        return self.error
+        self.error = error
 
     # pwrite* [ftruncate]
     def overwrite(self, data: bytes) -> None:
@@ -188,7 +189,7 @@ class Appender:
         try:
             self._system.write_out(self._fd, wait)
         except OSError as error:
-            self._given_up(error)
+            self.give_up(failed(self.path, error))
 
     def was_committed(self) -> None:
         """A sync of the whole file system has made everything appended durable."""

@@ -192,9 +192,9 @@ class Vault:
         for folder, parts in fresh.items():
             try:
                 self._disk.sync_dir(folder)
-            except StorageFailed:
+            except StorageFailed as error:
                 for part in parts:
-                    part.appender.dead = True
+                    part.appender.give_up(error)
             else:
                 for part in parts:
                     part.named = True

@@ -21,6 +21,8 @@ from greffier_sim.soak_missing import Missing
 
 ROOT: Final = Path(__file__).parents[2]
 _COPIED: Final = ("firmware", "tools", "tests", "docs")
+_TEST_S: Final = 60
+"""A test that goes on for so long fails: some wrongs make a loop."""
 _PATIENCE_S: Final = 600
 PARTS: Final = ("firmware/greffier/sync/parts.py", "tests/sync/test_sync_parts.py")
 LOG: Final = ("firmware/greffier/sync/logkeeper.py", "tests/sync/test_sync_logkeeper.py")
@@ -165,7 +167,8 @@ def applied(tree: Path, mutant: Mutant) -> str:
 
 def passes(tree: Path, tests: str) -> bool:
     """Whether the tests of the file *tests* pass in *tree*; one that never ends does not."""
-    words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
+    words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    words += [f"--timeout={_TEST_S}", "--timeout-method=thread", tests]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPYCACHEPREFIX", None)  # of the same size and second: the same to Python
     try:

@@ -11,6 +11,9 @@ import pytest
 from tests.stories.box import Box, Said, command
 
 from greffier.audit import verify
+from greffier.clock import SystemClock
+from greffier.recorder import enlisting
+from greffier.recorder.archive import Archive
 from greffier.seal import keys
 from greffier.seal.keys import Role
 from greffier.trust import passphrase, wrapping
@@ -228,6 +231,29 @@ def test_rotating_makes_another_key_and_old_recordings_still_open(box: Box) -> N
     assert [one["console_key"] == key_id for one in opened] == [False, True]
     for wanted in (one, two):
         assert exported(box, wanted, *as_operator(box, "marie")).code == 0
+
+
+def test_a_month_goes_with_the_last_key_that_was_sealed_to_it(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added(box, "marie")
+    recording(box)
+    with Archive.open(box.data, SystemClock()) as archive:
+        old = list(archive.shred.names())
+    monkeypatch.setattr("greffier.recorder.archive.day_of", lambda at_ns: "2031-05-01")
+    two = recording(box)
+    assert len(listed(box)["months"]) == 2
+    with Archive.open(box.data, SystemClock()) as archive:
+        archive.shred.destroy(old[1:])
+        assert enlisting.remove_unneeded(archive) == []  # one key of that month is left
+        archive.shred.destroy(old)
+        gone = enlisting.remove_unneeded(archive)
+        assert enlisting.remove_unneeded(archive) == []
+    assert [one["month"] for one in listed(box)["months"]] == ["2031-05"]
+    assert gone == [
+        entry.data["keys"][0] for entry in verify.entries(box.data) if entry.ev == "console.removed"
+    ]
+    assert exported(box, two, *as_operator(box, "marie")).code == 0
 
 
 def test_an_operator_or_a_month_that_somebody_planted_reads_nothing(box: Box) -> None:

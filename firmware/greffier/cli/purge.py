@@ -16,7 +16,7 @@ from greffier.policy import packs as law
 from greffier.policy import rules
 from greffier.policy.purposes import EMERGENCY
 from greffier.policy.words import explain
-from greffier.recorder import purge, recovery
+from greffier.recorder import enlisting, purge, recovery
 from greffier.recorder.archive import Archive
 from greffier.store.index import PartRow
 
@@ -45,6 +45,7 @@ def command(data: str, dry_run: bool, space: int, policy_file: Path | None, as_j
         bound = archive.clock.lower_bound()
         if not dry_run:
             purge.carry_out(archive, found.doomed)
+            enlisting.remove_unneeded(archive)
     value: dict[str, Any] = {
         "done": [{"id": one.row.part_id, "code": one.code} for one in found.doomed],
         "refused": [{"id": one.row.part_id, "code": one.code} for one in found.refused],

@@ -29,11 +29,16 @@ def lock_all() -> bool:
 
     Refused as well where a limit would let the lock succeed and then break an allocation later.
     """
-    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
-    if not unlimited and not _capable():
+    if not lockable():
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.mlockall(_CURRENT | _FUTURE | _ONFAULT) == 0)
+
+
+def lockable() -> bool:
+    """Whether this process may lock all that it will ever use."""
+    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    return unlimited or _capable()
 
 
 def may_swap() -> bool:

@@ -177,6 +177,8 @@ def test_a_key_file_on_a_stick_serves_as_well_as_a_passphrase(box: Box) -> None:
     stick = box.folder / "stick.key"
     said = operator(box, "add", "marie", "--wrap", "file", "--new-key-file", stick)
     assert said.code == 0 and said.json["passphrase"] is None and said.json["bits"] == 256
+    status = command("status", "--data", box.data, "--json").json
+    assert status["operators"] == ["key-file"] and status["deletion_class"] == "C"
     one = recording(box)
     assert exported(box, one, "--operator", "marie", "--key-file", stick).code == 0
     assert exported(box, one, "--operator", "marie", "--key-file", box.key).code == 12

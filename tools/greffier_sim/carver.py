@@ -44,6 +44,7 @@ class Holder:
         lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(wide[:64])
         curve = x25519.X25519PrivateKey.from_private_bytes(wide[64:])
         public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+        self.curve = public[-32:]
         self.key_id = hashlib.sha256(public).digest()[:8]
         self._private = hpke.MLKEM768X25519PrivateKey(lattice, curve)
         self._role = role
@@ -315,9 +316,10 @@ def unlocked(locks: Iterable[Lock], key: bytes) -> set[bytes]:
     return found
 
 
-def key_id_of(seed: bytes) -> bytes:
-    """The id of the key pair whose private half *seed* would be."""
-    return Holder(seed).key_id
+def curve_of(seed: bytes) -> bytes:
+    """The X25519 half of the public key whose private half *seed* would be."""
+    wide = hashlib.shake_256(seed).digest(96)
+    return x25519.X25519PrivateKey.from_private_bytes(wide[64:]).public_key().public_bytes_raw()
 
 
 def _checked(size: int) -> Callable[[bytes], bool]:

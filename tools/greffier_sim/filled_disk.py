@@ -69,11 +69,14 @@ class FilledDisk:
     Raises Unable, Missing.
     """
 
-    def __init__(self, folder: Path, program: Path, parts: int, *, tpm: bool) -> None:
-        """*parts*: so many must find room."""
+    def __init__(
+        self, folder: Path, program: Path, parts: int, *, tpm: bool, console: bool = True
+    ) -> None:
+        """*parts*: so many must find room. *console*: with a console key that lies elsewhere."""
         self.folder = folder
         self.key: PrivateKey = keys.generate(Role.OFFICE)
         self.console: PrivateKey = keys.generate(Role.CONSOLE)
+        self._has_console = console
         self.tpm = EmulatedTpm(folder / "tpm") if tpm else None
         self._before = os.environ.get(TPM)
         self._image, self._log = folder / "disk.img", folder / "disk.log"
@@ -91,7 +94,8 @@ class FilledDisk:
             self._disk.mount()
             choice: Any = "tpm" if self.tpm else "file"
             office, console = (one.public.format().encode() for one in (self.key, self.console))
-            archives.create(self.data, SystemClock(), office, console, choice)
+            public = console if self._has_console else None
+            archives.create(self.data, SystemClock(), office, public, choice)
         except BaseException:
             self.__exit__()
             raise

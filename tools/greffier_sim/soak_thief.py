@@ -8,8 +8,8 @@ shares no code with the recorder (:mod:`greffier_sim.carver`). Then every octet 
 searched for what must not stand there in clear: the numbers of all calls in the usual codings, the
 sound of all parts as it was stored and as PCM, and every key that opens anything.
 
-The positive control: head office's key and the console's each open every part, and head office's
-shows every number.
+The positive control: head office's key opens every part and shows every number, and so do the words
+of the one operator, through the console key of the month.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import binascii
 import contextlib
 import io
 import json
-import math
 import re
 import tempfile
 import time
@@ -31,18 +30,19 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from greffier.cli.main import COMMANDS, run
 from greffier.encode import audio
+from greffier.errors import LockedOut, WrongSecret
 from greffier.policy.lifecycle import DELETE_SPACE
-from greffier.recorder import purge
+from greffier.recorder import console_keys, operators, purge
 from greffier.recorder.purge import Verdict
-from greffier.seal.keys import PrivateKey
-from greffier.store import playback
+from greffier.seal.keys import PrivateKey, Role
+from greffier.store import layout, playback
 from greffier.store.shred_format import PART, Name
+from greffier.trust import passphrase, wrapping
 from greffier_sim import block_disk
-from greffier_sim.carver import Carver, Holder, Lock, effaceable_keys, key_id_of, unlocked
+from greffier_sim.carver import Carver, Holder, Lock, curve_of, effaceable_keys, unlocked
 from greffier_sim.filled_disk import FilledDisk, memory, watched
 from greffier_sim.many_calls import DUTY, VOLUNTARY, ManyCalls, plans
 from greffier_sim.medium import BLOCK, Medium, find, runs, windows
@@ -53,15 +53,14 @@ _LARGEST_SECRET: Final = 1 << 13
 # What holds ciphertext, rows and hashes; secrets in clear in them are found by the search.
 _NO_SECRETS: Final = (".gpart", ".gcalls", ".glog", ".sqlite", ".sqlite-wal", "leaves")
 _BATCH: Final = 256
-_PASSPHRASE_BITS: Final = 70
-_MACHINES: Final = 10**6
-_YEAR_S: Final = 31_557_600
+OPERATOR: Final = "anne"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("--parts", type=int, default=1000, help="parts that stay")
     parser.add_argument("--purged", type=int, default=100, help="parts that were purged before")
+    parser.add_argument("--guesses", type=int, default=40, help="wrong words that the chip is told")
 
 
 def main(words: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
@@ -86,7 +85,7 @@ def _good(found: dict[str, Any]) -> bool:
     return (
         not any(found[name] for name in nothing)
         and not found["keys_in_clear"]
-        and found["parts"] == found["office_opens"] == found["console_opens"]
+        and found["parts"] == found["office_opens"] == found["operator_opens"]
         and found["calls"] == found["office_shows_numbers"]
     )
 
@@ -107,15 +106,21 @@ def steal(
         *plans(VOLUNTARY, 1, words.parts - duty),
         *plans(DUTY, 1, duty),
     ]
-    with FilledDisk(folder, program, words.parts, tpm=tpm) as disk, watched() as secrets:
+    with (
+        FilledDisk(folder, program, words.parts, tpm=tpm, console=False) as disk,
+        watched() as secrets,
+    ):
+        phrase = str(_said("operator", "add", OPERATOR, "--data", disk.data)["passphrase"])
         with ManyCalls(disk.data) as box:
             for line, day in ((VOLUNTARY, 0), (VOLUNTARY, 1), (DUTY, 1)):
                 box.record([one for one in calls if one.call_id.startswith(f"{line}-{day}-")])
             purged = box.rows(VOLUNTARY, [0])
             purge.carry_out(box.archive, [Verdict(row, DELETE_SPACE) for row in purged])
             sound, opens = _sound(box, disk.key)
-            console = _sound(box, disk.console)[1]
+            months = operator_keys(disk.data, phrase)
+            heard = set().union(*(_sound(box, one)[1] for one in months))
         shown = _numbers(disk.data, disk.key, folder)
+        guesses = guess(disk.data, words.guesses) if tpm else None
         names = [one.from_number for one in calls] + [one.to_number for one in calls]
         secret = dict(_secrets(disk.data))
         journals = [path.read_bytes() for path in disk.data.rglob("*.gcalls")]
@@ -136,12 +141,12 @@ def steal(
     for name, roots in attempts.items():
         got = Carver(medium, []).look(roots | tries)
         counted[name] = sum(len(one) for one in got.entries.values())
-    wanted = {office.key_id, Holder(disk.console.seed, role=2).key_id}
+    wanted = {office.curve, *(Holder(one.seed, role=2).curve for one in months)}
     opened = _try_all(medium, tries | windows(chip), wanted)
     metadata = _journals_opened(journals, tries | windows(chip))
     back = carver.look(effaceable_keys(medium) | windows(chip)).parts & gone
     clear = [*runs(image), chip]
-    keys = secrets.contents | {disk.key.seed, disk.console.seed}
+    keys = secrets.contents | {disk.key.seed} | {one.seed for one in months} | {phrase.encode()}
     return {
         "class": "A" if tpm else "C",
         "octets": len(image) + len(chip),
@@ -155,10 +160,11 @@ def steal(
         "sound_in_clear": len(find(sound, clear)),
         "keys_in_clear": len(find(set(_spellings(keys)), clear)),
         "office_opens": len(opens),
-        "console_opens": len(console),
+        "operator_opens": len(heard),
         "office_shows_numbers": len(shown & set(names[: len(calls)])),
         "purged": len(gone),
         "purged_reopened_with_office_key": len(back),
+        "guesses_until_the_chip_locks": guesses,
     }
 
 
@@ -213,15 +219,47 @@ def _sound(box: ManyCalls, private: PrivateKey) -> tuple[set[bytes], set[bytes]]
     return pieces, opened
 
 
+def _said(*words: object) -> Any:
+    """What a command says in JSON."""
+    with redirect_stdout(io.StringIO()) as out:
+        code = run("greffier", dict(COMMANDS), [str(one) for one in (*words, "--json")], "0")
+    if code:
+        raise RuntimeError(f"greffier {words[0]} ended with {code}")
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
 def _numbers(data: Path, private: PrivateKey, folder: Path) -> set[str]:
     """The numbers that `greffier calls --key` shows."""
     path = folder / "office.key"
     path.write_text(private.format())
-    with redirect_stdout(io.StringIO()) as out:
-        words = ["calls", "--data", str(data), "--key", str(path), "--json"]
-        run("greffier", dict(COMMANDS), words, "0")
+    found = _said("calls", "--data", data, "--key", path)
     path.unlink()
-    return {one["from"] for one in json.loads(out.getvalue().splitlines()[-1])["calls"]}
+    return {one["from"] for one in found["calls"]}
+
+
+def operator_keys(data: Path, phrase: str) -> list[PrivateKey]:
+    """The console keys of the months that the operator's words open."""
+    directory = layout.open(data)
+    secret = operators.secret_octets("generated", phrase, OPERATOR)
+    unlocked = operators.unlock(operators.card_of(directory, OPERATOR), secret)
+    months = console_keys.months(directory)
+    mine = console_keys.OperatorKeys(unlocked, months)
+    found = (mine.find(Role.CONSOLE, one.public.key_id) for one in months)
+    return [one for one in found if one]
+
+
+def guess(data: Path, most: int) -> int:
+    """After how many wrong guesses, of *most*, the chip answers nobody any more."""
+    card = operators.card_of(layout.open(data), OPERATOR)
+    for number in range(1, most + 1):
+        wrong = operators.secret_octets("generated", passphrase.generate(), OPERATOR)
+        try:
+            operators.unlock(card, wrong)
+        except LockedOut:
+            return number
+        except WrongSecret:
+            continue
+    return most + 1
 
 
 # --- what he tries ---
@@ -264,9 +302,9 @@ def _medium(image: bytes) -> Medium:
 
 
 def _try_all(medium: Medium, keys: Collection[bytes], wanted: Collection[bytes]) -> set[bytes]:
-    """The parts that one of *keys* opens, as content key or as a private key with an id *wanted*.
+    """The parts that one of *keys* opens: as content key, or as a private key, which opens all.
 
-    A private key that is wanted opens all.
+    *wanted* are the X25519 halves of the public keys that anything is sealed to.
     """
     listed, locks = sorted(keys), Carver(medium, []).locks()
     batches = [listed[at : at + _BATCH] for at in range(0, len(listed), _BATCH)]
@@ -277,7 +315,7 @@ def _try_all(medium: Medium, keys: Collection[bytes], wanted: Collection[bytes])
 def _try(locks: list[Lock], wanted: Collection[bytes], keys: Iterable[bytes]) -> set[bytes]:
     opened: set[bytes] = set()
     for key in keys:
-        if key_id_of(key) in wanted:
+        if curve_of(key) in wanted:
             return {lock.name for lock in locks}
         opened |= unlocked(locks, key)
     return opened
@@ -300,15 +338,15 @@ def _journals_opened(journals: Iterable[bytes], keys: Collection[bytes]) -> int:
 
 
 def guessing() -> dict[str, Any]:
-    """What a guess at a drawn passphrase of 70 bits costs: Argon2id, 64 MiB, three passes."""
+    """What guessing the words of an operator costs who has the card, and no chip guards it."""
     began = time.monotonic()
-    Argon2id(salt=bytes(16), length=32, iterations=3, lanes=1, memory_cost=65_536).derive(b"guess")
-    guess = time.monotonic() - began
-    years = math.exp2(_PASSPHRASE_BITS - 1) * guess / _MACHINES / _YEAR_S
+    cost = wrapping.Cost()
+    wrapping.stretch(b"guess", bytes(wrapping.SALT_BYTES), cost)
+    guess_s = time.monotonic() - began
     return {
-        "bits": _PASSPHRASE_BITS,
-        "guess_s": round(guess, 3),
-        "memory_mib": 64,
-        "machines": _MACHINES,
-        "years": round(years),
+        "bits": round(passphrase.BITS, 1),
+        "guess_s": round(guess_s, 3),
+        "memory_mib": cost.memory_kib // 1024,
+        "machines": passphrase.MACHINES,
+        "years": round(passphrase.years(passphrase.BITS, guess_s)),
     }

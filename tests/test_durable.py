@@ -119,6 +119,18 @@ def test_remove_takes_all_it_can_and_passes_over_what_is_gone(tmp_path: Path) ->
     assert names(tmp_path) == ["dir"]
 
 
+def test_an_empty_folder_is_removed_and_a_full_one_is_not(tmp_path: Path) -> None:
+    system = FaultySystem()
+    (tmp_path / "dir").mkdir()
+    Disk(system).remove_dir(tmp_path / "dir")
+    assert system.done == ["rmdir", "open", "fsync"]
+    Disk().remove_dir(tmp_path / "dir")
+    (tmp_path / "full" / "dir").mkdir(parents=True)
+    with pytest.raises(StorageFailed):
+        Disk().remove_dir(tmp_path / "full")
+    assert names(tmp_path) == ["full"]
+
+
 def test_truncate_to_cuts(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(NEW)

@@ -14,7 +14,7 @@ from greffier.durable import LinuxSystem
 
 CALLS = frozenset(
     {"open", "write", "fsync", "fdatasync", "syncfs", "write_out"}
-    | {"truncate", "allocate", "rename", "exchange", "unlink", "mkdir"}
+    | {"truncate", "allocate", "rename", "exchange", "unlink", "mkdir", "rmdir"}
 )
 
 
@@ -113,6 +113,9 @@ class FaultySystem(LinuxSystem):
 
     def mkdir(self, path: str, mode: int) -> None:
         self._do("mkdir", lambda: LinuxSystem.mkdir(self, path, mode))
+
+    def rmdir(self, path: str) -> None:
+        self._do("rmdir", lambda: LinuxSystem.rmdir(self, path))
 
     def synced(self, fd: int) -> None:
         """What a successful sync of one file or folder does."""

@@ -73,6 +73,10 @@ class VolatileSystem(FaultySystem):
         super().mkdir(path, mode)
         self._names[path] = None
 
+    def rmdir(self, path: str) -> None:
+        super().rmdir(path)
+        self._names.pop(path, None)
+
     def synced(self, fd: int) -> None:
         if fd in self._dirs and "dir" not in self.forgets:
             self._keep_names(self._dirs[fd])

@@ -309,6 +309,17 @@ class Disk:
         if errors:
             raise errors[0]
 
+    # rmdir open(parent) fsync close
+    def remove_dir(self, path: Path) -> None:
+        """Remove the empty folder *path*; gone already is fine. Raises StorageFailed."""
+        try:
+            self._system.rmdir(str(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise failed(path, error) from error
+        self.sync_dir(path.parent)
+
     # unlink
     def remove_leftover(self, path: Path) -> None:
         """Try to remove a file that nothing refers to; it is no harm if it stays."""

@@ -14,7 +14,7 @@ from greffier import trust
 from greffier.audit.note import Signer
 from greffier.clock import format_time
 from greffier.durable import Disk
-from greffier.errors import StorageFailed, TpmFailed, TpmLost
+from greffier.errors import TpmFailed, TpmLost
 from greffier.recorder.archive import Archive
 from greffier.store.layout import DECOMMISSIONED, DataDirectory
 from greffier.trust import pepper, roots
@@ -150,9 +150,4 @@ def _remove_tree(folder: Path, disk: Disk) -> None:
     files = [one for one in below if one.is_symlink() or not one.is_dir()]
     disk.remove(files)
     for one in (*(one for one in below if one not in set(files)), folder):
-        try:
-            one.rmdir()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise StorageFailed(path=one, reason=error.strerror) from error
+        disk.remove_dir(one)

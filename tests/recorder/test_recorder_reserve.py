@@ -17,7 +17,7 @@ from greffier.clock import SystemClock
 from greffier.durable import Disk
 from greffier.errors import StorageFailed
 from greffier.recorder import archive as archives
-from greffier.recorder import recovery, reserve
+from greffier.recorder import probe, recovery, reserve
 from greffier.recorder.archive import Archive
 from greffier.recorder.reserve import Reserve
 from greffier.seal.frames import Meta
@@ -188,3 +188,28 @@ def test_a_disk_that_is_full_at_any_one_call_loses_nothing(
         check(folder, tapes)
         if done:
             return
+
+
+def test_a_running_recorder_climbs_the_ladder_of_a_real_medium_and_comes_down(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "EVERY_S", 0.05)
+    box = Running(tmp_path, policy="fr-retail.toml", line="vente")
+    filler = disk / "filler"
+    with box, filler.open("wb") as file:
+        held = disk / "box" / reserve.FILE
+        box.wait_for(lambda status: bool(status.storage.step and reserve.blocks_of(held)))
+        for percent, step, hours in ((87, "alarm", None), (94, "refuse", 0), (98, "duties", 0)):
+            found = os.statvfs(disk)
+            used = found.f_blocks - found.f_bfree - filler.stat().st_blocks * 512 // found.f_frsize
+            total = used + filler.stat().st_blocks * 512 // found.f_frsize + found.f_bavail
+            blocks = total * percent // 100 - used
+            os.posix_fallocate(file.fileno(), 0, blocks * found.f_frsize)
+            status = box.wait_for(lambda status, step=step: status.storage.step == step)  # type: ignore[misc]
+            assert status.storage.hours_to_first_unsynced_loss == hours
+        names = {one.name for one in status.alarms}
+        assert names >= {"storage.filling", "storage.refusing", "storage.duties"}
+        os.ftruncate(file.fileno(), 0)
+        box.wait_for(lambda status: status.storage.step == "normal")
+    steps = [one.data["to"] for one in verify.entries(disk / "box") if one.ev == "storage.step"]
+    assert steps == ["alarm", "refuse", "duties", "normal"]

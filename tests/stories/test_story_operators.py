@@ -26,17 +26,11 @@ PLAN = Plan(talk_ms=400)
 
 
 @pytest.fixture(autouse=True)
-def _cheap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Argon2id is slow on purpose; who does not test it does without."""
-    if "real_cost" not in request.fixturenames:
-        monkeypatch.setattr(
-            wrapping, "stretch", lambda secret, salt, cost: sha256(salt + secret).digest()
-        )
-
-
-@pytest.fixture
-def real_cost() -> None:
-    """A test with the real Argon2id."""
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2id is slow on purpose: vectors and the story of secrecy have the real one."""
+    monkeypatch.setattr(
+        wrapping, "stretch", lambda secret, salt, cost: sha256(salt + secret).digest()
+    )
 
 
 @pytest.fixture
@@ -196,7 +190,6 @@ def test_a_chosen_passphrase_is_refused_without_a_tpm(box: Box) -> None:
     assert listed(box)["operators"] == [] and "operator.added" not in kinds(box)
 
 
-@pytest.mark.usefixtures("real_cost")
 def test_another_secret_opens_the_same_and_the_old_one_nothing(box: Box) -> None:
     old = added(box, "marie")
     one = recording(box)

@@ -116,6 +116,8 @@ class Recipients:
             say("console.key", made.entry)
             self._month = made.month
             files = ((made.path, made.content),)
+        elif self._month is None and self.roll.console is not None:
+            say("console.closed", {"reason": "lost"})  # no card can be read, nor the month's file
         if self._month is not None:
             self.now = [self.now[0], self._month.public]
         return files

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from greffier.control.forms import BadMessage
 from greffier.durable import Disk
+from greffier.errors import Busy
 from greffier.sync import messages, topics
 from greffier.sync.messages import Collector as CollectorMessage
 from greffier.sync.messages import Fork, Have, Later, Need, Presence, Refused
@@ -39,6 +40,8 @@ from greffier_office.sweeping import Sweeping
 from greffier_office.uploads import BUDGET, Uploads
 
 NEED_EXPIRY_S: Final = 30
+REPLAY_TRIES: Final = 60
+REPLAY_WAIT_S: Final = 0.5
 DROPPED: Final = "$SYS/broker/publish/messages/dropped"
 """Where mosquitto says how many messages it dropped because a queue was full."""
 SILENT_S: Final = 120.0
@@ -171,10 +174,20 @@ class Collector:
         return (self.committer, self.desk, self.audit, self.control, self.bulk, self.purger)
 
     def _replay(self) -> None:
-        """What was deleted stays deleted, whatever backup the databases are of: before anything."""
+        """What was deleted stays deleted, whatever backup the databases are of: before anything.
+
+        Another collector may be deleting just now: it is waited for a while. Raises Busy.
+        """
         purging = Purging.of(self._office, self._disk)
         try:
-            purging.replay()
+            for left in reversed(range(REPLAY_TRIES)):
+                try:
+                    purging.replay()
+                    return
+                except Busy:
+                    if not left:
+                        raise
+                    time.sleep(REPLAY_WAIT_S)
         finally:
             purging.close()
 

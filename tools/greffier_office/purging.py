@@ -24,6 +24,7 @@ from greffier_office.place import Office
 from greffier_office.tombstones import Deleted, Done, Tombstones
 
 BATCH: Final = 256
+MANY: Final = 4096
 CLASS: Final = "C"
 """What a destruction at head office is worth: its keys are files (docs/office-directory.md)."""
 LEAP_NS: Final = 8 * 86_400 * SECOND
@@ -33,9 +34,11 @@ LOOKED: Final = "purge_ns"
 _CANDIDATES: Final = """
 SELECT p.device, p.part, p.recording, p.created_ns, p.purposes, p.until_ns, p.shredded,
        p.bytes, p.sha256, p.envelope, p.due_ns
-FROM parts AS p
-WHERE p.stored_ns IS NOT NULL
-  AND (p.due_ns IS NULL OR p.due_ns BETWEEN 0 AND ? OR p.shredded IS NOT NULL)
+FROM (
+  SELECT device, part FROM parts WHERE stored_ns IS NOT NULL AND due_ns IS NULL
+  UNION SELECT device, part FROM parts WHERE stored_ns IS NOT NULL AND due_ns BETWEEN 0 AND ?
+  UNION SELECT device, part FROM parts WHERE stored_ns IS NOT NULL AND shredded IS NOT NULL
+) AS c CROSS JOIN parts AS p USING (device, part)
 ORDER BY p.device, p.part
 """
 
@@ -152,15 +155,13 @@ class Purging:
         """
         if plan.leap_ns:
             return 0
-        done = 0
         with self._tombstones.lock():
             at = self._follow()
             for first in range(0, len(plan.doomed), BATCH):
                 beat()
                 at = self._bury(plan.doomed[first : first + BATCH], at)
-                done += self._finish(at)
-            done += self._finish(self._end())
-            self._remove_objects()
+            done = self._finish(at, beat)
+            self._remove_objects(beat)
             self._remember_round()
         return done
 
@@ -240,9 +241,6 @@ class Purging:
             deletions.keep(db, deletions.OFFSET, end)
         return end
 
-    def _end(self) -> int:
-        return deletions.kept(self._rows.db, deletions.OFFSET)
-
     def _look_for_revenants(self) -> None:
         """Envelopes of deleted parts: their table was restored, or a kill left them."""
         back = [key for key in self._envelopes.names() if deletions.is_deleted(self._rows.db, *key)]
@@ -269,14 +267,18 @@ class Purging:
             deletions.keep(db, deletions.OFFSET, end)
         return end
 
-    def _finish(self, at: int) -> int:
-        """Destroy envelopes and objects of all that is pending; how many parts are done."""
+    def _finish(self, at: int, beat: Callable[[], None]) -> int:
+        """Destroy envelopes and objects of all that is pending; how many parts are done.
+
+        Many at a time: what stays under a key is sealed anew once for all that leave it.
+        """
         count = 0
-        while names := deletions.pending(self._rows.db, BATCH):
-            now_ns = self._now_ns()
+        while names := deletions.pending(self._rows.db, MANY):
+            beat()
             self._strike("envelopes")
-            self._envelopes.destroy(names, now_ns)
-            self._remove_objects()
+            self._envelopes.destroy(names, self._now_ns())
+            self._remove_objects(beat)
+            now_ns = self._now_ns()
             records = [Done(*key, now_ns) for key in names]
             self._strike("done")
             at = self._tombstones.append(records, at)
@@ -287,8 +289,10 @@ class Purging:
             count += len(names)
         return count
 
-    def _remove_objects(self) -> None:
-        while gone := deletions.doomed_objects(self._rows.db, BATCH):
+    def _remove_objects(self, beat: Callable[[], None]) -> None:
+        """Many at a time: each folder of theirs is synced once."""
+        while gone := deletions.doomed_objects(self._rows.db, MANY):
+            beat()
             self._strike("objects")
             self._objects.remove([one.object for one in gone])
             with self._rows.transaction() as db:

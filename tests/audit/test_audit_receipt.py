@@ -4,8 +4,10 @@ import base64
 import json
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +52,16 @@ def test_a_receipt_by_a_witness_key_or_by_nobody_known_is_unsigned() -> None:
         with pytest.raises(BadReceipt) as caught:
             receipt.read(EXAMPLE, keys)
         assert caught.value.code == "unsigned"
+
+
+def test_what_a_witness_signed_as_a_witness_is_no_receipt() -> None:
+    """Its key is known and the signature is its own, of a text that is a receipt's."""
+    witness = note.Signer("siege", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    told = receipt.read(EXAMPLE, KEYS).receipt
+    line = witness.cosign(SimpleNamespace(text=told.text), 1_795_305_600)  # type: ignore[arg-type]
+    with pytest.raises(BadReceipt) as caught:
+        receipt.read(f"{told.text}\n".encode() + line, [*KEYS, witness.witness_key])
+    assert caught.value.code == "unsigned"
 
 
 @pytest.mark.parametrize(

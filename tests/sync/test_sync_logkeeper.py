@@ -325,3 +325,27 @@ def test_a_broker_that_knows_no_subscriber_is_told_at_once() -> None:
     assert keeper.troubles == {"sync.no_collector"}
     keeper.have(Have(0, ""), 2)
     assert keeper.troubles == set()
+
+
+def test_a_size_beyond_our_log_is_asked_about_again_and_not_believed(log: Log) -> None:
+    log.turn()
+    log.keeper.have(Have(13, ""), log.now_ns)
+    assert log.keeper.head is None
+    log.published.clear()
+    log.turn()
+    assert log.published == []
+    log.now_ns += ANSWER_NS
+    log.turn()
+    assert [type(one) for one in log.published] == [Question]
+
+
+def test_where_nobody_listens_each_attempt_waits_longer_than_the_last() -> None:
+    log = Log(7)
+    log.grow(3)
+    log.online, log.collector = True, False
+    log.keeper.connected()
+    for _ in range(50):
+        log.turn()
+    assert len(log.published) == 1
+    log.go(3600)
+    assert 6 <= len(log.published) <= 60

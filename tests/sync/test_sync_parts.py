@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.sync.world import LANE, World, part_id, receipt_of
 
 from greffier.clock import SECOND
+from greffier.sync.actions import Send
 from greffier.sync.messages import Later, Need, Range, Refused
 from greffier.sync.outbox import REFUSED_NS
 from greffier.sync.parts import ANSWER_NS
@@ -362,3 +363,22 @@ def test_refusals_and_waits_for_parts_that_were_not_offered_change_nothing(world
     world.answer(Later(part, "busy", 3600))
     world.go(2)
     assert part in world.received
+
+
+def test_a_need_that_comes_when_nothing_may_go_is_void(world: World) -> None:
+    part = world.seal(500)
+    world.turn()
+    world.engine.allowed = False
+    world.answer(Need(part, LANE, (Range(0, 500),), 500, 30))
+    assert world.engine.counts.void == 1
+    assert not any(isinstance(one, Send) for one in world.engine.step(world.now_ns, world.wall_ns))
+
+
+def test_a_part_goes_only_behind_its_entries(world: World) -> None:
+    first, second = world.seal(10), world.seal(10)
+    world.engine.reached = world.parts[first].seq + 1
+    world.go(5)
+    assert world.received == {first}
+    world.engine.reached = world.parts[second].seq + 1
+    world.go(5)
+    assert world.received == {first, second}

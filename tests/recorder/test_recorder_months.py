@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stories.box import Box
+from tests.recorder.test_recorder_service import Running
+from tests.stories.box import PAIR, Box
 
 from greffier.audit import verify
 from greffier.clock import SystemClock
 from greffier.durable import Disk
 from greffier.errors import IntegrityError, StorageFailed
+from greffier.recorder import archive as archives
 from greffier.recorder import console_keys, enlisting, recipients
 from greffier.recorder.archive import Archive
 from greffier.recorder.console_keys import OperatorKeys
@@ -143,3 +145,20 @@ def _with_other_seal(found: Any) -> Any:
         found.public,
         {key_id: sealed[:-1] + bytes([sealed[-1] ^ 1])},
     )
+
+
+def test_a_recorder_that_runs_says_on_what_replaying_hangs_and_when_nobody_can(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "disk").mkdir()
+    archives.create(tmp_path / "disk/box", SystemClock(), PAIR.public.format().encode())
+    for present in (True, False):
+        with Archive.open(tmp_path / "disk/box", SystemClock()) as archive:
+            if present:
+                enlisting.add(archive, "marie", SECRET, None, None)
+            else:
+                enlisting.remove(archive, "marie")
+        with Running(tmp_path, made=False) as running:
+            status = running.wait_for(lambda now: now.armed)
+        assert status.operators == ("key-file" if present else "")
+        assert ("operator.none" in [one.name for one in status.alarms]) is not present

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from tests.stories.box import Box, Said, command
 
-from greffier.audit import verify
+from greffier.audit import verify, vouching
 from greffier.clock import SystemClock
 from greffier.recorder import enlisting
 from greffier.recorder.archive import Archive
 from greffier.seal import keys
 from greffier.seal.keys import Role
 from greffier.trust import passphrase, wrapping
+from greffier.trust.operators import Unlocked
 from greffier_sim import captures
 from greffier_sim.captures import Plan
 from greffier_sim.emulated_tpm import EmulatedTpm
@@ -165,6 +166,28 @@ def test_after_the_last_operator_head_office_still_reads_all_and_old_months_stay
         assert exported(box, wanted, *as_operator(box, "marie")).code == code
         assert exported(box, wanted, "--key", box.key).code == 0
     assert box.verified()["ok"]
+
+
+def test_an_operator_whom_nobody_let_in_is_found_in_the_log(box: Box) -> None:
+    """Who has the log's key can write such an entry; a signature of an operator he has not."""
+    added(box, "marie")
+    rogue = Unlocked(*enlisting.new_operator("eve"))
+    digest = bytes.fromhex(rogue.operator.digest)
+    entry = {
+        "operator": rogue.operator.key_id,
+        "card": digest.hex(),
+        "verify": rogue.operator.verify.hex(),
+        "wrap": "file",
+        "tpm": False,
+        "signature": rogue.sign(vouching.PURPOSE, digest).signature.hex(),
+    }
+    marie = listed(box)["operators"][0]["key_id"]
+    assert box.verified()["ok"]
+    for seq, by in enumerate((rogue.operator.key_id, marie), start=1):
+        with Archive.open(box.data, SystemClock()) as archive:
+            archive.log.append("operator.added", None, {**entry, "by": by})
+        codes = [one["code"] for one in box.verified()["problems"]]
+        assert codes == ["operator.unvouched"] * seq
 
 
 def test_a_key_file_on_a_stick_serves_as_well_as_a_passphrase(box: Box) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from greffier.audit import receipt
 from greffier.audit.entry import Entry
 from greffier.audit.note import VerifierKey
+from greffier.audit.vouching import Vouching
 from greffier.seal.envelope import What, epoch_id
 
 _RUN_ENDS = frozenset({"epoch.opened", "epoch.closed", "import.ended"})
@@ -81,12 +82,15 @@ class Narrative:
     _epochs: dict[str, int] = field(default_factory=dict)
     _shredded_epochs: set[str] = field(default_factory=set)
     _recipients: tuple[str | None, str | None] | None = None
+    _vouching: Vouching = field(default_factory=Vouching)
     _run_ended: int = -1
     _epoch_closed: int = -1
     _renewed: bool = False
 
     def read(self, entry: Entry) -> None:
         """Take in the next entry."""
+        if wrong := self._vouching.read(entry):
+            self._problem("operator.unvouched", wrong, entry.seq)
         if entry.ev == "call.decided":
             self._call(entry)
             self._calls[entry.data["uid"]] = _Call(entry.data.get("epoch"))

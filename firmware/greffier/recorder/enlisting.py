@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from greffier.audit.vouching import PURPOSE
 from greffier.clock import day_of
 from greffier.errors import (
     AlreadyThere,
@@ -29,8 +30,6 @@ from greffier.trust import operators, pepper, wrapping
 from greffier.trust.operators import Operator, Unlocked
 from greffier.trust.tpm_chip import Connect, connector
 from greffier.trust.wrapping import BadCard, Card, Cost, Kind
-
-PURPOSE = "operator.add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def add(
     opener = _opener(archive, by) if by else None
     _must_open(opener or console, roll)
     _forget_half_made(archive, path)
-    unlocked = Unlocked(*_new(name))
+    unlocked = Unlocked(*new_operator(name))
     card = _write_card(archive, unlocked, secret, connect)
     _log_added(archive, card, unlocked, by)
     if opener is None:
@@ -196,7 +195,8 @@ def _must_open(opener: Opener | None, roll: Roll) -> None:
     raise KeyDoesNotOpen(what=_("the console key that is in force"))
 
 
-def _new(name: str) -> tuple[Operator, bytes]:
+def new_operator(name: str) -> tuple[Operator, bytes]:
+    """Fresh keys: the public half, and the seed. Raises ValueError for what is no name."""
     seed = wrapping.fresh_seed()
     public = month.operator_pair(seed).public.data
     verify = operators.signing_key(seed).public_key().public_bytes_raw()

@@ -99,6 +99,16 @@ def signing_key(seed: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(derived)
 
 
+def signature_holds(verify: bytes, signature: bytes, purpose: str, octets: bytes) -> bool:
+    """Whether the operator with the key *verify* signed *octets* for *purpose*."""
+    message = _message(purpose, octets)
+    try:
+        Ed25519PublicKey.from_public_bytes(verify).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 def signed_by_two(
     operators: Mapping[str, Operator], proofs: Sequence[Proof], purpose: str, octets: bytes
 ) -> tuple[Operator, Operator]:
@@ -108,16 +118,13 @@ def signed_by_two(
     """
     if len(proofs) != 2:
         raise BadProof("count")
-    message = _message(purpose, octets)
     found = []
     for proof in proofs:
         operator = operators.get(proof.operator)
         if operator is None:
             raise BadProof("unknown", proof.operator if is_name(proof.operator) else "")
-        try:
-            Ed25519PublicKey.from_public_bytes(operator.verify).verify(proof.signature, message)
-        except (InvalidSignature, ValueError):
-            raise BadProof("forged", operator.name) from None
+        if not signature_holds(operator.verify, proof.signature, purpose, octets):
+            raise BadProof("forged", operator.name)
         found.append(operator)
     first, second = found
     if first.name == second.name or first.verify == second.verify or first.key_id == second.key_id:

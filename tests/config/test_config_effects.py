@@ -111,6 +111,7 @@ READERS: dict[type, dict[str, str]] = {
         "operate": "control/access.py",
         "stop": "control/access.py",
         "sync": "control/access.py",
+        "retain": "control/access.py",
     },
     records.Limits: {
         "calls": "recorder/live.py",

@@ -97,6 +97,7 @@ RESULT = _choice("result", RESULTS)
 CLASS = _choice("class", CLASSES)
 IDS, CODES, NAMES, EPOCHS = _several(ID), _several(CODE), _several(NAME), _several(EPOCH)
 UIDS, KEY_HASHES, KEY_IDS = _several(UID), _several(KEY_HASH), _several(KEY_ID)
+PSEUDONYMS, SIGNATURES = _several(PSEUDONYM), _several(SIGNATURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +288,23 @@ KINDS: Mapping[str, Kind] = {
     "key.shredded": _kind(
         {"reason": REASON, "class": CLASS},
         {"parts": IDS, "epochs": EPOCHS, "generation": COUNT, "outcome": REASON},
+    ),
+    "hold.placed": _kind(
+        {"hold": ID, "mode": WORD, "reference": NAME, "by": PSEUDONYMS, "proof": WORD},
+        {"recording": ID, "parts": IDS, "review_ns": TIME, "signatures": SIGNATURES},
+    ),
+    "hold.released": _kind(
+        {"hold": ID, "by": PSEUDONYMS, "proof": WORD},
+        {"signatures": SIGNATURES},
+    ),
+    "deletion.aborted": _kind({"parts": COUNT, "of": COUNT, "reason": WORD}),
+    "deletion.confirmed": _kind(
+        {"parts": COUNT, "by": PSEUDONYMS, "proof": WORD},
+        {"signatures": SIGNATURES},
+    ),
+    "erasure.decided": _kind(
+        {"request": NAME, "recording": ID, "status": WORD},
+        {"erased": NAMES, "refused": NAMES, "codes": CODES, "by": PSEUDONYM},
     ),
     "log.recovered": _kind({"bytes": COUNT, "entries": COUNT}),
     "log.file_abandoned": _kind({"file": FILE, "bytes": COUNT}),

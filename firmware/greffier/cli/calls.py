@@ -16,13 +16,13 @@ from greffier.language import translate as _
 from greffier.recorder.archive import Archive
 from greffier.recorder.exporting import note_access
 from greffier.recorder.people import About, about_calls
+from greffier.recorder.reindex import reindex
 from greffier.recorder.report import as_json as call_json
-from greffier.recorder.unconfirmed import received_in
 from greffier.seal.keys import Opener
 from greffier.store import layout
 from greffier.store.index import CallRow, Index, PartRow
 from greffier.store.layout import DataDirectory
-from greffier.store.rebuild import lags, rebuild
+from greffier.store.rebuild import lags
 
 
 def part_json(part: PartRow) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def list_calls(directory: DataDirectory, private: Opener | None) -> list[dict[st
             begun_anew = index.fresh
             index.close()
             if begun_anew or (private and lags(directory, rows)):
-                rebuild(directory, disk, shred, synced=received_in(directory.path))
+                reindex(directory, disk, shred)
                 index = Index.open(directory.index, disk)
                 rows = index.calls()
                 index.close()

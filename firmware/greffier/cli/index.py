@@ -8,9 +8,8 @@ from greffier.cli.output import answer, data_option, json_option
 from greffier.durable import Disk
 from greffier.errors import PartlyDone
 from greffier.language import translate as _
-from greffier.recorder.unconfirmed import received_in
+from greffier.recorder.reindex import reindex
 from greffier.store import layout
-from greffier.store.rebuild import rebuild
 
 
 @click.group(help=_("The index of recordings."))
@@ -28,8 +27,7 @@ def rebuild_command(data: str, as_json: bool) -> int:
     with directory.lock(disk):
         shred = directory.shred_store(disk)
         try:
-            synced = received_in(directory.path)
-            made = rebuild(directory, disk, shred, synced=synced)
+            made = reindex(directory, disk, shred)
         finally:
             shred.close()
     value = {

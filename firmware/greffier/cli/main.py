@@ -25,6 +25,8 @@ COMMANDS = {
     "decommission": "greffier.cli.decommission",
     "purge": "greffier.cli.purge",
     "certificate": "greffier.cli.certificate",
+    "hold": "greffier.cli.hold",
+    "erase": "greffier.cli.erase",
     "policy": "greffier.cli.policy",
     "status": "greffier.cli.status",
     "levels": "greffier.cli.levels",

@@ -1,17 +1,27 @@
 """``greffier purge``: destroy what has reached its term, or what head office has where room lacks.
 
-On a data directory that no recorder uses.
+The recorder that runs is asked; a data directory that none uses is opened here.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from greffier.cli.output import answer, data_option, json_option
-from greffier.clock import SystemClock, format_time
+from greffier.cli.output import answer, json_option
+from greffier.cli.retaining import (
+    Place,
+    carried_out,
+    data_option,
+    in_words,
+    lists_of,
+    policy_option,
+)
+from greffier.cli.running import config_option, socket_option
+from greffier.control.retention import Purge
+from greffier.errors import PartlyDone
 from greffier.language import translate as _
+<<<<<<< HEAD
 from greffier.policy import packs as law
 from greffier.policy import rules
 from greffier.policy.purposes import EMERGENCY
@@ -21,6 +31,9 @@ from greffier.recorder.archive import Archive
 from greffier.store.index import PartRow
 
 _PUBLIC = (*EMERGENCY, "public_admin")
+=======
+from greffier.policy.lifecycle import MASS_ABORTED
+>>>>>>> b35f497 (Retention in the running recorder: purge, holds by two persons, erasure, metadata, an abort of what is too much)
 
 
 @click.command(help=_("Destroy what has reached its term, or what head office has, for space."))
@@ -29,15 +42,25 @@ _PUBLIC = (*EMERGENCY, "public_admin")
 @click.option(
     "--space", type=click.IntRange(min=0), default=0, help=_("bytes that are to become free")
 )
-@click.option(
-    "--policy",
-    "policy_file",
-    type=click.Path(path_type=Path),
-    help=_("the site's policy, which may name the visa of the public archives"),
-)
+@click.option("--confirm", is_flag=True, help=_("let go what was too much to go unasked"))
+@click.option("--by", "by", multiple=True, help=_("who confirms it; two different persons"))
+@policy_option
+@config_option
+@socket_option
 @json_option
-def command(data: str, dry_run: bool, space: int, policy_file: Path | None, as_json: bool) -> int:
+def command(
+    data: Path | None,
+    dry_run: bool,
+    space: int,
+    confirm: bool,
+    by: tuple[str, ...],
+    policy_file: Path | None,
+    config: Path | None,
+    socket: Path | None,
+    as_json: bool,
+) -> int:
     """Run it."""
+<<<<<<< HEAD
     blocked = _needs_visa(policy_file)
     with Archive.open(Path(data), SystemClock()) as archive:
         recovery.recover(archive)
@@ -53,31 +76,23 @@ def command(data: str, dry_run: bool, space: int, policy_file: Path | None, as_j
         "dry_run": dry_run,
         "clock": {"lower_bound": format_time(bound.t_ns, digits=0), "source": bound.source},
     }
+=======
+    place = Place(data, socket, config, policy_file)
+    persons = (by or ("-",)) if confirm else ()
+    told = carried_out(place, Purge(space, dry_run, persons))
+    value = {**lists_of(told), "bytes": told.octets, "dry_run": dry_run}
+    if told.trouble:
+        value["refused"] = [{"id": "confirm", "code": told.trouble.upper()}]
+>>>>>>> b35f497 (Retention in the running recorder: purge, holds by two persons, erasure, metadata, an abort of what is too much)
     answer(value, as_json, lambda: _text(value))
-    return 0
-
-
-def _needs_visa(policy_file: Path | None) -> Callable[[PartRow], bool]:
-    """Whether a part is a public body's and the archives have not agreed to its destruction.
-
-    Code du patrimoine L.212-2. Without a policy only emergencies are known to be a public body's.
-    Raises BadPolicy.
-    """
-    if policy_file is None:
-        return lambda row: any(name in EMERGENCY for name in row.purposes)
-    policy = rules.load(policy_file)
-    needed = law.load().of(policy.device).archives_visa
-    if not needed or policy.governance.has("archives_visa_ref"):
-        return lambda row: False
-    lines = {name for name, line in policy.lines.items() if line.sector in _PUBLIC}
-    return lambda row: row.line in lines or any(name in EMERGENCY for name in row.purposes)
+    aborted = any(one["code"] == MASS_ABORTED for one in value["refused"])
+    return 1 if told.trouble else PartlyDone.exit_code if aborted else 0
 
 
 def _text(value: dict[str, Any]) -> str:
-    shown = (*value["done"], *value["refused"])
-    whys = {one.code: one.text for one in explain({one["code"] for one in shown})}
-    whys[purge.RESUMED] = _("Its destruction had begun, and is finished.")
-    lines = [f"{one['id']} {one['code']}: {whys[one['code']]}" for one in shown]
+    lines = in_words(value, "done", "refused")
+    for one, line in zip(value.get("kept", ()), in_words(value, "kept"), strict=True):
+        lines.append(f"{line} {_('due {time}').format(time=one.get('due', '-'))}")
     said = _("{done} parts would go") if value["dry_run"] else _("{done} parts are destroyed")
     counts = said.format(done=len(value["done"]))
     kept = _("{refused} stay although they were due or asked for").format(

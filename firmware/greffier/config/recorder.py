@@ -127,6 +127,7 @@ def _control(top: Table, base: Path) -> Control:
         operate=_users(table, "operate"),
         stop=_users(table, "stop"),
         sync=_users(table, "sync"),
+        retain=_users(table, "retain"),
     )
     table.done()
     return control

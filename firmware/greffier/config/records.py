@@ -151,6 +151,7 @@ class Control:
     operate: tuple[str | int, ...]
     stop: tuple[str | int, ...]
     sync: tuple[str | int, ...] = ()
+    retain: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

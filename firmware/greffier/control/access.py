@@ -19,6 +19,7 @@ from greffier.control.messages import (
     Resume,
     Stop,
 )
+from greffier.control.retention import AskHolds, AskTold, Erase, PlaceHold, Purge, ReleaseHold
 from greffier.control.transfer import (
     AskEntries,
     AskLeaves,
@@ -39,6 +40,7 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 WATCH = (AskStatus, AskLevels, AskAlarms, AskSync)
 OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
 STOP = (Stop,)
+RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, AskHolds, AskTold)
 SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)
 
 
@@ -46,7 +48,8 @@ SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)
 class Access:
     """Users who may watch; who may operate too; who may stop too. ``masters`` may everything.
 
-    ``sync`` is who carries parts and log to head office, and may only that.
+    ``retain`` is who may delete, hold and erase, and may only that. ``sync`` is who carries parts
+    and log to head office, and may only that.
     """
 
     masters: frozenset[int]
@@ -54,6 +57,7 @@ class Access:
     operate: frozenset[int] = frozenset()
     stop: frozenset[int] = frozenset()
     sync: frozenset[int] = frozenset()
+    retain: frozenset[int] = frozenset()
 
     def allows(self, uid: int, request: Request) -> bool:
         """Whether the user *uid* may make this *request*."""
@@ -63,6 +67,8 @@ class Access:
             return uid in self.watch | self.operate | self.stop
         if isinstance(request, OPERATE):
             return uid in self.operate | self.stop
+        if isinstance(request, RETAIN):
+            return uid in self.retain
         if isinstance(request, SYNC):
             return uid in self.sync
         return isinstance(request, STOP) and uid in self.stop
@@ -80,6 +86,7 @@ def of_config(config: Config) -> Access:
         operate=_uids(config, "control.operate", control.operate),
         stop=_uids(config, "control.stop", control.stop),
         sync=_uids(config, "control.sync", control.sync),
+        retain=_uids(config, "control.retain", control.retain),
     )
 
 

@@ -29,6 +29,7 @@ from greffier.control.messages import (
     Status,
     Stop,
 )
+from greffier.control.retention import AskHolds, AskTold, Erase, PlaceHold, Purge, ReleaseHold
 from greffier.control.transfer import (
     AskEntries,
     AskLeaves,
@@ -45,7 +46,20 @@ _NOT_SUPPORTED = Failure("refused", "not_supported")
 _FULL = Failure("busy", "too_many_orders")
 
 _OF_THE_LOOP = (Acknowledge, Pause, Resume, Stop, SyncReport)
-_OF_AN_ARCHIVE = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned)
+_OF_AN_ARCHIVE = (
+    AskWork,
+    AskPart,
+    AskEntries,
+    AskLeaves,
+    Receipts,
+    Cosigned,
+    Purge,
+    PlaceHold,
+    ReleaseHold,
+    AskHolds,
+    Erase,
+    AskTold,
+)
 
 Question = AskStatus | AskLevels | AskAlarms
 

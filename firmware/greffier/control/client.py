@@ -177,6 +177,7 @@ def _error(failure: Failure, request: Request) -> Exception:
         "no_such_part": translate("no such part is sealed here"),
         "destroyed": translate("the key of this part is destroyed"),
         "altered": translate("the file of this part is not as it was sealed"),
+        "no_such_order": translate("no such order is known any more"),
         "no_such_entry": translate("the log has no such entry yet"),
     }
     text = known.get(failure.reason, failure.reason)

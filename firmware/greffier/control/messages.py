@@ -21,6 +21,17 @@ from greffier.control.fields import (
     Word,
 )
 from greffier.control.forms import Text, Whole
+from greffier.control.retention import (
+    AskHolds,
+    AskTold,
+    Erase,
+    HoldStates,
+    PlaceHold,
+    Purge,
+    ReleaseHold,
+    Ticket,
+    Told,
+)
 from greffier.control.transfer import (
     AskEntries,
     AskLeaves,
@@ -130,6 +141,12 @@ Request = (
     | AskSync
     | SyncNow
     | SyncPause
+    | Purge
+    | PlaceHold
+    | ReleaseHold
+    | AskHolds
+    | Erase
+    | AskTold
 )
 
 REQUESTS: Final[dict[str, type[Request]]] = {
@@ -151,6 +168,12 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "sync": AskSync,
     "sync_now": SyncNow,
     "sync_pause": SyncPause,
+    "purge": Purge,
+    "hold_place": PlaceHold,
+    "hold_release": ReleaseHold,
+    "holds": AskHolds,
+    "erase": Erase,
+    "told": AskTold,
 }
 
 
@@ -326,6 +349,9 @@ Answer = (
     | EntriesHanded
     | Taken
     | SyncState
+    | Ticket
+    | Told
+    | HoldStates
 )
 
 ANSWERS: Final[dict[str, type[Answer]]] = {
@@ -339,4 +365,7 @@ ANSWERS: Final[dict[str, type[Answer]]] = {
     "entries": EntriesHanded,
     "taken": Taken,
     "sync": SyncState,
+    "ticket": Ticket,
+    "told": Told,
+    "holds": HoldStates,
 }

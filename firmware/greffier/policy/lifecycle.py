@@ -4,7 +4,7 @@ Days are whole days since the recording's creation (insurance, signed: since the
 by trusted time; the caller passes the largest number of days that is *certain* for a minimum.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from greffier.policy.purposes import EMERGENCY, MANDATORY, VOLUNTARY
 KEEP, KEEP_HOLD, KEEP_MANDATORY = "KEEP", "KEEP_HOLD", "KEEP_MANDATORY"
 DELETE_DUE, BLOCKED_VISA = "DELETE_DUE", "DELETE_BLOCKED_ARCHIVES_VISA"
 DELETE_SPACE, NOT_RECEIVED = "DELETE_SPACE", "NOT_RECEIVED"
+MASS_ABORTED = "DELETE_MASS_ABORTED"
 DAY_NS = 86_400 * 1_000_000_000
 
 Days = Mapping[str, tuple[int, int]]
@@ -29,6 +30,15 @@ class Hold:
     def holds_on(self, day: int) -> bool:
         """Whether the hold is in force on *day*."""
         return self.start <= day and (self.end is None or day < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A hold on a part, in ns since the part's creation; *end_ns* None: it stands."""
+
+    start_ns: int
+    end_ns: int | None
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +102,54 @@ def space_floor(purposes: Days) -> int:
     return max(floors)
 
 
+def terms(
+    purposes: Mapping[str, tuple[int, int | None]], claims: Iterable[Claim] = ()
+) -> tuple[int, int | None]:
+    """Since its creation, ns: before which a part may not go, and when it must (None: never).
+
+    The time of released claims of mode "suspend" is added to both, each moment once; one that
+    began after the maximum comes too late.
+    """
+    low = max((least for least, _ in purposes.values()), default=0) * DAY_NS
+    most = [high for _, high in purposes.values() if high is not None]
+    if not purposes or len(most) < len(purposes):
+        return low, None
+    high = max(most) * DAY_NS
+    added = counted = 0
+    spans = [(one.start_ns, one.end_ns) for one in claims if one.mode == "suspend"]
+    for start, end in sorted((max(start, 0), end) for start, end in spans if end is not None):
+        if start <= high + added and end > max(start, counted):
+            added += end - max(start, counted)
+            counted = end
+    return low + added if low else 0, high + added
+
+
 def disposal(
     elapsed_ns: int,
     purposes: Mapping[str, tuple[int, int | None]],
     *,
     received: bool,
+    claims: Iterable[Claim] = (),
     held: bool = False,
     blocked: bool = False,
     space: bool = False,
 ) -> str:
     """What becomes of a part that was created *elapsed_ns* ago, as far as that is certain.
 
-    *received*: head office's receipt is in the log. *blocked*: it needs a visa that is not there.
-    *space*: room is wanted. Where a duty is among the *purposes*, and where only room is the
-    reason, it waits for the receipt; at its maximum a voluntary part goes, received or not. One
-    whose purposes nobody knows stays.
+    *received*: head office's receipt is in the log. *claims* are its holds; *held*: there is
+    another. *blocked*: it needs a visa that is not there. *space*: room is wanted. Where a duty is
+    among the *purposes*, and where only room is the reason, it waits for the receipt; at its
+    maximum a voluntary part goes, received or not. One whose purposes nobody knows stays.
     """
-    low = max((least for least, _ in purposes.values()), default=0)
-    most = [high for _, high in purposes.values() if high is not None]
-    ends = bool(purposes) and len(most) == len(purposes)
-    due = ends and elapsed_ns >= max(most) * DAY_NS
+    claims = tuple(claims)
+    low, high = terms(purposes, claims)
+    due = high is not None and elapsed_ns >= high
     if not purposes or not (due or space):
-        return KEEP if elapsed_ns >= low * DAY_NS or not low else KEEP_MANDATORY
+        return KEEP if elapsed_ns >= low or not low else KEEP_MANDATORY
     # Nobody can record an emergency again: for want of room alone it never goes.
-    if (low and elapsed_ns < low * DAY_NS) or (
-        not due and any(map(EMERGENCY.__contains__, purposes))
-    ):
+    if (low and elapsed_ns < low) or (not due and any(map(EMERGENCY.__contains__, purposes))):
         return KEEP_MANDATORY
-    if held:
+    if held or any(one.end_ns is None for one in claims):
         return KEEP_HOLD
     voluntary = all(name in VOLUNTARY for name in purposes)
     if not received and not (due and voluntary):

@@ -8,6 +8,7 @@ that the site knows. An import may do without; the live recorder may not.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from greffier.audit import note
 from greffier.audit.note import BadNote, VerifierKey
@@ -65,3 +66,13 @@ def adopt(path: Path, signature: Path, signers: Path, packs: Packs) -> Policy:
     if errors:
         raise BadPolicy(path=path, reason=", ".join(errors))
     return policy
+
+
+def adopted(policy: Policy) -> dict[str, Any]:
+    """What the log says of a policy under which a recorder begins to work."""
+    return {
+        "policy": policy.id,
+        "policy_version": policy.version,
+        "policy_sha256": policy.sha256,
+        "signed": True,
+    }

@@ -103,6 +103,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         "less of the emergency lines can be heard again than the policy says: memory is short",
         "lower instant_replay_s, or split the lines among recorders",
     ),
+    "retention.mass": Kind(
+        "critical",
+        "far more recordings than usual would be deleted at once, and nothing explains it",
+        "check clock and policy; then two persons confirm with `greffier purge --confirm`",
+    ),
+    "retention.failed": Kind("critical", "recordings that are due cannot be deleted", _DISK),
+    "hold.review": Kind(
+        "warning",
+        "a hold is to be reviewed",
+        "see `greffier hold list`; release it or place another",
+    ),
     "clock.wrong": Kind("warning", "the clock is wrong", "run `greffier doctor`"),
     "clock.differs": Kind(
         "warning", "head office's clock is ahead of this one", "check the time on both sides"

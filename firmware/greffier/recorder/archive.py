@@ -11,18 +11,20 @@ accepts, here, and who makes durable, :mod:`greffier.recorder.committer`. The lo
 them: any thread may append to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar
 
 from greffier import __version__, trust
 from greffier.audit import receipt
 from greffier.audit.entry import Entry
+from greffier.audit.holds import Holds
 from greffier.audit.log import Log
 from greffier.audit.note import Signer
 from greffier.audit.origins import Origins
+from greffier.audit.pace import Pace
 from greffier.audit.receipt import Signed
 from greffier.audit.witness import Cosigned
 from greffier.clock import Clock, day_of
@@ -31,6 +33,7 @@ from greffier.errors import IntegrityError, StorageFailed
 from greffier.recorder import epoch as epochs
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
+from greffier.recorder.deletions import Deletions
 from greffier.recorder.epoch import Epoch
 from greffier.recorder.recipients import Recipients, given, key_ids
 from greffier.recorder.reserve import Reserve
@@ -42,6 +45,8 @@ from greffier.store import layout
 from greffier.store.index import Index
 from greffier.store.layout import DataDirectory
 from greffier.trust.roots import Choice
+
+Value = TypeVar("Value")
 
 
 def create(
@@ -116,8 +121,13 @@ class Archive:
         log. Any thread may ask it."""
         self.origins = Origins()
         """When parts were really begun; the same holds."""
+        self.holds = Holds()
+        self.deletions = Deletions()
+        """These two as well."""
+        self.pace = Pace()
+        """The retention engine's, once the log was read."""
         self._committer = Committer(
-            data, disk, self.log, self.shred, self.vault, self.index, self.unconfirmed
+            data, disk, self.log, self.shred, self.vault, self.index, self.learn, self.holds
         )
         self._writer: Writer | None = None
         self._epochs: list[NewEpoch] = []
@@ -165,6 +175,17 @@ class Archive:
         """Append an entry about operators or keys; not durable before the next commit."""
         self.sealing.roll.read(self.log.append(kind, None, data))
 
+    def learn(self, entry: Entry) -> Entry:
+        """Take into memory what an *entry* of the log says; the same entry.
+
+        Whoever appends one that could matter here calls this, as recovery does for all of them.
+        """
+        self.unconfirmed.read(entry)
+        self.holds.read(entry)
+        self.deletions.read(entry)
+        self.origins.read(entry)
+        return entry
+
     # --- epochs ---
 
     def open_epoch(self) -> Epoch:
@@ -188,16 +209,13 @@ class Archive:
         epoch = epochs.new(self.clock)
         day = day_of(epoch.opened_ns)
         files = self.sealing.renew(day, self.say)
-        self.log.append(
-            "epoch.opened",
-            None,
-            {
-                "epoch": epoch.name,
-                "commit": epoch.commit,
-                "sampling": epoch.sampling_envelopes(self.recipients[0]).hex(),
-                **key_ids(self.recipients),
-            },
-        )
+        opened = {
+            "epoch": epoch.name,
+            "commit": epoch.commit,
+            "sampling": epoch.sampling_envelopes(self.recipients[0]).hex(),
+            **key_ids(self.recipients),
+        }
+        self.learn(self.log.append("epoch.opened", None, opened))
         envelopes = epoch.metadata_envelopes(self.recipients)
         self._epochs.append(
             NewEpoch(epoch.name, epoch.opened_ns, day, epoch.metadata, envelopes, files)
@@ -222,31 +240,28 @@ class Archive:
         tape.stirred = self._stirred
         self._stirred[tape] = None
         self._opening.append(tape)
-        entry = self.log.append("part.opened", tape.recording.hex(), tape.opened())
-        self.unconfirmed.read(entry)
-        self.origins.read(entry)
+        self.learn(self.log.append("part.opened", tape.recording.hex(), tape.opened()))
 
     def shred_logged(
         self,
-        parts: Sequence[str],
+        names: Sequence[str],
         reason: str,
         deletion: trust.DeletionClass,
         outcome: str | None = None,
-    ) -> None:
-        """Say in the log that the keys of *parts* are to be destroyed, or what came of it.
+        kind: Literal["parts", "epochs"] = "parts",
+    ) -> Entry:
+        """Say in the log that keys are to be destroyed, or what came of it.
 
-        *deletion* is the class of each of them.
+        *names* are those of parts, or epochs; *deletion* is the class of each. Any thread.
         """
         data = {
             "reason": reason,
             "class": deletion,
-            "parts": list(parts),
+            kind: list(names),
             "outcome": outcome,
             "generation": self.shred.generation if outcome else None,
         }
-        entry = self.log.append("key.shredded", None, data)
-        self.unconfirmed.read(entry)
-        self.origins.read(entry)
+        return self.learn(self.log.append("key.shredded", None, data))
 
     # --- head office ---
 
@@ -254,8 +269,7 @@ class Archive:
         """Take the receipt of a part that waits: durable, and in the index, after the next tick."""
         waiting = self.unconfirmed.find(signed.receipt.part)
         recording = waiting.recording if waiting else None
-        entry = self.log.append("part.received", recording, receipt.entry_of(signed))
-        self.unconfirmed.read(entry)
+        entry = self.learn(self.log.append("part.received", recording, receipt.entry_of(signed)))
         self._received.append(signed.receipt.part)
         return entry
 
@@ -306,6 +320,15 @@ class Archive:
         return self._committer.durable
 
     # --- the writer ---
+
+    def perform(self, work: Callable[[], Value]) -> Value:
+        """Do *work* on the stores once everything that was accepted is durable; what it returns.
+
+        For the archive's owner, where no writer was started: elsewhere see
+        :meth:`greffier.recorder.writer.Writer.perform`. Raises StorageFailed, and what *work* does.
+        """
+        self.tick()
+        return work()
 
     def keep_reserve(self, size: int) -> None:
         """From now on *size* octets of the medium are for log and keys alone."""

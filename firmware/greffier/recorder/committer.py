@@ -8,11 +8,13 @@ those that wait go to a new file of its name.
 One thread at a time owns a Committer: that of an import, or the writer of the live recorder.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from greffier.audit.entry import Entry as LogEntry
+from greffier.audit.holds import Holds
 from greffier.audit.log import Log
 from greffier.audit.witness import Cosigned
 from greffier.durable import Disk
@@ -20,7 +22,6 @@ from greffier.durable.system import failed
 from greffier.errors import AlreadyThere, StorageFailed
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch, Opening
 from greffier.recorder.reserve import Reserve
-from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.seal.envelope import epoch_id
 from greffier.store import journal
 from greffier.store.index import CallRow, Index, PartRow
@@ -70,7 +71,8 @@ class Committer:
         shred: ShredStore,
         vault: Vault,
         index: Index,
-        unconfirmed: Unconfirmed,
+        learn: Callable[[LogEntry], LogEntry],
+        holds: Holds,
     ) -> None:
         self._data = data
         self._disk = disk
@@ -78,7 +80,8 @@ class Committer:
         self._shred = shred
         self._vault = vault
         self.index = index
-        self._unconfirmed = unconfirmed
+        self._learn = learn
+        self._holds = holds
         self.journal: Journal | None = None
         self._epochs: list[NewEpoch] = []  # whose journal is not begun
         self._tried = ""  # of which epoch a journal was to be created last
@@ -307,9 +310,11 @@ class Committer:
         assert part.ending is not None  # noqa: S101 - the caller chose it by that
         opening, sealed = part.opening, part.ending.sealed
         stored = StoredPart(closed.part_id, opening.day, self._path(opening), closed.size)
-        self._part_rows.append(part_row(stored, self._shred))
+        row = part_row(stored, self._shred)
+        holds = self._holds.standing(row.part_id, row.recording)
+        self._part_rows.append(replace(row, holds=holds) if holds else row)
         entry = self._log.append("part.sealed", str(sealed["recording"]), sealed)
-        self._unconfirmed.read(entry)
+        self._learn(entry)
 
     def _close(self, part: _Part) -> Closed:
         """Close the file of *part*, once: what follows may fail and be tried again."""

@@ -23,7 +23,8 @@ from greffier.control.notify import Notifier
 from greffier.control.transfer import SyncReport
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
-from greffier.recorder import channels, recovery
+from greffier.recorder import channels, purger, recovery
+from greffier.recorder.adoption import adopted
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.card import CardSource
@@ -95,6 +96,7 @@ class Live:
         self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
         self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
         self._office = HeadOffice(archive, board, self._troubles)
+        self.purger = purger.of_site(archive, alarms, config.timezone, policy, packs)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
@@ -143,7 +145,7 @@ class Live:
         self._office.meet(found.trusted)
         if outage is not None:
             self.archive.log.append("storage.outage", None, outage.entry(now))
-        self._adopt_policy()
+        self.archive.log.append("policy.adopted", None, adopted(self.policy))
         recovery.list_cut(self.archive, [call for call in found.calls if call.ended is not None])
         cut = [call for call in found.calls if call.ended is None]
         recovery.list_open(self.archive, cut)
@@ -207,15 +209,6 @@ class Live:
             card, self.config, self.archive, intake, ledgers, cuts, self.policy, self.clock,
             self._troubles, patience,
         )  # fmt: skip
-
-    def _adopt_policy(self) -> None:
-        data = {
-            "policy": self.policy.id,
-            "policy_version": self.policy.version,
-            "policy_sha256": self.policy.sha256,
-            "signed": True,
-        }
-        self.archive.log.append("policy.adopted", None, data)
 
     def _account_for(self, call: CutCall, last_ns: int) -> CutCall:
         """Account for the time until *last_ns*, when the run ended that heard *call* last.
@@ -282,6 +275,7 @@ class Live:
         self.archive.keep_reserve(self.config.storage.reserve_mib << 20)
         self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
         self.storage.start()
+        self.purger.start(self._board)
         self._notifier.ready("recording")
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
         while not self._stop.wait(self._pause_s()):
@@ -345,6 +339,8 @@ class Live:
         if epoch is not None and day_of(now) != day_of(epoch.opened_ns):
             self.archive.renew_epoch()
         self._office.beat()
+        if self.storage.space.wanted:
+            self.purger.want(self.storage.space.wanted)
 
     def _settle(self, source: Source, now: int) -> None:
         for interval in source.settle(now):
@@ -376,6 +372,7 @@ class Live:
         self._notifier.stopping()
         self._office.leave()
         self.storage.stop()
+        self.purger.stop(self.config.limits.stall_s)
         self.recall.close()
         now = self.clock.wall_ns()
         for source in self.sources:
@@ -394,6 +391,7 @@ class Live:
         What can be replayed stays, and so do entries of replays that are not durable.
         """
         self._office.leave()
+        self.purger.stop(0)
         self.recall.detach()
         for source in self.sources:
             source.drop()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
@@ -9,20 +10,25 @@ from greffier.language import translate as _
 from greffier.seal import envelope
 from greffier.seal.envelope import BadEnvelope, DoesNotOpen
 from greffier.seal.keys import Opener
-from greffier.store import journal
+from greffier.store import journal, layout
+from greffier.store.ageing import open_reading
 from greffier.store.index import CallRow
 from greffier.store.journal import BadJournal, Record
 from greffier.store.layout import DataDirectory
 from greffier.store.rebuild import call_row
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import METADATA, Name
+from greffier.store.shred_names import Blocks, blocks_in
 
 About = dict[str, Any]
 _STALE = "it does not say what the calls journal says; run `greffier index rebuild`"
 
 
 def about_calls(
-    directory: DataDirectory, shred: ShredStore, opener: Opener, rows: Sequence[CallRow]
+    directory: DataDirectory,
+    shred: ShredStore | Blocks,
+    opener: Opener,
+    rows: Sequence[CallRow],
 ) -> dict[tuple[str, int], About]:
     """What *opener* opens of the calls *rows*, by (epoch, record number).
 
@@ -65,7 +71,40 @@ def about_calls(
     return told
 
 
-def epoch_key(shred: ShredStore, epoch: str, opener: Opener) -> bytes | None:
+def recordings_with(folder: Path, number: str, opener: Opener) -> list[str]:
+    """The recordings in which *number* is that of a party, in order of time.
+
+    Reads only, also beside a recorder that runs. Two numbers are the same when they have the same
+    digits, a leading ``00`` being a ``+``. Raises KeyDoesNotOpen, IntegrityError, StorageFailed.
+    """
+    directory = layout.open(folder)
+    wanted = _digits(number)
+    if not wanted:
+        return []
+    shred = Blocks(blocks_in(directory.shred, METADATA))
+    index = open_reading(directory.index)
+    try:
+        rows = index.calls()
+    finally:
+        index.close()
+    told = about_calls(directory, shred, opener, rows)
+    found: dict[str, None] = {}
+    for row in rows:
+        about: dict[str, Any] = {}
+        for place in (row.clear.get("about") or ("", -1), (row.epoch, row.record)):
+            told_here = told.get((place[0], place[1]), {})
+            about |= {key: value for key, value in told_here.items() if value}
+        if row.recording and wanted in {_digits(str(about.get(key))) for key in ("from", "to")}:
+            found[row.recording] = None
+    return list(found)
+
+
+def _digits(number: str) -> str:
+    kept = "".join(one for one in number if one.isascii() and (one.isdigit() or one == "+"))
+    return f"+{kept[2:]}" if kept.startswith("00") else kept
+
+
+def epoch_key(shred: ShredStore | Blocks, epoch: str, opener: Opener) -> bytes | None:
     """The metadata key of *epoch*, None where its entry was destroyed.
 
     Raises KeyDoesNotOpen (it is sealed to others), IntegrityError.

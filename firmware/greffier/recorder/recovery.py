@@ -14,6 +14,7 @@ from greffier.audit.coverage import Account
 from greffier.audit.entry import Entry
 from greffier.audit.intervals import Interval
 from greffier.clock import format_time
+from greffier.recorder import holding
 from greffier.recorder.archive import Archive
 from greffier.recorder.numbers import journal_name
 from greffier.recorder.operators import Roll
@@ -162,8 +163,8 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     told, roll = _Told(), Roll()
     for entry in verify.entries(archive.data.path):
         told.read(entry)
-        archive.unconfirmed.read(entry)
-        archive.origins.read(entry)
+        archive.learn(entry)
+        archive.pace.read(entry)
         roll.read(entry)
         alive()
     archive.sealing.take_roll(roll)
@@ -186,12 +187,20 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     if kept or empty or mended or archive.index.fresh:
         archive.log.commit()
         archive.index.close()
-        rebuild(archive.data, archive.disk, archive.shred, synced=told.received)
+        rebuild(
+            archive.data,
+            archive.disk,
+            archive.shred,
+            archive.holds.standing,
+            told.received,
+            archive.deletions.forgotten,
+        )
         archive.reopen_index()
     # A kill may have come between the entry of a receipt and the row of its part.
     late = [part for part in archive.index.unsynced() if part in told.received]
     if late:
         archive.index.mark_synced(late)
+    holding.mark(archive)
     archive.clock.witnessed(told.bound_ns, "persisted")
     calls = tuple(_cut_calls(archive, told))
     settled = told.settled | {"": told.started_ns}
@@ -335,7 +344,7 @@ def _write(archive: Archive, call: CutCall, result: str, end: str) -> None:
 
 
 def _append_recovered(archive: Archive, recording: str | None, data: Mapping[str, Any]) -> None:
-    archive.unconfirmed.read(archive.log.append("part.recovered", recording, data))
+    archive.learn(archive.log.append("part.recovered", recording, data))
 
 
 def _nothing(part: str) -> dict[str, object]:

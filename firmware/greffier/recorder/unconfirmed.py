@@ -16,10 +16,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, Literal
 
-from greffier.audit import verify
 from greffier.audit.entry import Entry
 from greffier.audit.receipt import Receipt
 from greffier.policy.purposes import EMERGENCY
@@ -240,15 +238,6 @@ class Unconfirmed:
                 self._received,
                 self._unnamed,
             )
-
-
-def received_in(data: Path) -> frozenset[str]:
-    """The parts of which the log of the data directory *data* has a receipt, by id.
-
-    For who makes the index anew. Raises IntegrityError.
-    """
-    entries = verify.entries(data)
-    return frozenset(entry.data["part"] for entry in entries if entry.ev == "part.received")
 
 
 def _key(part: bytes) -> int:

@@ -9,14 +9,17 @@ dropped before it is sealed, newest first.
 import errno
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from greffier.audit.log import Log
 from greffier.clock import SECOND, Clock
 from greffier.errors import GreffierError, IntegrityError, StorageFailed
 from greffier.recorder.batch import Batch
 from greffier.recorder.committer import Committer
+from greffier.recorder.errand import Errand
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 MOST_ENTRIES: Final = 100_000
@@ -26,6 +29,9 @@ _SLACK_NS: Final = 2 * SECOND  # a stall of just the agreed length loses nothing
 _SHORTEST_S: Final = 0.1
 _LONGEST_S: Final = 1.0
 _LAST_TRIES: Final = 3
+_ENDED: Final = "the archive is being closed"
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Writer:
         self._door = threading.Condition()
         self._queue: deque[Batch] = deque()
         self._offered = 0
+        self._errands: deque[tuple[int, Errand[Any]]] = deque()  # behind so many entries
+        self._ended = False  # nobody runs errands any more
         # The recorder's thread alone: what is offered and not durable (serial, when, bytes).
         self._flight: deque[tuple[int, int, int]] = deque()
         # Written by the writer's thread alone, each whole; the recorder's reads.
@@ -137,6 +145,23 @@ class Writer:
         self._thread.join(_LONGEST_S)
         return not self._thread.is_alive()
 
+    # --- a thread that may wait for the disk ---
+
+    def perform(self, work: Callable[[], Value]) -> Value:
+        """Let *work* be done by the thread that owns the stores, and wait; what it returns.
+
+        It is done once everything that was accepted before is durable, one errand between two
+        commits, so that what is recorded waits for one at most. Never called by the recorder's
+        thread. Raises what *work* raises, StorageFailed where the archive is closed before.
+        """
+        errand = Errand(work)
+        with self._door:
+            if self._ended:
+                raise StorageFailed(path="-", reason=_ENDED)
+            self._errands.append((self._log.accepted, errand))
+            self._door.notify()
+        return errand.wait()
+
     # --- its own thread ---
 
     def _run(self) -> None:
@@ -146,16 +171,25 @@ class Writer:
         except BaseException as error:  # the recorder's thread must hear of it, whatever it is
             self.error = error
             raise
+        finally:
+            with self._door:
+                self._ended = True
+                left = list(self._errands)
+                self._errands.clear()
+            for _size, errand in left:
+                errand.refuse(StorageFailed(path="-", reason=_ENDED))
 
     def _worked(self) -> bool:
-        """Make durable what has come; False at the end."""
+        """Make durable what has come, and do one errand; False at the end."""
         with self._door:
-            while not self._queue and not self._stopping.is_set():
+            while not (self._queue or self._errands or self._stopping.is_set()):
                 self._door.wait()
-            last = not self._queue
+            last = not (self._queue or self._errands)
         if last:
             return False
         self._persist()
+        if self.trouble is None:
+            self._lend()
         return self.trouble is None or not self._stopping.is_set()
 
     def _persist(self) -> None:
@@ -172,9 +206,21 @@ class Writer:
                 self._done = serial
                 self.trouble = None
                 return
+            if self._errands:  # one of them may be what frees a full disk
+                with suppress(StorageFailed, IntegrityError):
+                    self._committer.commit_log()
+                    self._lend()
             last_tries -= self._stopping.is_set()
             self._stopping.wait(pause)
             pause = min(2 * pause, _LONGEST_S)
+
+    def _lend(self) -> None:
+        """Do the oldest errand, once the log says durably why."""
+        with self._door:
+            if not self._errands or self._errands[0][0] > self._log.checkpoint.size:
+                return
+            _size, errand = self._errands.popleft()
+        errand.run()
 
     def _taken(self) -> int:
         """Give the committer all that has come; the serial of the last of it."""

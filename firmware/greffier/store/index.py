@@ -7,7 +7,7 @@ and :func:`greffier.store.rebuild.rebuild` fills it.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +18,7 @@ from greffier import canonical
 from greffier.durable import Disk
 from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
 
-SCHEMA = 1
+SCHEMA = 2
 DAY_NS = 86_400 * 1_000_000_000
 _TABLES = """
 CREATE TABLE calls (
@@ -50,6 +50,7 @@ CREATE TABLE parts (
     synced INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX parts_by_recording ON parts (recording, number, id);
+CREATE INDEX parts_by_age ON parts (purposes, created_ns, id);
 CREATE VIEW recordings AS
     SELECT recording AS id, min(line) AS line, min(created_ns) AS created_ns,
            count(*) AS parts, sum(bytes) AS bytes
@@ -157,6 +158,33 @@ class Index:
         with self._reading() as db:
             return [one for (one,) in db.execute("SELECT id FROM parts WHERE NOT synced")]
 
+    def mark_held(self, holds: Mapping[str, Sequence[str]]) -> None:
+        """These parts have these holds and no other; all or none, durable. Raises StorageFailed."""
+        rows = [(json.dumps(list(names)), part) for part, names in holds.items()]
+        with self._writing() as db:
+            db.executemany("UPDATE parts SET holds = ? WHERE id = ?", rows)
+
+    def rewrite_epoch(
+        self, epoch: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> None:
+        """Give each call of *epoch* another clear part; all or none, durable.
+
+        Raises StorageFailed, IntegrityError.
+        """
+        with self._parsing(), self._writing() as db:
+            found = db.execute("SELECT uid, clear FROM calls WHERE epoch = ?", (epoch,)).fetchall()
+            rows = [
+                (canonical.dump(dict(change(json.loads(clear)))).decode(), uid)
+                for uid, clear in found
+            ]
+            db.executemany("UPDATE calls SET clear = ? WHERE uid = ?", rows)
+
+    def held(self) -> dict[str, tuple[str, ...]]:
+        """The holds of each part that has any. Raises StorageFailed."""
+        with self._reading() as db:
+            found = db.execute("SELECT id, holds FROM parts WHERE holds <> '[]'")
+            return {part: tuple(json.loads(holds)) for part, holds in found}
+
     def remove_parts(self, part_ids: Iterable[str]) -> None:
         """Forget parts, all or none, durable. Raises StorageFailed."""
         with self._writing() as db:
@@ -174,7 +202,7 @@ class Index:
         with self._reading() as db, self._parsing():
             by_recording: dict[str, list[PartRow]] = {}
             for row in db.execute("SELECT * FROM parts ORDER BY recording, number, id"):
-                part = _part(row)
+                part = part_of(row)
                 by_recording.setdefault(part.recording, []).append(part)
             found = db.execute(
                 "SELECT * FROM calls WHERE ?1 IS NULL OR line = ?1 ORDER BY start_ns, uid", (line,)
@@ -185,7 +213,7 @@ class Index:
         """Every part, by recording, number and id. Raises StorageFailed, IntegrityError."""
         with self._reading() as db, self._parsing():
             found = db.execute("SELECT * FROM parts ORDER BY recording, number, id")
-            return [_part(row) for row in found]
+            return [part_of(row) for row in found]
 
     def recordings(self) -> list[str]:
         """The id of every recording that has a part, ordered. Raises StorageFailed."""
@@ -348,7 +376,8 @@ def _part_values(one: PartRow) -> tuple[object, ...]:
     )
 
 
-def _part(row: sqlite3.Row) -> PartRow:
+def part_of(row: sqlite3.Row) -> PartRow:
+    """The part that a row of the table says. Raises ValueError, TypeError, AttributeError."""
     purposes = json.loads(row["purposes"])
     return PartRow(
         part_id=row["id"],

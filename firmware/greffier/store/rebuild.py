@@ -4,9 +4,9 @@ The recorder uses the same functions for a single part or call, so an index that
 was rebuilt are equal.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from greffier.durable import Disk
 from greffier.seal.header import BadPart, Header
@@ -18,6 +18,10 @@ from greffier.store.layout import DataDirectory
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import PART, Name
 from greffier.store.vault import StoredPart
+
+FORGOTTEN: Final = "forgotten"
+"""In the clear part of a row: its names and numbers are destroyed."""
+_OF_A_PARTY: Final = frozenset({"source", "destination", "ssrc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,15 @@ def rebuild(
     directory: DataDirectory,
     disk: Disk,
     shred: ShredStore,
-    holds: Mapping[str, tuple[str, ...]] | None = None,
+    holds: Callable[[str, str], tuple[str, ...]] = lambda part, recording: (),
     synced: Collection[str] = (),
+    forgotten: Collection[str] = (),
 ) -> Rebuilt:
     """Make the index of *directory* anew; the lock must be held.
 
-    *holds* and *synced* (by part id) come from the audit log and the receipts, which this room does
-    not know. Raises StorageFailed, and then the old index stays.
+    *holds* (of a part and its recording), *synced* (by part id) and *forgotten*, the epochs whose
+    metadata key was given up, come from the audit log, which this room does not know. Raises
+    StorageFailed, and then the old index stays.
     """
     parts: list[PartRow] = []
     unreadable: list[str] = []
@@ -53,10 +59,11 @@ def rebuild(
         except BadPart:
             unreadable.append(stored.part_id)
             continue
-        kept = (holds or {}).get(row.part_id, ())
+        kept = holds(row.part_id, row.recording)
         parts.append(replace(row, holds=kept, synced=row.part_id in synced))
     calls = {
-        record.clear["uid"]: call_row(record) for record in journal.everything(directory.calls)
+        record.clear["uid"]: call_row(record, forgotten)
+        for record in journal.everything(directory.calls)
     }
     index = Index.open(directory.index, disk)
     try:
@@ -74,9 +81,27 @@ def lags(directory: DataDirectory, rows: Iterable[CallRow]) -> bool:
     return any(one.clear["uid"] not in known for one in journal.everything(directory.calls))
 
 
-def call_row(record: journal.Record) -> CallRow:
-    """The row of a record of the journal."""
-    return row_of(record.clear, record.epoch, record.number)
+def call_row(record: journal.Record, forgotten: Collection[str] = ()) -> CallRow:
+    """The row of a record of the journal; *forgotten* are epochs whose key was given up."""
+    clear = redacted(record.clear) if record.epoch in forgotten else record.clear
+    return row_of(clear, record.epoch, record.number)
+
+
+def redacted(clear: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays of the clear part of a record whose names and numbers nobody can open any more:
+    nothing by which a party could be found, and that it is so.
+    """
+    kept = {**clear, FORGOTTEN: True}
+    if "call_id" in clear:
+        kept["call_id"] = None
+    legs = clear.get("legs")
+    if isinstance(legs, list):
+        kept["legs"] = [
+            {name: None if name in _OF_A_PARTY else value for name, value in leg.items()}
+            for leg in legs
+            if isinstance(leg, dict)
+        ]
+    return kept
 
 
 def row_of(clear: Mapping[str, Any], epoch: str, number: int) -> CallRow:

@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -262,15 +262,24 @@ class Vault:
         path = self.path_of(part_id)
         return StoredPart(part_id, path.parent.name, path, 0).digest()
 
-    def remove(self, part_ids: Iterable[str]) -> list[str]:
+    def remove(self, part_ids: Iterable[str], days: Mapping[str, str] | None = None) -> list[str]:
         """Unlink parts whose keys are destroyed; those that are not there are passed over.
 
-        Returns what was removed. Raises StorageFailed: some may be removed then, ask again.
+        *days* says in which folder each is, as far as that is known. Returns what was removed.
+        Raises StorageFailed: some may be removed then, ask again.
         """
-        found = {one.part_id: one.path for one in self.parts()}
-        gone = [part_id for part_id in dict.fromkeys(part_ids) if part_id in found]
-        self._disk.remove([found[part_id] for part_id in gone])
-        return gone
+        found: dict[str, Path] = {}
+        for part_id in dict.fromkeys(part_ids):
+            day = days.get(part_id) if days else None
+            path = self._path(part_id, day) if day else None
+            if path is None or not _is_file(path):
+                try:
+                    path = self.path_of(part_id)
+                except NotFound:
+                    continue
+            found[part_id] = path
+        self._disk.remove(list(found.values()))
+        return list(found)
 
     def recover(self, known: Collection[str] = ()) -> list[Recovered]:
         """Bring every part to a clean end that can have one; needs no key.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from greffier import canonical
 from greffier.control import messages as m
+from greffier.control import retention as r
 from greffier.control import transfer as t
 from greffier.control.wire import write_answer, write_request
 
@@ -27,6 +28,13 @@ SYNC = t.SyncState(
     1_000_000, 812, 811, 800, 1_795_305_600_000_000_000, 0, 41, 40, 0, "",
     1_795_305_600_000_000_000,
 )  # fmt: skip
+TOLD = r.Told(
+    True, 1, (r.Said("done", PART, "DELETE_DUE", "", 1_795_305_600_000_000_000),), 81_920,
+    1_795_305_600_000_000_000, "cosignature",
+)  # fmt: skip
+HOLD = r.HoldState(
+    PART, "", (PART,), "RG 24/0381", "floor", 1_795_305_600_000_000_000, 0, True
+)  # fmt: skip
 NOTICE = m.Notice(9, "raised", 1_795_305_600_000_000_000, ALARM)
 REQUESTS: list[m.Request] = [
     m.AskStatus(), m.AskLevels(), m.AskAlarms(), m.AskAlarms(41), m.Acknowledge(7),
@@ -35,6 +43,10 @@ REQUESTS: list[m.Request] = [
     t.AskWork(), t.AskWork(17, 256), t.AskPart(PART), t.AskEntries(811), t.AskLeaves(),
     t.Receipts(("greffier/receipt@v1\n", "x")), t.Cosigned(NOTE),
     t.SyncReport(False, 3, 81_920, 1_795_305_600_000_000_000, ("sync.offline",)),
+    r.Purge(), r.Purge(1 << 30, True), r.Purge(confirmed_by=("anne", "Jean-Marc")),
+    r.PlaceHold(PART, "RG 24/0381", "suspend", ("anne", "bruno"), 1_795_305_600_000_000_000),
+    r.ReleaseHold(PART, ("anne", "bruno")), r.AskHolds(),
+    r.Erase((PART,), "DSAR 12", True, 0, False), r.AskTold(1, 1000),
     t.AskSync(), t.SyncNow(), t.SyncNow(PART), t.SyncPause(1_795_305_600_000_000_000),
 ]  # fmt: skip
 ANSWERS: list[m.Answer] = [
@@ -46,6 +58,7 @@ ANSWERS: list[m.Answer] = [
     t.Work("box-1a2b3c4d", 812, NOTE, 3, (SEALED,), True),
     t.PartHanded("AQHJo1Zf"), t.EntriesHanded(65_536),
     t.Taken(("received", "known", "forged", "other")), SYNC,
+    r.Ticket(3), TOLD, r.HoldStates((HOLD,)),
 ]  # fmt: skip
 
 
@@ -108,6 +121,26 @@ BAD_REQUESTS = {
     "replay of no time": envelope("replay", {"line": "a", "seconds": 0}),
     "replay of an hour": envelope("replay", {"line": "a", "seconds": 3600}),
     "replay of no line": envelope("replay", {"line": "", "seconds": 30}),
+    "a hold by a word": envelope("hold_release", {"hold": PART, "by": "anne"}),
+    "a person with a line feed": envelope("hold_release", {"hold": PART, "by": ["anne\n"]}),
+    "a hold for ever": envelope(
+        "hold_place",
+        {"target": PART, "reference": "A", "mode": "ever", "by": [], "review_ns": "0"},
+    ),
+    "a purge of less than nothing": envelope(
+        "purge", {"space": -1, "dry": False, "confirmed_by": []}
+    ),
+    "an erasure of a number": envelope(
+        "erase",
+        {
+            "recordings": ["+33478123456"],
+            "request": "A",
+            "contestable": True,
+            "asked_ns": "0",
+            "dpo_agreed": False,
+        },
+    ),
+    "told of no order": envelope("told", {"ticket": 0, "after": 0}),
     "stop now": envelope("stop", {"now": True}),
 }
 BAD_ANSWERS = {
@@ -143,6 +176,10 @@ BAD_ANSWERS = {
     "an envelope that is no base64": envelope("part", {"envelope": "A B="}),
     "a part that was sealed elsewhere": changed(STATUS, "status", "office", "waiting", value=-1),
     "no office": changed(STATUS, "status", "office", value=...),
+    "a deed of no kind": changed(TOLD, "told", "said", 0, "what", value="perhaps"),
+    "a code in small letters": changed(TOLD, "told", "said", 0, "code", value="due"),
+    "a ticket of nothing": envelope("ticket", {"ticket": 0}),
+    "a hold in no mode": changed(r.HoldStates((HOLD,)), "holds", "holds", 0, "mode", value=""),
     "done perhaps": envelope("done", {"changed": None}),
 }
 

@@ -52,7 +52,7 @@ def test_a_thief_opens_nothing_and_the_right_keys_everything() -> None:
 
 @pytest.mark.slow
 def test_a_purge_that_is_cut_is_all_old_or_all_new() -> None:
-    told = proved("purge", "--shuffled", "1", "--every", "61")
+    told = proved("purge", "--shuffled", "1", "--every", "31")
     for found in (told["A"], told["C"]):
         assert found["cuts"] >= 6 and found["old"] and found["new"]
         assert found["halves"] == found["failed_starts"] == found["other_faults"] == 0

@@ -21,19 +21,7 @@ from greffier.cli.running import config_option, socket_option
 from greffier.control.retention import Purge
 from greffier.errors import PartlyDone
 from greffier.language import translate as _
-<<<<<<< HEAD
-from greffier.policy import packs as law
-from greffier.policy import rules
-from greffier.policy.purposes import EMERGENCY
-from greffier.policy.words import explain
-from greffier.recorder import enlisting, purge, recovery
-from greffier.recorder.archive import Archive
-from greffier.store.index import PartRow
-
-_PUBLIC = (*EMERGENCY, "public_admin")
-=======
 from greffier.policy.lifecycle import MASS_ABORTED
->>>>>>> b35f497 (Retention in the running recorder: purge, holds by two persons, erasure, metadata, an abort of what is too much)
 
 
 @click.command(help=_("Destroy what has reached its term, or what head office has, for space."))
@@ -60,30 +48,12 @@ def command(
     as_json: bool,
 ) -> int:
     """Run it."""
-<<<<<<< HEAD
-    blocked = _needs_visa(policy_file)
-    with Archive.open(Path(data), SystemClock()) as archive:
-        recovery.recover(archive)
-        found = purge.plan(archive, space, blocked)
-        bound = archive.clock.lower_bound()
-        if not dry_run:
-            purge.carry_out(archive, found.doomed)
-            enlisting.remove_unneeded(archive)
-    value: dict[str, Any] = {
-        "done": [{"id": one.row.part_id, "code": one.code} for one in found.doomed],
-        "refused": [{"id": one.row.part_id, "code": one.code} for one in found.refused],
-        "bytes": found.octets,
-        "dry_run": dry_run,
-        "clock": {"lower_bound": format_time(bound.t_ns, digits=0), "source": bound.source},
-    }
-=======
     place = Place(data, socket, config, policy_file)
     persons = (by or ("-",)) if confirm else ()
     told = carried_out(place, Purge(space, dry_run, persons))
     value = {**lists_of(told), "bytes": told.octets, "dry_run": dry_run}
     if told.trouble:
         value["refused"] = [{"id": "confirm", "code": told.trouble.upper()}]
->>>>>>> b35f497 (Retention in the running recorder: purge, holds by two persons, erasure, metadata, an abort of what is too much)
     answer(value, as_json, lambda: _text(value))
     aborted = any(one["code"] == MASS_ABORTED for one in value["refused"])
     return 1 if told.trouble else PartlyDone.exit_code if aborted else 0

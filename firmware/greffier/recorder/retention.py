@@ -6,6 +6,7 @@ never placed between a decision and its deed.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from greffier.audit.holds import Hold, Mode
 from greffier.clock import LowerBound
@@ -21,11 +22,13 @@ from greffier.control.retention import (
 )
 from greffier.errors import GreffierError, IntegrityError, StorageFailed
 from greffier.policy.purposes import METADATA_DAYS
-from greffier.recorder import erasure, holding, mass, metadata, purge
+from greffier.recorder import enlisting, erasure, holding, mass, metadata, purge
 from greffier.recorder.archive import Archive
 from greffier.recorder.persons import NotVouched, Persons
 from greffier.recorder.purge import Blocked, Hands, Plan, Verdict
 
+MOST_READ: Final = 20_000
+"""With more entries in the shred store, months are left where they are: nobody may wait so long."""
 Order = Purge | PlaceHold | ReleaseHold | Erase
 
 
@@ -129,6 +132,12 @@ class Retention:
         metadata.carry_out(self._archive, found.epochs, self.hands)
         if found.aborted:
             self._complain(True)
+        self.hands(self._remove_months)
+
+    def _remove_months(self) -> None:
+        """Remove console keys that open nothing any more; it reads the whole shred store."""
+        if len(self._archive.shred.names()) <= MOST_READ:
+            enlisting.remove_unneeded(self._archive)
 
 
 def state_of(hold: Hold) -> HoldState:

@@ -78,7 +78,7 @@ def mirror(config: Config) -> Found:
             there = found.days()
     except NoMedium as error:
         cause, _dash, step = str(error).partition(" — ")
-        yield "fail", cause, step
+        yield "warn", cause, step  # recording goes on without it
         return
     missing = sum(
         len(names_in(day) - there.get(day.name, set()))

@@ -101,6 +101,7 @@ class Mirror:
         self._busy_since_ns = self._clock.monotonic_ns()
         while not _ONE.acquire(timeout=EVERY_S):
             if self._stopping.is_set():
+                self._busy_since_ns = None
                 return
         try:
             with medium.opened(self._folder, self._data.identity.device) as found:

@@ -1,4 +1,4 @@
-"""The live recorder on a disk that stalls, fills, fails and comes back, with what that cost.
+"""The live recorder on a disk that stalls, fills, fails, goes and comes back, and what that cost.
 
     python -m greffier_sim.storage_soak --calls 20 --seconds 30 --json
 
@@ -40,14 +40,14 @@ from greffier_sim.packets import frames_of, pcap
 from greffier_sim.sickdisk import SickDisk, Unable
 
 OWN_MOUNTS = "GREFFIER_OWN_MOUNTS"
-CASES = ("stalled", "full", "long-full", "read-only")
+CASES = ("stalled", "full", "long-full", "read-only", "gone")
 LEAD_S = 4.0
 # A call begins so late in these cases: until somebody wants new blocks, those that were
 # reserved before hide that a disk is full.
 LATE_S = 8.0
 FILLED = ("full", "long-full")
 TAIL_S = 14.0
-STALL_S = {"stalled": 30, "full": 30, "long-full": 10, "read-only": 30}
+STALL_S = {"stalled": 30, "full": 30, "long-full": 10, "read-only": 30, "gone": 30}
 CONFIG = """schema = "recorder/1"
 data = "disk/box"
 policy = "policy.toml"
@@ -233,6 +233,8 @@ def be_ill(case: str, disk: SickDisk, seconds: float, watcher: Watcher, told: Fi
         disk.freeze()
     elif case == "read-only":
         disk.fail()
+    elif case == "gone":
+        disk.cut()
     else:
         disk.fill()
     told.raised_s = _raised(watcher, told, began)
@@ -241,7 +243,7 @@ def be_ill(case: str, disk: SickDisk, seconds: float, watcher: Watcher, told: Fi
     time.sleep(max(0.0, began + seconds - time.monotonic()))
     if case == "stalled":
         disk.thaw()
-    elif case == "read-only":
+    elif case in ("read-only", "gone"):
         told.let_go_s = round(disk.mend(), 2)
     else:
         disk.empty()

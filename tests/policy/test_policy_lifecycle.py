@@ -102,9 +102,9 @@ def test_a_hold_never_shortens(purposes: dict[str, tuple[int, int]], hold: Hold 
     assert held_high >= high
 
 
-def test_lack_of_space_takes_emergencies_last() -> None:
+def test_lack_of_space_takes_duties_only_after_their_maximum() -> None:
     assert space_floor(QUALITY) == 0
-    assert space_floor(MIFID) == 1827
+    assert space_floor(MIFID) == 1858
     assert space_floor(FIRE) == 60
     assert space_floor({**FIRE, **MEDICAL}) == 1858
 
@@ -220,8 +220,10 @@ def test_declaring_a_call_outside_the_duty_takes_compliance_or_two() -> None:
         (1826, {"regulatory": (1827, 1857)}, "space received", KEEP_MANDATORY),
         (1826, {"regulatory": (1827, 1857)}, "", KEEP_MANDATORY),
         (1827, {"regulatory": (1827, 1857)}, "received", KEEP),
-        (1827, {"regulatory": (1827, 1857)}, "space", NOT_RECEIVED),
-        (1827, {"regulatory": (1827, 1857)}, "space received", DELETE_SPACE),
+        (1827, {"regulatory": (1827, 1857)}, "space", KEEP_MANDATORY),
+        (1827, {"regulatory": (1827, 1857)}, "space received", KEEP_MANDATORY),
+        (1856, {"insurance": (731, 761), "quality": (0, 9999)}, "space received", KEEP_MANDATORY),
+        (5, {"of_a_newer_version": (0, 89)}, "space received", KEEP_MANDATORY),
         (1857, {"regulatory": (1827, 1857)}, "", NOT_RECEIVED),
         (1857, {"regulatory": (1827, 1857)}, "received", DELETE_DUE),
         (1857, {"regulatory": (1827, 1857), "quality": (0, 89)}, "", NOT_RECEIVED),

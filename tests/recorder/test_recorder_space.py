@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 from tests.recorder.live_scene import NOON_NS, Scene
+from tests.recorder.office_scene import RECEIPTS
 
 from greffier.audit import coverage, verify
+from greffier.audit.receipt import Receipt, read
 from greffier.capture.datagram import Address
 from greffier.clock import SECOND
 from greffier.durable import Disk
 from greffier.policy import sampling
 from greffier.policy.sampling import Draw
 from greffier.policy.space import Space, Step
-from greffier.recorder import probe
+from greffier.recorder import probe, purge
 from greffier.recorder.probe import Measured, Probe, space_of
+from greffier.recorder.purger import Freed
+from greffier.recorder.space import REST_NS, SETTLE_NS
 from greffier.store import medium
 from greffier_sim import captures
 from greffier_sim.captures import MS, Plan
@@ -286,3 +290,44 @@ def test_the_second_medium_is_one_alarm_and_a_word_of_the_status(tmp_path: Path)
     assert box.standing == []
     assert storage.storage.mirror == "ok"
     box.stop()
+
+
+def sealed(box: Scene, number: int, received: bool) -> tuple[str, int]:
+    """A part that was recorded on *box*, and of which head office has sent a receipt or not."""
+    box.hear(captures.call(replace(plan(number), start_ns=box.clock.now)))
+    box.wait(20)
+    box.tick()
+    one = box.told("part.sealed")[-1]
+    part, size = str(one["part"]), int(str(one["bytes"]))
+    found = box.archive.unconfirmed.find(part)
+    assert found is not None
+    if received:
+        facts = Receipt(
+            box.archive.data.identity.device, part, found.size, found.sha256, found.envelope, 1
+        )
+        box.archive.receive(read(facts.signed(RECEIPTS), (RECEIPTS.log_key,)))
+        box.tick()
+    return part, size
+
+
+def test_from_the_first_step_on_what_head_office_has_goes_and_nothing_else(scene: Make) -> None:
+    box = scene(QUALITY)
+    waits, _ = sealed(box, 0, received=False)
+    gone, _ = sealed(box, 1, received=True)
+    watch = box.live.storage.space
+    says(box, 86)
+    assert watch.wanted > 0
+    found = purge.plan(box.archive, watch.wanted, lambda row: False)
+    assert [(one.row.part_id, one.code) for one in found.doomed] == [(gone, "DELETE_SPACE")]
+    assert [(one.row.part_id, one.code) for one in found.refused] == [(waits, "NOT_RECEIVED")]
+
+
+def test_who_was_asked_for_room_is_not_asked_again_at_once(scene: Make) -> None:
+    box = scene(QUALITY)
+    watch = box.live.storage.space
+    says(box, 86)
+    for octets, rest_ns in ((0, REST_NS), (1, SETTLE_NS)):
+        assert watch.wanted > 0
+        watch.freed(Freed(octets, octets))
+        assert watch.wanted == 0
+        box.clock.now += rest_ns

@@ -93,13 +93,9 @@ def retention(
 def space_floor(purposes: Days) -> int:
     """The first day on which lack of space may delete a recording.
 
-    Voluntary purposes: any day. Mandatory ones: after their minimum; emergencies only after their
-    maximum, since nobody can record them again.
+    Voluntary purposes: any day. Duties: after their maximum, since nobody can record them again.
     """
-    floors = [0]
-    for name, (low, high) in purposes.items():
-        floors.append(high + 1 if name in EMERGENCY else low)
-    return max(floors)
+    return max((high + 1 for name, (_, high) in purposes.items() if name in MANDATORY), default=0)
 
 
 def terms(
@@ -139,19 +135,20 @@ def disposal(
     *received*: head office's receipt is in the log. *claims* are its holds; *held*: there is
     another. *blocked*: it needs a visa that is not there. *space*: room is wanted. Where a duty is
     among the *purposes*, and where only room is the reason, it waits for the receipt; at its
-    maximum a voluntary part goes, received or not. One whose purposes nobody knows stays.
+    maximum a voluntary part goes, received or not. One whose purposes nobody knows stays, and for
+    lack of space alone nothing under a duty goes.
     """
     claims = tuple(claims)
     low, high = terms(purposes, claims)
     due = high is not None and elapsed_ns >= high
     if not purposes or not (due or space):
         return KEEP if elapsed_ns >= low or not low else KEEP_MANDATORY
-    # Nobody can record an emergency again: for want of room alone it never goes.
-    if (low and elapsed_ns < low) or (not due and any(map(EMERGENCY.__contains__, purposes))):
+    voluntary = all(name in VOLUNTARY for name in purposes)
+    # Nobody can record it again: for want of room alone what is under a duty never goes.
+    if (low and elapsed_ns < low) or not (due or voluntary):
         return KEEP_MANDATORY
     if held or any(one.end_ns is None for one in claims):
         return KEEP_HOLD
-    voluntary = all(name in VOLUNTARY for name in purposes)
     if not received and not (due and voluntary):
         return NOT_RECEIVED
     if blocked:

@@ -339,8 +339,8 @@ class Live:
         if epoch is not None and day_of(now) != day_of(epoch.opened_ns):
             self.archive.renew_epoch()
         self._office.beat()
-        if self.storage.space.wanted:
-            self.purger.want(self.storage.space.wanted)
+        if (wanted := self.storage.space.wanted) > 0:
+            self.purger.want(wanted, self.storage.space.freed)
 
     def _settle(self, source: Source, now: int) -> None:
         for interval in source.settle(now):

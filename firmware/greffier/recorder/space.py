@@ -12,9 +12,12 @@ from greffier.policy.space import Ladder, Pace, Step, hours_to_loss
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.probe import STALE_NS, Measured, Probe
+from greffier.recorder.purger import Freed
 
 SOON_HOURS: Final = 24
 """Fewer hours than this until the first loss are an alarm."""
+SETTLE_NS: Final = 5 * SECOND
+REST_NS: Final = 60 * SECOND
 _ALARMS: Final = {
     Step.ALARM: "storage.filling",
     Step.REFUSE: "storage.refusing",
@@ -50,8 +53,9 @@ class SpaceWatch:
         self._asked = Step.DUTIES  # by the last answer; the very first is believed
         self._near = False
         self.step = Step.NORMAL
-        self.wanted = 0
-        """Octets that are to be freed now: who purges reads it."""
+        self._wanted = 0
+        # The purger's thread alone writes it, whole: before that, nothing is asked for again.
+        self._rest_until_ns = 0
         self.hours: int | None = None
 
     @property
@@ -72,6 +76,21 @@ class SpaceWatch:
             self._near = near
             self._alarms.set(near, "storage.loss_near")
 
+    @property
+    def wanted(self) -> int:
+        """Octets that are to be freed now; 0 for a while after somebody tried."""
+        rests = self._archive.clock.monotonic_ns() < self._rest_until_ns
+        return 0 if rests else self._wanted
+
+    def freed(self, told: Freed) -> None:
+        """What became of that wish. For the purger's thread.
+
+        The medium is measured before more is asked for; where nothing could go, that is not looked
+        for again at once: each look goes through all parts.
+        """
+        rest_ns = SETTLE_NS if told.octets else REST_NS
+        self._rest_until_ns = self._archive.clock.monotonic_ns() + rest_ns
+
     def is_stale(self) -> bool:
         """Whether the medium has not answered for long."""
         return self._archive.clock.monotonic_ns() - self.probe.latest.at_ns > STALE_NS
@@ -89,7 +108,7 @@ class SpaceWatch:
         self._asked = asked
         if step != self.step:
             self._move(step, measured)
-        self.wanted = self._ladder.wanted(self.step, measured.space)
+        self._wanted = self._ladder.wanted(self.step, measured.space)
 
     def _move(self, step: Step, measured: Measured) -> None:
         space = measured.space

@@ -147,7 +147,7 @@ class Archive:
     def sweep(self) -> int:
         sweeping = Sweeping.of(self.office, Disk(), self.clock)
         try:
-            return sum(sweeping.sweep(number) for number in range(256))
+            return sweeping.everything()
         finally:
             sweeping.close()
 

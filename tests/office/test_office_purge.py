@@ -248,6 +248,17 @@ def test_a_log_that_comes_again_after_a_restore_brings_no_part_back(
     assert archive.offered(box, quality) == Refused(quality.part, "deleted")
 
 
+def test_a_part_beyond_its_end_is_not_taken_but_a_held_one_is(archive: Archive) -> None:
+    box = archive.box()
+    late, held = archive.sealed(box, QUALITY, until=True), archive.sealed(box, QUALITY, until=True)
+    archive.replicate(box)
+    hold(archive, device_of(box), held.part)
+    archive.day = 90
+    assert archive.offered(box, late) == Refused(late.part, "deleted")
+    archive.store(box, held)
+    assert archive.opens(held)
+
+
 def test_tombstones_that_were_put_back_are_said_again(archive: Archive, tmp_path: Path) -> None:
     box = archive.box()
     parts = [archive.sealed(box, QUALITY), archive.sealed(box, DUTY)]

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from greffier.sync.messages import Later, Need
 from greffier_office import claims
 from greffier_office.envelopes import Sealing
 from greffier_office.objects import Objects, block_name
+from greffier_office.sweeping import Sweeping
 from greffier_sim.held_parts import held_parts
 
 
@@ -41,6 +43,27 @@ def test_objects_that_no_row_names_go_after_a_day(archive: Archive) -> None:
     assert archive.objects() == {held.sha256}
     assert sorted(one.name for one in entries.iterdir() if one in (left, ahead)) == [ahead.name]
     assert held_parts(archive.office) == {(device_of(box), held.part)}
+
+
+def test_a_catalogue_that_was_put_back_has_nothing_swept_without_a_person(
+    archive: Archive, tmp_path: Path
+) -> None:
+    """What it does not name may be the only copy of a part that came after the backup."""
+    box = archive.box()
+    shutil.copy(archive.office.catalogue, tmp_path / "old")
+    held = archive.sealed(box, QUALITY)
+    archive.store(box, held)
+    archive.sweep()
+    for suffix in ("", "-wal", "-shm"):
+        (archive.office.path / f"catalogue.sqlite{suffix}").unlink(missing_ok=True)
+    shutil.copy(tmp_path / "old", archive.office.catalogue)
+    for path in (archive.office.objects / "blocks").rglob("*"):
+        os.utime(path, (0, 0))
+    sweeping = Sweeping.of(archive.office, Disk(), archive.clock)
+    assert sweeping.is_put_back and sweeping.step() == 0
+    assert archive.objects() == {held.sha256}
+    assert sweeping.everything() == 1 and not sweeping.is_put_back
+    sweeping.close()
 
 
 def test_a_part_is_not_stored_with_a_block_that_is_being_removed(archive: Archive) -> None:

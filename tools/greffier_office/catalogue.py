@@ -48,7 +48,8 @@ class Part:
     """What the log says of a part, and whether it is here.
 
     ``envelope``, ``size`` (bytes) and ``sha256`` are None until the log says them; ``receipt`` is
-    None until the part is stored. ``until_ns`` is the end that the log gave it, if it gave one;
+    None until the part is stored. ``until_ns`` is the end that the log gave it, if it gave one
+    and there is no hold on it;
     ``deleted`` is 1 where head office destroyed it, and there is a tombstone.
     """
 
@@ -177,7 +178,10 @@ class Catalogue:
         """What the log of *device* says of *part*; None if it says nothing."""
         row = self.db.execute(
             "SELECT part, recording, number, envelope, commitment, bytes, sha256, receipt,"
-            " until_ns, EXISTS (SELECT 1 FROM deletions AS d"
+            # A part that is, or was, held may stay longer: then the rule decides when it is here.
+            " CASE WHEN EXISTS (SELECT 1 FROM held AS h WHERE h.device = p.device"
+            " AND h.name IN (p.part, p.recording)) THEN NULL ELSE until_ns END,"
+            " EXISTS (SELECT 1 FROM deletions AS d"
             " WHERE d.device = p.device AND d.part = p.part)"
             " FROM parts AS p WHERE device = ? AND part = ?",
             (device, part),

@@ -23,6 +23,8 @@ CHUNK: Final = 256
 """Rows that are sealed anew in one transaction: a receipt waits for one at most."""
 STRAY_S: Final = 86_400
 """A key file without a row is older than any commit that could still name it."""
+MOST_STRAYS: Final = 16
+"""More of them than kills leave in a day: nothing is destroyed then."""
 Key = tuple[str, str]
 """(device, part)."""
 
@@ -164,6 +166,8 @@ class Envelopes:
             for name, written_s in self.keys.names().items()
             if name not in named and now_s - written_s > STRAY_S
         ]
+        if len(strays) > MOST_STRAYS:  # another table than the one that these keys belong to
+            return 0
         for name in strays:
             self.keys.destroy(name)
         return len(strays)

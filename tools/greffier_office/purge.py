@@ -14,7 +14,7 @@ from greffier.policy.words import explain
 from greffier_office import disposal, place
 from greffier_office.office_init import office_option
 from greffier_office.purging import Plan, Purging, Verdict
-from greffier_office.sweeping import SLICES, Sweeping
+from greffier_office.sweeping import Sweeping
 
 
 @click.command(
@@ -53,7 +53,7 @@ def command(office: Path, dry_run: bool, visa: str, sweep: bool, as_json: bool) 
 def _swept(office: place.Office, disk: Disk) -> int:
     sweeping = Sweeping.of(office, disk)
     try:
-        return sum(sweeping.sweep(number) for number in range(SLICES))
+        return sweeping.everything()
     finally:
         sweeping.close()
 

@@ -38,6 +38,8 @@ class Purger(threading.Thread):
         self._said = ""  # this thread's: an alarm is told once as long as it stands
         self.beat = time.monotonic()
         self.counts: Counter[str] = Counter()
+        """What went wrong; read by anybody."""
+        self.done: Counter[str] = Counter()
 
     def stop(self) -> None:
         """End after the step that is under way."""
@@ -74,9 +76,15 @@ class Purger(threading.Thread):
                     " if that is right, run `greffier-office purge`"
                 )
                 return
-            self.counts["deleted"] += purging.carry_out(plan, self._beat)
-            self.counts["swept"] += sweeping.step(self._beat)
-            self._said = ""
+            self.done["deleted"] += purging.carry_out(plan, self._beat)
+            self.done["swept"] += sweeping.step(self._beat)
+            if sweeping.is_put_back:
+                self._tell(
+                    "the catalogue was put back from a backup: nothing without a row is removed;"
+                    " when `verify` finds nothing missing, run `greffier-office purge --sweep`"
+                )
+            else:
+                self._said = ""
         except Busy:  # another collector, or a person, deletes just now
             self.counts["deletion busy"] += 1
         except (GreffierError, sqlite3.Error) as error:

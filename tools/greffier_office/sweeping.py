@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final, Self
 
 from greffier.clock import SECOND
@@ -27,7 +27,7 @@ UNFINISHED_NS: Final = 30 * YOUNG_NS
 SLICES: Final = 256
 DAY_S: Final = 86_400
 NEXT: Final = "sweep"
-"""In ``keeping``: the next slice, counted on and on."""
+"""In ``keeping``, and in a file outside the catalogue: the next slice, counted on and on."""
 BATCH: Final = 256
 
 
@@ -39,8 +39,13 @@ class Sweeping:
         rows: Catalogue,
         envelopes: Envelopes,
         objects: Objects,
+        counter: Path,
+        disk: Disk,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """*counter* is the file that tells a catalogue that was put back from the true one."""
+        self._counter = counter
+        self._disk = disk
         self._rows = rows
         self._envelopes = envelopes
         self._objects = objects
@@ -63,6 +68,8 @@ class Sweeping:
             Catalogue.open(office.catalogue, disk, writing),
             office.open_envelopes(disk),
             Objects(office.store or office.objects, disk),
+            office.deletions / "sweep",
+            disk,
             now_ns,
         )
 
@@ -72,16 +79,46 @@ class Sweeping:
         self._envelopes.close()
 
     def step(self, beat: Callable[[], None] = lambda: None) -> int:
-        """The next of the slices, if it is time: all of them take a day. How much was removed."""
+        """The next of the slices, if it is time: all of them take a day. How much was removed.
+
+        Nothing while the catalogue is older than the counter beside it: it was put back, and an
+        object that it does not name may be the only copy of a part that came since.
+        """
         now_s = time.monotonic()
         if now_s - self._done_s < DAY_S / SLICES:
             return 0
         self._done_s = now_s
+        if self.is_put_back:
+            return 0
         number = deletions.kept(self._rows.db, NEXT)
         count = self.sweep(number % SLICES, beat)
-        with self._rows.transaction() as db:
-            deletions.keep(db, NEXT, number + 1)
+        self._count_to(number + 1)
         return count
+
+    @property
+    def is_put_back(self) -> bool:
+        """Whether the catalogue is of a backup, and nobody has vouched for it since."""
+        return deletions.kept(self._rows.db, NEXT) < self._counted()
+
+    def everything(self) -> int:
+        """All slices, at a person's word, who vouches for the catalogue. How much was removed."""
+        count = sum(self.sweep(number) for number in range(SLICES))
+        self._count_to(max(self._counted(), deletions.kept(self._rows.db, NEXT)) + 1)
+        return count
+
+    def _counted(self) -> int:
+        try:
+            text = self._counter.read_text("ascii").strip()
+        except OSError:
+            return 0
+        return int(text) if text.isdigit() and len(text) < 16 else 0
+
+    def _count_to(self, number: int) -> None:
+        """In the catalogue first: a kill between the two is no catalogue that was put back."""
+        with self._rows.transaction() as db:
+            deletions.keep(db, NEXT, number)
+        self._disk.make_dirs(self._counter.parent)
+        self._disk.write_file(self._counter, f"{number}\n".encode())
 
     def sweep(self, number: int, beat: Callable[[], None] = lambda: None) -> int:
         """Slice *number* of the blocks; with the first one also everything else.

@@ -141,6 +141,30 @@ def test_an_entry_about_holds_that_only_a_newer_program_reads_keeps_all_of_its_b
     assert codes(archive.purge())[0] == {kept.part: "DELETE_DUE"}
 
 
+def test_holds_are_read_from_the_box_s_log(archive: Archive) -> None:
+    box = archive.box()
+    one, other, free = (archive.sealed(box, QUALITY) for _ in range(3))
+    archive.store(box, one, other, free)
+    life = archive.inside()
+    recording = life.rows.db.execute(
+        "SELECT recording FROM parts WHERE part = ?", (one.part,)
+    ).fetchone()[0]
+    life.close()
+    common = {"mode": "floor", "reference": "affaire 12", "proof": "declared"}
+    by = ["0" * 16, "1" * 16]
+    box.say("hold.placed", recording, hold="a" * 32, recording=recording, by=by, **common)
+    box.say("hold.placed", hold="b" * 32, parts=[other.part], by=by, **common)
+    archive.replicate(box)
+    archive.day = 90
+    assert codes(archive.purge()) == (
+        {free.part: "DELETE_DUE"},
+        {one.part: "KEEP_HOLD", other.part: "KEEP_HOLD"},
+    )
+    box.say("hold.released", hold="a" * 32, by=by, proof="declared")
+    archive.replicate(box)
+    assert codes(archive.purge()) == ({one.part: "DELETE_DUE"}, {other.part: "KEEP_HOLD"})
+
+
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_killed_at_any_step_it_is_finished_by_the_next_round(
     archive: Archive, whole_group: bool

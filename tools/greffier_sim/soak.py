@@ -15,6 +15,7 @@ NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
     "clock": "clocks set, lost and lied about: nothing is deleted early, nothing long late",
     "deletion": "every octet ever written, the TPM of today and the office key: what opens",
+    "holds": "holds, releases, purges, erasures, space, clocks in any order: what is held stays",
     "kills": "kill -9 at random instants: nothing committed is lost, no call is drawn twice",
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
     "mutants": "small wrongs in sync, receipts and retention: the tests notice each",

@@ -109,6 +109,25 @@ def test_months_and_cards_that_are_damaged_are_replaced_and_lost_and_recording_g
     assert box.verified()["ok"]
 
 
+def test_a_removal_that_was_cut_after_its_entry_seals_nothing_more_to_who_is_gone(
+    box: Box,
+) -> None:
+    with Archive.open(box.data, SystemClock()) as archive:
+        key_id = keys_of(archive, "marie").key_id.hex()
+        archive.say("operator.removed", {"operator": key_id})
+    with Archive.open(box.data, SystemClock()) as archive:
+        archive.open_epoch()
+        assert [one.role for one in archive.recipients] == [Role.OFFICE]
+    with Archive.open(box.data, SystemClock()) as archive:
+        assert enlisting.remove(archive, "marie").left == 0  # and the same command finishes it
+        assert console_keys.months(archive.data) == []
+        enlisting.add(archive, "paul", SECRET, None, None)
+    with Archive.open(box.data, SystemClock()) as archive:
+        archive.open_epoch()
+        assert len(archive.recipients) == 2
+    assert box.verified()["ok"]
+
+
 def test_an_operator_opens_their_months_and_another_seed_or_an_altered_seal_nothing(
     box: Box,
 ) -> None:

@@ -187,8 +187,8 @@ def _opener(archive: Archive, by: Unlocked) -> OperatorKeys:
 
 
 def _must_open(opener: Opener | None, roll: Roll) -> None:
-    force = roll.console.key_id if roll.console else None
-    if force is None and not roll.ever:
+    force = roll.console.key_id if roll.console and roll.listed else None
+    if not roll.ever:
         force = roll.created_console
     if force is None or (opener and opener.find(Role.CONSOLE, bytes.fromhex(force))):
         return

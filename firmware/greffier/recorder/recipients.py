@@ -100,6 +100,9 @@ class Recipients:
         self._operators = [card.operator for card in found]
         self.guards = guards(found)
         self._month = console_keys.in_force(self._data, roll)
+        if self._month is not None and not self._operators:
+            # A removal was cut short: nothing more is sealed to somebody who is gone.
+            self._month = self._month if set(self._month.sealed) <= roll.listed.keys() else None
         self.now = [office, *console]
 
     def renew(self, day: str, say: Callable[[str, Mapping[str, Any]], None]) -> Files:
@@ -117,7 +120,8 @@ class Recipients:
             self._month = made.month
             files = ((made.path, made.content),)
         elif self._month is None and self.roll.console is not None:
-            say("console.closed", {"reason": "lost"})  # no card can be read, nor the month's file
+            # No card can be read, nor the month's file; or a removal was cut short.
+            say("console.closed", {"reason": "lost" if self.roll.listed else "no_operator"})
         if self._month is not None:
             self.now = [self.now[0], self._month.public]
         return files

@@ -75,6 +75,18 @@ def test_what_head_office_does_not_have_is_lost_only_on_demand(box: Box) -> None
     assert box.verified()["ok"]
 
 
+def test_what_is_held_is_not_destroyed_whoever_asks(box: Box) -> None:
+    (part,) = box.parts
+    held = ("--reference", "TGI 7", "--mode", "floor", "--by", "Ada", "--by", "Max")
+    said = command("hold", "add", part.stem, *held, "--data", box.data, "--json")
+    assert said.code == 0, said.err
+    for index in box.data.glob("index.sqlite*"):
+        index.unlink()  # the log alone says what is held
+    refused = ended(box, "--lose-unsynced")
+    assert refused.code == 1 and refused.complaint
+    assert part.exists() and not (box.folder / "certificate.txt").exists()
+
+
 def test_nothing_is_left_but_the_certificate_and_it_is_signed_by_the_box(box: Box) -> None:
     key = (box.data / "keys" / "log.pub").read_text().strip()
     said = ended(box, "--lose-unsynced")

@@ -51,7 +51,7 @@ def take_stock(archive: Archive) -> Inventory:
     """Count what would be destroyed. Raises StorageFailed, IntegrityError."""
     rows = archive.index.parts()
     unsynced = sum(not archive.unconfirmed.is_received(row.part_id) for row in rows)
-    held = sum(bool(row.holds) for row in rows)
+    held = sum(bool(archive.holds.standing(row.part_id, row.recording)) for row in rows)
     return Inventory(len(rows), unsynced, held, archive.shred.class_name)
 
 

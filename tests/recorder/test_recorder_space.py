@@ -331,3 +331,22 @@ def test_who_was_asked_for_room_is_not_asked_again_at_once(scene: Make) -> None:
         watch.freed(Freed(octets, octets))
         assert watch.wanted == 0
         box.clock.now += rest_ns
+
+
+def test_the_loop_asks_the_purger_and_goes_on(scene: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = scene(QUALITY)
+    asked: list[int] = []
+
+    def want(octets: int, done: Callable[[Freed], None]) -> bool:
+        asked.append(octets)
+        done(Freed(0, 0))
+        return True
+
+    monkeypatch.setattr(box.live.purger, "want", want)
+    says(box, 50)
+    box.live._beat(box.clock.now)
+    assert asked == []
+    says(box, 86)
+    box.live._beat(box.clock.now)
+    box.live._beat(box.clock.now)
+    assert asked == [30_001], "from 86 to less than 83 of 100, once"

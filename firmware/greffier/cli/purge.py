@@ -69,4 +69,9 @@ def _text(value: dict[str, Any]) -> str:
         refused=len(value["refused"])
     )
     time = _("by trusted time, not before {time}").format(time=value["clock"]["lower_bound"])
-    return "\n".join([*lines, f"{counts}; {kept}; {time}"])
+    order = _(
+        "where room lacks goes, oldest first, what head office has and no duty and no hold keeps;"
+        " then new calls are refused, then parts that run end, unless they are duties"
+    )
+    told = [*lines, f"{counts}; {kept}; {time}", *([order] if value["dry_run"] else [])]
+    return "\n".join(told)

@@ -141,6 +141,20 @@ def test_an_entry_about_holds_that_only_a_newer_program_reads_keeps_all_of_its_b
     assert codes(archive.purge())[0] == {kept.part: "DELETE_DUE"}
 
 
+def test_a_hold_that_comes_after_the_plan_still_keeps_the_part(archive: Archive) -> None:
+    box = archive.box()
+    held, free = archive.sealed(box, QUALITY), archive.sealed(box, QUALITY)
+    archive.store(box, held, free)
+    archive.day = 90
+    purging = archive.purging()
+    plan = purging.plan(visa=False)
+    assert len(plan.doomed) == 2
+    hold(archive, device_of(box), held.part)
+    assert purging.carry_out(plan) == 1
+    purging.close()
+    assert archive.opens(held) and not archive.opens(free)
+
+
 def test_holds_are_read_from_the_box_s_log(archive: Archive) -> None:
     box = archive.box()
     one, other, free = (archive.sealed(box, QUALITY) for _ in range(3))

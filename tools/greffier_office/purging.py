@@ -249,23 +249,34 @@ class Purging:
                 deletions.reopen(db, back)
 
     def _bury(self, doomed: Sequence[Verdict], at: int) -> int:
-        """Say durably that they go, then have the rows say it; where the file ends."""
+        """Say durably that they go, then have the rows say it; where the file ends.
+
+        In one transaction with a last look at their holds: an entry of a log that comes meanwhile
+        waits, so a hold is either seen, or younger than the tombstone.
+        """
         now_ns = self._now_ns()
-        records = [
-            Deleted(
-                *(one.device, one.part, one.recording, now_ns, one.code),
-                one.asked if one.code == disposal.DELETE_ASKED else "",
-                *(CLASS, one.size, one.sha256, one.envelope),
-            )
-            for one in doomed
-        ]
-        self._strike("tombstone")
-        end = self._tombstones.append(records, at)
-        self._strike("rows")
         with self._rows.transaction() as db:
+            records = [
+                Deleted(
+                    *(one.device, one.part, one.recording, now_ns, one.code),
+                    one.asked if one.code == disposal.DELETE_ASKED else "",
+                    *(CLASS, one.size, one.sha256, one.envelope),
+                )
+                for one in doomed
+                if not self._is_held(one)
+            ]
+            if not records:
+                return at
+            self._strike("tombstone")
+            end = self._tombstones.append(records, at)
+            self._strike("rows")
             deletions.apply(db, records, now_ns)
             deletions.keep(db, deletions.OFFSET, end)
         return end
+
+    def _is_held(self, one: Verdict) -> bool:
+        claims = self._claims(one.device, one.part, one.recording)
+        return any(claim.until_ns is None for claim in claims)
 
     def _finish(self, at: int, beat: Callable[[], None]) -> int:
         """Destroy envelopes and objects of all that is pending; how many parts are done.

@@ -120,8 +120,12 @@ class Box:
 
     def seal(self, number: int = 0, purposes: Mapping[str, tuple[int, int]] = QUALITY) -> str:
         """Record a part; its id. It is durable, and so is the log's entry of it."""
+        return self.seal_at(number, purposes, START_NS)
+
+    def seal_at(self, number: int, purposes: Mapping[str, tuple[int, int]], at_ns: int) -> str:
+        """Record a part that begins at *at_ns*."""
         with self.turn:
-            tape = self.tape(number, purposes)
+            tape = self.tape(number, purposes, at_ns)
             self.archive.add(tape)
             self.archive.tick()
             tape.finish("ended")
@@ -129,7 +133,12 @@ class Box:
             self.archive.tick()
         return tape.part.hex()
 
-    def tape(self, number: int = 0, purposes: Mapping[str, tuple[int, int]] = QUALITY) -> Tape:
+    def tape(
+        self,
+        number: int = 0,
+        purposes: Mapping[str, tuple[int, int]] = QUALITY,
+        at_ns: int = START_NS,
+    ) -> Tape:
         """A part in the making."""
         epoch = self.archive.epoch
         assert epoch is not None
@@ -143,8 +152,8 @@ class Box:
             previous=None,
             purposes=purposes,
             kind="opus24",
-            origin_ns=START_NS,
-            start_ns=START_NS,
+            origin_ns=at_ns,
+            start_ns=at_ns,
             in_file=False,
             deletion=self.archive.shred.class_name,
         )

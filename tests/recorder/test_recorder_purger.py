@@ -192,7 +192,7 @@ def test_a_clock_that_was_set_destroys_nothing_before_two_persons_say_so(tmp_pat
             assert (found.doomed, found.aborted, found.all_parts) == ((), 5, 5)
             assert mass.note(box.archive, found) and mass.note(box.archive, found)
             with pytest.raises(NotVouched):
-                mass.confirm(box.archive, nobody, Persons(("anne", "anne")))
+                mass.confirm(box.archive, nobody, Persons(("a", "a")), box.clock.wall_ns())
             box.archive.tick()
         assert len(box.entries("deletion.aborted")) == 1
     assert codes(purged(folder, expect=3)["refused"]) == dict.fromkeys(names, "DELETE_MASS_ABORTED")
@@ -242,7 +242,7 @@ def test_a_policy_of_a_day_is_an_incident(tmp_path: Path) -> None:
         with box.turn:
             box.clock.witnessed(START_NS + DAY_NS + SECOND, "cosignature")
             assert purge.plan(box.archive, 0, nobody).aborted == 5
-            assert mass.confirm(box.archive, nobody, TWO) == 5
+            assert mass.confirm(box.archive, nobody, TWO, box.clock.wall_ns()) == 5
             assert len(purge.plan(box.archive, 0, nobody).doomed) == 5
 
 

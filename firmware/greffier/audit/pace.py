@@ -3,7 +3,7 @@
 The lower bound of trusted time jumps where somebody vouches for a later time: rightly after the box
 was off, wrongly where a witness's key and the box's clock are in wrong hands. The monotonic clock
 of a boot cannot be set, so it says how much of a jump the box can explain. What is deleted in great
-number asks for that (docs/retention.md section 5); nothing else does.
+number asks for that (docs/retention.md section 6); nothing else does.
 
 One thread owns a Pace.
 """

@@ -1,6 +1,7 @@
 """``greffier hold``: what must not be deleted yet, by the word of two persons."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ from greffier.cli.retaining import (
     data_option,
     in_words,
     lists_of,
+    signatures,
     standing_holds,
 )
 from greffier.cli.running import config_option, find_config, socket_option
+from greffier.cli.unlocking import Sources, key_option, passphrase_option
 from greffier.clock import SECOND, BadTime, SystemClock, format_time, parse_time
 from greffier.control.retention import HoldState, PlaceHold, ReleaseHold
 from greffier.errors import UsageError
 from greffier.language import translate as _
-from greffier.recorder.holding import REVIEW_NS
-from greffier.recorder.retention import Order
+from greffier.recorder.holding import PLACE, RELEASE, REVIEW_NS
+from greffier.recorder.retention import Order, wish_of
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -45,6 +48,8 @@ def group() -> None:
 )
 @click.option("--review", default="", help=_("when it is to be looked at, at most 180 days ahead"))
 @_BY
+@passphrase_option
+@key_option
 @data_option
 @config_option
 @socket_option
@@ -55,19 +60,25 @@ def add(
     mode: str,
     review: str,
     by: tuple[str, ...],
+    passphrases: tuple[str, ...],
+    key_files: tuple[str, ...],
     data: Path | None,
     config: Path | None,
     socket: Path | None,
     as_json: bool,
 ) -> int:
     """Run it."""
+    place, sources = Place(data, socket, config), Sources(passphrases, key_files)
     order = PlaceHold(_id_of(target), reference, mode, by, _review(review, config))
-    return _order(Place(data, socket, config), order, as_json)
+    signed = signatures(place, by, sources, PLACE, wish_of(order).order)
+    return _order(place, replace(order, signatures=signed), as_json)
 
 
 @group.command(name="release", help=_("End a hold."))
 @click.argument("hold")
 @_BY
+@passphrase_option
+@key_option
 @data_option
 @config_option
 @socket_option
@@ -75,13 +86,17 @@ def add(
 def release(
     hold: str,
     by: tuple[str, ...],
+    passphrases: tuple[str, ...],
+    key_files: tuple[str, ...],
     data: Path | None,
     config: Path | None,
     socket: Path | None,
     as_json: bool,
 ) -> int:
     """Run it."""
-    return _order(Place(data, socket, config), ReleaseHold(_id_of(hold), by), as_json)
+    place, sources = Place(data, socket, config), Sources(passphrases, key_files)
+    signed = signatures(place, by, sources, RELEASE, {"hold": _id_of(hold)})
+    return _order(place, ReleaseHold(hold, by, signed), as_json)
 
 
 @group.command(name="list", help=_("The holds that stand."))

@@ -42,7 +42,17 @@ COMMANDS = {
 
 # They hold keys that open recordings: what is in their memory stays there.
 GUARDED = frozenset(
-    {"run", "import-pcap", "operator", "office-key", "export", "calls", "hold", "decommission"}
+    {
+        "run",
+        "import-pcap",
+        "operator",
+        "office-key",
+        "export",
+        "calls",
+        "hold",
+        "purge",
+        "decommission",
+    }
 )
 
 

@@ -3,6 +3,7 @@
 The recorder that runs is asked; a data directory that none uses is opened here.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from greffier.cli.retaining import (
     in_words,
     lists_of,
     policy_option,
+    signatures,
 )
 from greffier.cli.running import config_option, socket_option
+from greffier.cli.unlocking import Sources, key_option, passphrase_option
+from greffier.clock import SystemClock
 from greffier.control.retention import Purge
 from greffier.errors import PartlyDone
 from greffier.language import translate as _
 from greffier.policy.lifecycle import MASS_ABORTED
+from greffier.recorder.mass import CONFIRM
 
 
 @click.command(help=_("Destroy what has reached its term, or what head office has, for space."))
@@ -32,6 +37,8 @@ from greffier.policy.lifecycle import MASS_ABORTED
 )
 @click.option("--confirm", is_flag=True, help=_("let go what was too much to go unasked"))
 @click.option("--by", "by", multiple=True, help=_("who confirms it; two different persons"))
+@passphrase_option
+@key_option
 @policy_option
 @config_option
 @socket_option
@@ -42,6 +49,8 @@ def command(
     space: int,
     confirm: bool,
     by: tuple[str, ...],
+    passphrases: tuple[str, ...],
+    key_files: tuple[str, ...],
     policy_file: Path | None,
     config: Path | None,
     socket: Path | None,
@@ -50,7 +59,13 @@ def command(
     """Run it."""
     place = Place(data, socket, config, policy_file)
     persons = (by or ("-",)) if confirm else ()
-    told = carried_out(place, Purge(space, dry_run, persons))
+    now_ns = SystemClock().wall_ns()
+    order = Purge(space, dry_run, persons, (), now_ns if confirm else 0)
+    if confirm and not dry_run:
+        sources = Sources(passphrases, key_files)
+        signed = signatures(place, by, sources, CONFIRM, {"at_ns": str(now_ns)})
+        order = replace(order, signatures=signed)
+    told = carried_out(place, order)
     value = {**lists_of(told), "bytes": told.octets, "dry_run": dry_run}
     if told.trouble:
         value["refused"] = [{"id": "confirm", "code": told.trouble.upper()}]

@@ -1,6 +1,6 @@
 """How the commands of retention reach a data directory: through its recorder, or by its lock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from greffier.cli.running import find_config, find_socket
+from greffier.cli.unlocking import Sources, two_proofs
 from greffier.clock import SystemClock, format_time, pause
 from greffier.control.client import ask
 from greffier.control.messages import AskStatus, Request, Status
@@ -26,7 +27,7 @@ from greffier.policy import archives, rules
 from greffier.policy import packs as law
 from greffier.policy.purposes import METADATA_DAYS
 from greffier.policy.words import explain
-from greffier.recorder import erasure, holding, persons, purge, recovery
+from greffier.recorder import erasure, holding, mass, operators, persons, purge, recovery
 from greffier.recorder.archive import Archive
 from greffier.recorder.retention import Order, Report, Retention, state_of
 from greffier.store import layout
@@ -103,6 +104,21 @@ def standing_holds(place: Place) -> Sequence[HoldState]:
             raise busy from None
 
 
+def signatures(
+    place: Place, by: Sequence[str], sources: Sources, purpose: str, order: Mapping[str, str]
+) -> tuple[str, ...]:
+    """What two operators sign of *order*, in hex; nothing where this box has none, or the
+    directory is not at hand. Raises as :func:`greffier.cli.unlocking.two_proofs`.
+    """
+    if place.data is None and place.socket is not None:
+        return ()
+    data = layout.open(place.folder)
+    if not operators.known(data):
+        return ()
+    octets = persons.octets_of(data.identity.device, order)
+    return tuple(one.signature.hex() for one in two_proofs(data, by, sources, purpose, octets))
+
+
 def lists_of(told: Told) -> dict[str, Any]:
     """What the contract says of each order: what was done, what was refused, by which rule."""
     value: dict[str, Any] = {"done": [], "refused": []}
@@ -132,6 +148,10 @@ def _own_words() -> dict[str, str]:
         holding.BAD_REVIEW: _("The review must lie ahead, by 180 days at most."),
         holding.BAD_REFERENCE: _("The log takes a reference of 64 characters and six digits."),
         persons.ONE_PERSON: _("Two different persons are needed."),
+        persons.UNSIGNED: _("This box has operators: two of them must sign."),
+        persons.STRANGER: _("No operator of this box has that name."),
+        persons.FORGED: _("A signature does not hold."),
+        mass.LATE: _("It was confirmed at another time; confirm it again."),
         erasure.RESTRICTED: _("It stays for another purpose; for this one nobody may use it."),
         erasure.NOTHING_HELD: _("Nothing of it is held here, or no longer."),
         erasure.STILL_RUNNING: _("The call still runs; ask again when it is over."),

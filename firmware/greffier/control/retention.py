@@ -1,5 +1,7 @@
 """What may be asked of the recorder's retention engine, and what it tells.
 
+Where the box has operators, *signatures* are theirs, one for each in *by*.
+
 It may take longer than a client waits, so an order is answered with a number at once, and what
 became of it is asked for by that number. No name of a person is answered; those of who orders go
 in, and reach the log as pseudonyms.
@@ -16,6 +18,7 @@ MOST_TOLD: Final = 1000
 
 Person = Annotated[str, Text(r"[^\x00-\x1f\x7f]{1,64}")]
 Reference = Annotated[str, Text(r"[^\x00-\x1f\x7f]{1,64}")]
+Signature = Annotated[str, Text(r"[0-9a-f]{128}")]
 Mode = Annotated[str, Text("floor|suspend")]
 Target = Annotated[str, Text(r"(?:[0-9a-f]{32})?")]
 Code = Annotated[str, Text(r"[A-Z][A-Z0-9_]{0,47}")]
@@ -36,6 +39,8 @@ class Purge:
     space: Count = 0
     dry: bool = False
     confirmed_by: tuple[Person, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    confirmed_ns: Ns = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class PlaceHold:
     mode: Mode
     by: tuple[Person, ...]
     review_ns: Ns = 0
+    signatures: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class ReleaseHold:
 
     hold: Id
     by: tuple[Person, ...]
+    signatures: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

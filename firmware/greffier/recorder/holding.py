@@ -18,6 +18,9 @@ from greffier.store.ageing import Ageing
 from greffier.store.index import PartRow
 
 REVIEW_NS: Final = 180 * DAY_NS
+PLACE: Final = "hold.place"
+RELEASE: Final = "hold.release"
+"""For what two operators sign."""
 PLACED: Final = "HOLD_PLACED"
 RELEASED: Final = "HOLD_RELEASED"
 NO_SUCH: Final = "NO_SUCH_RECORDING"
@@ -39,6 +42,16 @@ class Wish:
     mode: Mode
     persons: Persons
     review_ns: int = 0
+
+    @property
+    def order(self) -> dict[str, str]:
+        """What two operators sign."""
+        return {
+            "target": self.target,
+            "reference": self.reference,
+            "mode": self.mode,
+            "review_ns": str(self.review_ns),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ def place(archive: Archive, wish: Wish, hands: Hands | None = None) -> Outcome:
     if refused is not None:
         return Outcome(wish.target, refused, done=False)
     try:
-        by = vouched(archive, wish.persons)
+        by = vouched(archive, wish.persons, PLACE, wish.order)
     except NotVouched as error:
         return Outcome(wish.target, error.code, done=False)
     hold = secrets.token_hex(16)
@@ -100,7 +113,7 @@ def release(archive: Archive, hold: str, persons: Persons, hands: Hands | None =
     if found.until_ns is not None:
         return Outcome(hold, ALREADY_RELEASED, done=False)
     try:
-        by = vouched(archive, persons)
+        by = vouched(archive, persons, RELEASE, {"hold": hold})
     except NotVouched as error:
         return Outcome(hold, error.code, done=False)
     archive.learn(archive.log.append("hold.released", found.recording, {"hold": hold, **by}))

@@ -1,12 +1,17 @@
 """A deletion that was aborted because too much would go: the log tells it, two persons end it."""
 
 from collections.abc import Callable
+from typing import Final
 
+from greffier.clock import SECOND
 from greffier.recorder.archive import Archive
-from greffier.recorder.persons import Persons, vouched
+from greffier.recorder.persons import NotVouched, Persons, vouched
 from greffier.recorder.purge import Blocked, Plan, plan
 
-_REASON = "unexplained"
+CONFIRM: Final = "deletion.confirm"
+LATE: Final = "CONFIRMED_AT_ANOTHER_TIME"
+PATIENCE_NS: Final = 900 * SECOND
+_REASON: Final = "unexplained"
 
 
 def note(archive: Archive, found: Plan) -> bool:
@@ -21,13 +26,18 @@ def confirm(
     archive: Archive,
     blocked: Blocked,
     persons: Persons,
+    at_ns: int,
     hands: Callable[[Callable[[], None]], None] | None = None,
 ) -> int:
     """Let what is due now go, however much it is; how many parts were waiting. Durable at return.
 
+    *at_ns* is when the two said so: what they sign holds for a quarter of an hour.
+
     Raises NotVouched, StorageFailed, IntegrityError.
     """
-    by = vouched(archive, persons)
+    if abs(archive.clock.wall_ns() - at_ns) > PATIENCE_NS:
+        raise NotVouched(LATE)
+    by = vouched(archive, persons, CONFIRM, {"at_ns": str(at_ns)})
     waiting = plan(archive, 0, blocked).aborted
     if waiting:
         data = {"parts": waiting, **by}

@@ -91,9 +91,10 @@ class Retention:
         if isinstance(order, Purge):
             self._purge_on_order(order, told)
         elif isinstance(order, PlaceHold):
-            told.said.append(_said_of(holding.place(archive, _wish_of(order), self.hands)))
+            told.said.append(_said_of(holding.place(archive, wish_of(order), self.hands)))
         elif isinstance(order, ReleaseHold):
-            found = holding.release(archive, order.hold, Persons(order.by), self.hands)
+            persons = Persons(order.by, order.signatures)
+            found = holding.release(archive, order.hold, persons, self.hands)
             told.said.append(_said_of(found))
         else:
             for request in _requests_of(order):
@@ -104,7 +105,8 @@ class Retention:
     def _purge_on_order(self, order: Purge, told: Report) -> None:
         archive, blocked = self._archive, self._blocked
         if order.confirmed_by and not order.dry:
-            mass.confirm(archive, blocked, Persons(order.confirmed_by), self.hands)
+            persons = Persons(order.confirmed_by, order.signatures)
+            mass.confirm(archive, blocked, persons, order.confirmed_ns, self.hands)
         found = purge.plan(archive, order.space, blocked)
         told.octets = found.octets
         done = found.doomed if order.dry else self._purge(found)
@@ -154,9 +156,11 @@ def state_of(hold: Hold) -> HoldState:
     )
 
 
-def _wish_of(order: PlaceHold) -> holding.Wish:
+def wish_of(order: PlaceHold) -> holding.Wish:
+    """The hold that an order wants."""
     mode: Mode = "suspend" if order.mode == "suspend" else "floor"
-    return holding.Wish(order.target, order.reference, mode, Persons(order.by), order.review_ns)
+    persons = Persons(order.by, order.signatures)
+    return holding.Wish(order.target, order.reference, mode, persons, order.review_ns)
 
 
 def _requests_of(order: Erase) -> list[erasure.Request]:

@@ -19,7 +19,7 @@ from greffier.policy import sampling
 from greffier.policy.sampling import Draw
 from greffier.policy.space import Space, Step
 from greffier.recorder import probe, purge
-from greffier.recorder.probe import Measured, Probe, space_of
+from greffier.recorder.probe import STALE_NS, Measured, Probe, space_of
 from greffier.recorder.purger import Freed
 from greffier.recorder.space import REST_NS, SETTLE_NS
 from greffier.store import medium
@@ -259,7 +259,11 @@ def test_the_probe_counts_what_could_go_and_asks_what_df_asks(scene: Make, tmp_p
         box.config.data, box.archive.data.index, box.clock, box.archive.unconfirmed, 86_400
     )
     found.measure()
-    assert (found.latest.yielding, found.latest.recent) == (0, sealed["bytes"])
+    assert found.latest.yielding == 0
+    assert found.latest.recent is not None
+    octets, seconds = found.latest.recent
+    assert octets == sealed["bytes"]
+    assert seconds == pytest.approx(20, abs=5), "no longer than there have been parts"
     (opened,) = box.told("part.opened")
     assert found.latest.due_ns == opened["until_ns"]
     box.archive.index.mark_synced([str(sealed["part"])])
@@ -331,6 +335,8 @@ def test_who_was_asked_for_room_is_not_asked_again_at_once(scene: Make) -> None:
         watch.freed(Freed(octets, octets))
         assert watch.wanted == 0
         box.clock.now += rest_ns
+        assert watch.wanted == 0 or rest_ns < STALE_NS, "nothing goes for an old figure"
+        says(box, 86)
 
 
 def test_the_loop_asks_the_purger_and_goes_on(scene: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ class Measured:
     """What the medium said at *at_ns*, monotonic: its *serial*-th answer.
 
     *yielding*: octets that could go at once, as far as the index knows. *recent*: octets that came
-    in the window before the start, None before that was counted. *due_ns*: when the first voluntary
+    in the window before the start, and its seconds, fewer where the first part is younger; None
+    before that was counted. *due_ns*: when the first voluntary
     part that waits for head office reaches its maximum, trusted time (0: none waits).
     """
 
@@ -36,7 +37,7 @@ class Measured:
     at_ns: int
     space: Space
     yielding: int = 0
-    recent: int | None = None
+    recent: tuple[int, float] | None = None
     due_ns: int = 0
 
 
@@ -93,7 +94,7 @@ class Probe:
             yielding, recent = self._count(recent)
         self.latest = Measured(before.serial + 1, now, space, yielding, recent, due_ns)
 
-    def _count(self, recent: int | None) -> tuple[int, int | None]:
+    def _count(self, recent: tuple[int, float] | None) -> tuple[int, tuple[int, float] | None]:
         """What could go now, and what had come before this run."""
         try:
             kept = kept_in(self._index, self._begun_ns - self._window_s * SECOND)
@@ -101,7 +102,11 @@ class Probe:
             return 0, recent
         going = [one for one in kept if one.received and not one.held and one.purposes]
         yielding = sum(one.octets for one in going if set(one.purposes) <= set(VOLUNTARY))
-        return yielding, sum(one.recent for one in kept) if recent is None else recent
+        if recent is None:
+            first = min((one.first_ns for one in kept), default=self._begun_ns)
+            seconds = min(float(self._window_s), max(0, self._begun_ns - first) / SECOND)
+            recent = sum(one.recent for one in kept), seconds
+        return yielding, recent
 
     def _run(self) -> None:
         while not self._stopping.wait(EVERY_S):

@@ -78,9 +78,11 @@ class SpaceWatch:
 
     @property
     def wanted(self) -> int:
-        """Octets that are to be freed now; 0 for a while after somebody tried."""
+        """Octets that are to be freed now; 0 for a while after somebody tried, and of a medium that
+        does not answer: nothing more goes for an old figure.
+        """
         rests = self._archive.clock.monotonic_ns() < self._rest_until_ns
-        return 0 if rests else self._wanted
+        return 0 if rests or self.is_stale() else self._wanted
 
     def freed(self, told: Freed) -> None:
         """What became of that wish. For the purger's thread.
@@ -125,8 +127,7 @@ class SpaceWatch:
         recent = self.probe.latest.recent
         if not self._seeded and recent is not None:
             self._seeded = True
-            if recent:
-                self._pace.add(recent, self._window_s)
+            self._pace.add(*recent)
         if self._written is None:
             self._written, self._paced_ns = written, now
         elif now - self._paced_ns >= 10 * SECOND:

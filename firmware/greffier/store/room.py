@@ -18,7 +18,8 @@ _DAY_NS = 86_400 * 1_000_000_000
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Parts with the same *purposes* and fate: *octets* of them, *recent* since the instant asked
-    for. *received*: head office has them. *held*: somebody claims them.
+    for, the first made at *first_ns*. *received*: head office has them. *held*: somebody claims
+    them.
     """
 
     purposes: tuple[str, ...]
@@ -26,6 +27,7 @@ class Kept:
     held: bool
     octets: int
     recent: int
+    first_ns: int
 
 
 def kept_in(index: Path, since_ns: int) -> tuple[Kept, ...]:
@@ -39,13 +41,13 @@ def kept_in(index: Path, since_ns: int) -> tuple[Kept, ...]:
         ) as db:
             rows = db.execute(
                 "SELECT purposes, synced, holds, sum(bytes),"
-                " coalesce(sum(CASE WHEN created_ns >= ? THEN bytes END), 0)"
+                " coalesce(sum(CASE WHEN created_ns >= ? THEN bytes END), 0), min(created_ns)"
                 " FROM parts GROUP BY purposes, synced, holds",
                 (since_ns,),
             ).fetchall()
         return tuple(
-            Kept(tuple(json.loads(names)), bool(synced), holds != "[]", octets, recent)
-            for names, synced, holds, octets, recent in rows
+            Kept(tuple(json.loads(names)), bool(synced), holds != "[]", octets, recent, first)
+            for names, synced, holds, octets, recent, first in rows
         )
     except (sqlite3.Error, ValueError, TypeError) as error:
         raise StorageFailed(path=index, reason=str(error)) from error

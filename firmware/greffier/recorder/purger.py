@@ -147,7 +147,7 @@ class Purger:
     def order(self, request: Any, _uid: int) -> Answer:
         """Take an order; its ticket."""
         with self._door:
-            if self._stopping:
+            if self._stopping or not self._thread.is_alive():
                 return Failure("busy", "stopping")
             if len(self._jobs) >= MOST_ORDERS:
                 return Failure("busy", "too_many_orders")
@@ -175,6 +175,13 @@ class Purger:
     # --- its own thread ---
 
     def _run(self) -> None:
+        try:
+            self._work_on()
+        except BaseException:  # a slip of ours: nobody else would notice that nothing goes
+            self._alarms.set(True, FAILED)
+            raise
+
+    def _work_on(self) -> None:
         while True:
             with self._door:
                 if not (self._jobs or self._wanted or self._stopping):
@@ -219,7 +226,7 @@ class Purger:
     def _free(self, octets: int) -> Freed:
         try:
             done = self._retention.purge(octets)
-        except (StorageFailed, IntegrityError):
+        except (StorageFailed, IntegrityError, OSError):
             return Freed(0, 0)
         return Freed(sum(one.row.size for one in done), len(done))
 
@@ -237,7 +244,7 @@ class Purger:
         try:
             if quiet or self._is_overdue():
                 self._work()
-        except (StorageFailed, IntegrityError):
+        except (StorageFailed, IntegrityError, OSError):
             self._alarms.set(True, FAILED)
             return
         self._day = day  # also back, where the wall clock was ahead

@@ -6,6 +6,7 @@ never placed between a decision and its deed.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from greffier.audit.holds import Hold, Mode
@@ -20,6 +21,7 @@ from greffier.control.retention import (
     Said,
     Told,
 )
+from greffier.durable.system import failed
 from greffier.errors import GreffierError, IntegrityError, StorageFailed
 from greffier.policy.purposes import METADATA_DAYS
 from greffier.recorder import enlisting, erasure, holding, mass, metadata, purge
@@ -83,6 +85,8 @@ class Retention:
             told.trouble, told.error = "altered", error
         except StorageFailed as error:
             told.trouble, told.error = "no_disk", error
+        except OSError as error:
+            told.trouble, told.error = "no_disk", failed(Path("-"), error)
         finally:
             told.over = True
 

@@ -109,6 +109,8 @@ class ChanceSystem(FaultySystem):
         self._draw, self._seen, self._chance = draw, seen, chance
         self._paths: dict[int, str] = {}
         self.faults: dict[str, int] = {}
+        self.gone = False
+        """Whether the process is: whoever closes files then removes nothing any more."""
 
     def _fall_ill(self, name: str) -> None:
         if name in CALLS and self._draw.random() < self._chance:
@@ -125,6 +127,10 @@ class ChanceSystem(FaultySystem):
         fd = super().open(path, flags, mode)
         self._paths[fd] = os.path.basename(path)  # noqa: PTH119 - a hundred times a schedule
         return fd
+
+    def unlink(self, path: str) -> None:
+        if not self.gone:
+            super().unlink(path)
 
     def write(self, fd: int, data: memoryview, offset: int) -> int:
         self._fall_ill("write")
@@ -190,6 +196,7 @@ class Player:
         """The process is gone: its files close, and nothing else happens."""
         archive, self._archive, self._tapes = self._archive, None, []
         if archive is not None:
+            self._system.gone = True
             archive.abandon()
 
     def _work(self, archive: Archive) -> None:

@@ -41,6 +41,8 @@ from greffier_sim.faults import CALLS, Fault, FaultySystem, PowerCut
 A_BOX: Final = 40
 """Schedules over one data directory, which grows with each."""
 _START: Final = 1_700_000_000_000_000_000
+_AGAIN: Final = 0.3
+"""An error seldom comes alone: the chance of the call after one that failed."""
 _FAULTS: Final = tuple(Fault)
 _NUMBERS: Final = (errno.EIO, errno.ENOSPC)
 _MOST_FAILURES: Final = 6
@@ -109,11 +111,14 @@ class ChanceSystem(FaultySystem):
         self._draw, self._seen, self._chance = draw, seen, chance
         self._paths: dict[int, str] = {}
         self.faults: dict[str, int] = {}
+        self._ill = False
         self.gone = False
         """Whether the process is: whoever closes files then removes nothing any more."""
 
     def _fall_ill(self, name: str) -> None:
-        if name in CALLS and self._draw.random() < self._chance:
+        chance = _AGAIN if self._ill else self._chance
+        self._ill = name in CALLS and self._draw.random() < chance
+        if self._ill:
             self.at, self.fault = self.count + 1, self._draw.choice(_FAULTS)
             self.number = self._draw.choice(_NUMBERS)
             self.faults[self.fault.name] = self.faults.get(self.fault.name, 0) + 1

@@ -14,6 +14,7 @@ from greffier.clock import SystemClock
 from greffier.config.recorder import parse
 from greffier.control import access as control_access
 from greffier.control import messages as m
+from greffier.control import retention as r
 from greffier.control import transfer as t
 from greffier.control.access import Access
 from greffier.control.board import MOST_ORDERS, Board, Handed, Order, Orders, Snapshot
@@ -208,7 +209,8 @@ def test_memory_that_could_still_change_is_not_believed(tmp_path: Path) -> None:
         (Access(frozenset(), operate=frozenset({ME})), {"watch", "operate"}),
         (Access(frozenset(), stop=frozenset({ME})), {"watch", "operate", "stop"}),
         (Access(frozenset(), sync=frozenset({ME})), {"sync"}),
-        (Access(frozenset({ME})), {"watch", "operate", "stop", "sync"}),
+        (Access(frozenset(), retain=frozenset({ME})), {"retain"}),
+        (Access(frozenset({ME})), {"watch", "operate", "stop", "sync", "retain"}),
     ],
 )
 def test_each_kind_of_request_needs_its_right(
@@ -224,6 +226,14 @@ def test_each_kind_of_request_needs_its_right(
     refused: dict[str, list[m.Request]] = {
         "watch": [t.AskSync()],
         "operate": [t.SyncNow(), t.SyncPause(0)],
+        "retain": [
+            r.Purge(),
+            r.PlaceHold("0" * 32, "RG 1", "floor", ("anne", "bruno")),
+            r.ReleaseHold("0" * 32, ("anne", "bruno")),
+            r.Erase(("0" * 32,), "DSAR 1"),
+            r.AskHolds(),
+            r.AskTold(1),
+        ],
         "sync": [
             t.AskWork(),
             t.AskPart("0" * 32),
@@ -248,7 +258,7 @@ def test_each_kind_of_request_needs_its_right(
             for request in many:
                 with pytest.raises(Refused if group in allowed else NotAllowed):
                     ask(path, request)
-    assert len(users) == sum(len(requests[group]) for group in allowed - {"watch"})
+    assert len(users) == sum(len(requests.get(group, ())) for group in allowed - {"watch"})
 
 
 def test_nonsense_gets_one_failure_and_the_end(tmp_path: Path) -> None:

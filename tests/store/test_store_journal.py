@@ -14,6 +14,7 @@ from greffier.durable import Disk
 from greffier.errors import AlreadyThere, StorageFailed
 from greffier.store import journal
 from greffier.store.journal import BadJournal, Journal
+from greffier.store.journal_recovery import Mended, recover
 from greffier_sim.faults import Fault, FaultySystem, PowerCut
 
 KEY = bytes(range(32))
@@ -157,7 +158,7 @@ def test_a_journal_cut_at_any_length_keeps_its_whole_records(tmp_path: Path) -> 
     path = tmp_path / f"{EPOCH}.gcalls"
     for length in range(len(whole) + 1):
         path.write_bytes(whole[:length])
-        mended = journal.recover(tmp_path, Disk(FaultySystem()))
+        mended = recover(tmp_path, Disk(FaultySystem()))
         if length < ends[0]:
             assert [(one.cut, path.exists()) for one in mended] == [(length, False)]
             continue
@@ -190,7 +191,7 @@ def test_a_damaged_header_is_reported_and_left(tmp_path: Path) -> None:
     whole, _ = filled(tmp_path)
     path = tmp_path / f"{EPOCH}.gcalls"
     path.write_bytes(b"X" + whole[1:])
-    assert journal.recover(tmp_path, Disk(FaultySystem())) == [journal.Mended(EPOCH, 0, 1)]
+    assert recover(tmp_path, Disk(FaultySystem())) == [Mended(EPOCH, 0, 1)]
     assert path.read_bytes() == b"X" + whole[1:]
 
 
@@ -224,7 +225,7 @@ def test_at_every_fault_each_record_is_there_once_and_durable_ones_stay(
             one.close()
         except PowerCut:
             pass
-        journal.recover(folder, Disk(FaultySystem()))
+        recover(folder, Disk(FaultySystem()))
         found = list(journal.everything(folder))
         assert durable <= len(found) <= accepted
         for number, record in enumerate(found):

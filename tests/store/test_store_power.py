@@ -17,7 +17,7 @@ from greffier.errors import IntegrityError
 from greffier.seal.frames import Meta
 from greffier.seal.part import PartWriter
 from greffier.seal.reader import Reader
-from greffier.store import journal
+from greffier.store import journal, journal_recovery
 from greffier.store.journal import Journal
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import PART, Entry, Name
@@ -164,7 +164,7 @@ def use_journal(folder: Path, disk: Disk, told: list[object]) -> None:
 
 
 def check_journal(folder: Path, told: list[object]) -> None:
-    journal.recover(folder, Disk(FaultySystem()))
+    journal_recovery.recover(folder, Disk(FaultySystem()))
     found = list(journal.everything(folder))
     if len(found) < len(told):
         raise Lost("a synced call is gone")

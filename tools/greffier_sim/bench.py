@@ -22,7 +22,14 @@ MODULES = (
     "bench_setup",
 )
 # Minutes long, and in need of a network namespace: only when asked for by name.
-SLOW_MODULES = ("bench_tap", "bench_live", "bench_capture", "bench_sync", "bench_storage")
+SLOW_MODULES = (
+    "bench_tap",
+    "bench_live",
+    "bench_capture",
+    "bench_sync",
+    "bench_catalogue",
+    "bench_storage",
+)
 
 
 def machine() -> str:

@@ -306,6 +306,7 @@ KINDS: Mapping[str, Kind] = {
         {"request": NAME, "recording": ID, "status": WORD},
         {"erased": NAMES, "refused": NAMES, "codes": CODES, "by": PSEUDONYM},
     ),
+    "log.summarised": _kind({"entries": COUNT, "sha256": HASH}),
     "log.recovered": _kind({"bytes": COUNT, "entries": COUNT}),
     "log.file_abandoned": _kind({"file": FILE, "bytes": COUNT}),
 }

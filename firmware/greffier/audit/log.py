@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from greffier import merkle
 from greffier.audit import note, recovery, segments, witness
 from greffier.audit.entry import Entry, encode
-from greffier.audit.recovery import Cut
+from greffier.audit.recovery import Cut, Known
 from greffier.audit.segments import Segment
 from greffier.audit.witness import BadCosigned, Cosigned, Roots
 from greffier.clock import Clock
@@ -27,6 +27,7 @@ from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
 class _Accepted(NamedTuple):
     frame: bytes
     leaf: bytes
+    entry: Entry
 
 
 class Log:
@@ -54,6 +55,8 @@ class Log:
         self._clock = clock
         self._random = random
         self.cut: Cut | None = None
+        self.tail = found.tail
+        """The entries behind what was known of the log, as it was opened; None: nothing was."""
         # Guarded by _door: the appending threads and the committing one meet here.
         self._door = threading.Lock()
         self._accepted = found.checkpoint.size
@@ -77,6 +80,7 @@ class Log:
         self._leaves: Appender | None = None
         self._checkpoints = Turns(disk, folder / segments.CHECKPOINT)
         self._cosignatures = Turns(disk, folder / recovery.COSIGNED)
+        self._reader: Callable[[Entry], None] | None = None
 
     @classmethod
     def create(
@@ -111,13 +115,15 @@ class Log:
         signer: note.Signer,
         clock: Clock,
         random: Callable[[int], bytes] = os.urandom,
+        known: Known | None = None,
     ) -> "Log":
         """Go on with the log in *folder*; what lay beyond its checkpoint is cut and logged.
 
-        Raises IntegrityError when something inside the checkpoint is missing or altered,
-        StorageFailed.
+        *known* is what a summary says of its beginning, which is not read then. Raises
+        IntegrityError when something inside the checkpoint is missing or altered, or when what is
+        known is not so (then nothing was changed: open it without), StorageFailed.
         """
-        found = recovery.recover(disk, folder, signer.log_key)
+        found = recovery.recover(disk, folder, signer.log_key, known)
         log = cls(disk, folder, signer, clock, found=found, random=random)
         log.cut = found.cut
         log._leaves = disk.open(folder / segments.LEAVES)
@@ -179,7 +185,9 @@ class Log:
                 {key: value for key, value in data.items() if value is not None},
             )
             written = encode(entry)
-            self._pending.append(_Accepted(segments.frame(written), merkle.leaf_hash(written)))
+            self._pending.append(
+                _Accepted(segments.frame(written), merkle.leaf_hash(written), entry)
+            )
             self._accepted += 1
         return entry
 
@@ -206,7 +214,29 @@ class Log:
                 del self._pending[: len(batch)]
                 self._checkpoint, self._signed = latest, signed
                 self._roots.add(latest)
+            if self._reader is not None:
+                for one in batch:
+                    self._reader(one.entry)
             return latest
+
+    def watch(self, reader: Callable[[Entry], None]) -> None:
+        """From now on *reader* is given each entry, in order, as soon as it is durable.
+
+        It is called by who commits, and must not raise.
+        """
+        with self._turn:
+            self._reader = reader
+
+    def known(self) -> Known | None:
+        """What is to be known of the log at its last checkpoint; None while a commit has failed.
+
+        For who commits. Raises StorageFailed.
+        """
+        with self._turn:
+            size = self.checkpoint.size
+            if not self._frontier.size == self._stored == self._written == size:
+                return None
+            return recovery.known_at(self._folder, self._frontier, self._entries)
 
     def believed(self, data: bytes, witnesses: Sequence[note.VerifierKey]) -> Cosigned:
         """The checkpoint in *data*, if it is one of this log that one of *witnesses* cosigned.

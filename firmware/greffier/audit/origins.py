@@ -16,8 +16,8 @@ lock is held for moments.
 
 import struct
 import threading
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Self
 
 from greffier.audit.entry import Entry
 from greffier.clock import SECOND, Clock
@@ -62,6 +62,43 @@ class Origins:
                 self._importing = True
             elif entry.ev in ("import.ended", "epoch.opened"):
                 self._importing = False
+
+    # --- from a summary of the log, and for one ---
+
+    def dump(self) -> dict[str, Any]:
+        """All of it as JSON values, for :meth:`load`."""
+        with self._door:
+            return {
+                "boot": self._boot,
+                "offset_ns": self._offset_ns,
+                "steps_ns": self._steps_ns,
+                "right_ns": self._right_ns,
+                "importing": self._importing,
+                "pending": [[steps, packed.hex()] for steps, packed in self._pending.items()],
+                "moved": self._moved,
+                "waiting": sorted(self._waiting),
+            }
+
+    @classmethod
+    def load(cls, told: Mapping[str, Any]) -> Self:
+        """What :meth:`dump` gave. Raises KeyError, TypeError, ValueError for anything else."""
+        made = cls()
+        made._boot, made._importing = str(told["boot"]), bool(told["importing"])
+        made._offset_ns, made._steps_ns = int(told["offset_ns"]), int(told["steps_ns"])
+        made._right_ns = None if told["right_ns"] is None else int(told["right_ns"])
+        made._pending = {int(steps): bytearray.fromhex(packed) for steps, packed in told["pending"]}
+        made._moved = {str(part): int(created) for part, created in told["moved"].items()}
+        made._waiting = set(told["waiting"])
+        return made
+
+    def become(self, other: "Origins") -> None:
+        """Hold what *other* holds, which nobody changes meanwhile."""
+        copied = Origins.load(other.dump())
+        with self._door:
+            self._boot, self._importing = copied._boot, copied._importing
+            self._offset_ns, self._steps_ns = copied._offset_ns, copied._steps_ns
+            self._right_ns, self._pending = copied._right_ns, copied._pending
+            self._moved, self._waiting = copied._moved, copied._waiting
 
     def look(self, clock: Clock) -> None:
         """See what the clocks say now."""

@@ -8,7 +8,8 @@ number asks for that (docs/retention.md section 6); nothing else does.
 One thread owns a Pace.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from greffier.audit.entry import Entry
 from greffier.clock import SECOND, Clock
@@ -19,6 +20,7 @@ OFF_NS: Final = 45 * DAY_NS
 SLACK_NS: Final = 3600 * SECOND
 MOST_SLACK_NS: Final = DAY_NS
 _VOUCHING: Final = frozenset({"cosignature", "statement"})
+_TOLD: Final = ("boot", "mono_ns", "vouched", "ceiling_ns", "slack_ns", "off_ns")
 _SLACK_OF_RUN: Final = 100  # a hundredth of the time it ran, for quartz and delays
 
 
@@ -38,6 +40,16 @@ class Pace:
         self.look(entry.boot, entry.mono_ns, entry.t_lb_ns, entry.t_src)
         if entry.ev == "deletion.confirmed":
             self._ceiling_ns = max(self._ceiling_ns, entry.t_lb_ns)
+
+    def dump(self) -> dict[str, Any]:
+        """All of it as JSON values, for :meth:`take`."""
+        return {name: getattr(self, f"_{name}") for name in _TOLD}
+
+    def take(self, told: Mapping[str, Any]) -> None:
+        """Hold what :meth:`dump` gave. Raises KeyError, TypeError, ValueError for anything else."""
+        values = {name: type(getattr(self, f"_{name}"))(told[name]) for name in _TOLD}
+        for name, value in values.items():
+            setattr(self, f"_{name}", value)
 
     def now(self, clock: Clock) -> int:
         """What is credible at this moment of *clock*."""

@@ -13,7 +13,8 @@ from greffier.durable import Disk
 from greffier.errors import BadKeyFile, IntegrityError
 from greffier.language import translate as _
 from greffier.language import visible
-from greffier.recorder.recovery import INTERRUPTED, RUNNING
+from greffier.recorder.picture import INTERRUPTED
+from greffier.recorder.recovery import RUNNING
 from greffier.seal.header import BadPart
 from greffier.seal.reader import Reader
 from greffier.store import journal, layout

@@ -64,6 +64,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "mirror.failed": Kind(
         "warning", "the second medium takes no copies of recordings", "see `greffier doctor`"
     ),
+    "storage.rotten": Kind(
+        "critical",
+        "what was written to the disk has changed: {subject}",
+        "run `greffier audit verify`, and check the disk",
+    ),
     "audio.dropped": Kind("critical", "audio was dropped because memory was full", _DISK),
     "shred.damaged": Kind("critical", "the shred store has lost entries, in both copies", _DISK),
     "tap.blind": Kind("critical", "tap {subject} sees nothing", _PORT),

@@ -31,12 +31,15 @@ from greffier.clock import Clock, day_of
 from greffier.durable import Disk
 from greffier.errors import IntegrityError, StorageFailed
 from greffier.recorder import epoch as epochs
+from greffier.recorder import summary as summaries
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.deletions import Deletions
 from greffier.recorder.epoch import Epoch
+from greffier.recorder.picture import Picture
 from greffier.recorder.recipients import Recipients, given, key_ids
 from greffier.recorder.reserve import Reserve
+from greffier.recorder.summary import Keeper
 from greffier.recorder.tape import Tape, Valve
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.recorder.writer import Writer
@@ -98,18 +101,23 @@ class Archive:
         self.data = data
         self.clock = clock
         self.disk = disk
+        self.summary_every = summaries.EVERY
         self.lock = data.lock(disk)
         with ExitStack() as undo:  # who waits for a better disk tries again, in the same process
             undo.callback(self.lock.release)
-            self.log = Log.open(disk, data.audit, _signer(data), clock)
+            self.log, self.past, self.past_path = summaries.open_log(
+                data.summary, data.audit, disk, _signer(data), clock
+            )
             undo.callback(self.log.close)
-            self.shred = data.shred_store(disk)
+            self.shred = data.shred_store(disk, whole=False)
             undo.callback(self.shred.close)
             self.vault = data.vault(disk)
-            self.index = Index.open(data.index, disk)
+            self.index = Index.open(data.index, disk, whole=False)
             undo.callback(self.index.close)
             self.sealing = Recipients(data, clock)
             undo.pop_all()
+        self.picture: Picture | None = None
+        """What a start has to know of the past, kept from :meth:`remember` on by who commits."""
         self.epoch: Epoch | None = None
         self.valve = Valve()
         self.voluntary = Valve()
@@ -160,9 +168,14 @@ class Archive:
         else:
             self.close()
 
+    def remember(self, picture: Picture, keeper: Keeper) -> None:
+        """Keep *picture*, made from all that is durable, before anything is committed."""
+        self.picture = picture
+        self._committer.remember(picture, keeper, self.unconfirmed)
+
     def reopen_index(self) -> None:
         """Open the index again, after it was made anew. Raises StorageFailed."""
-        self.index = self._committer.index = Index.open(self.data.index, self.disk)
+        self.index = self._committer.index = Index.open(self.data.index, self.disk, whole=False)
 
     # --- to whom ---
 

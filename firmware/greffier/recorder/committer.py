@@ -21,7 +21,10 @@ from greffier.durable import Disk
 from greffier.durable.system import failed
 from greffier.errors import AlreadyThere, StorageFailed
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch, Opening
+from greffier.recorder.picture import Picture
 from greffier.recorder.reserve import Reserve
+from greffier.recorder.summary import Keeper
+from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.seal.envelope import epoch_id
 from greffier.store import journal
 from greffier.store.index import CallRow, Index, PartRow
@@ -93,6 +96,7 @@ class Committer:
         self._untold: dict[bytes, _Part] = {}
         self._calls: list[EndedCall] = []
         self._rows: list[CallRow] = []
+        self._heeded = 0  # of how many of them the picture was told
         self._part_rows: list[PartRow] = []
         self._received: list[str] = []  # parts whose receipt the log has
         self._cosigned: Cosigned | None = None  # not kept yet
@@ -100,8 +104,19 @@ class Committer:
         """Blocks for log and keys; set before the writer starts."""
         self.written = 0
         """Bytes of parts that became durable so far: the writer's own, any thread reads."""
+        self._picture: Picture | None = None
+        self._keeper: Keeper | None = None
+        self._unconfirmed: Unconfirmed | None = None
         self.durable: Mapping[bytes, Durable] = {}
         """The parts that are being written. A new mapping after each commit: any thread reads."""
+
+    def remember(self, picture: Picture, keeper: Keeper, unconfirmed: Unconfirmed) -> None:
+        """From now on *picture* is told of all that becomes durable, and *keeper* sums it up.
+
+        *unconfirmed* shares what is big of it.
+        """
+        self._picture, self._keeper, self._unconfirmed = picture, keeper, unconfirmed
+        self._log.watch(picture.read)
 
     def take(self, batch: Batch) -> None:
         """Accept *batch*: it is durable after the next :meth:`commit` that returns."""
@@ -133,6 +148,7 @@ class Committer:
             self._write_calls()
             self._finish_parts()
             self._put_rows()
+            self._sum_up()
         except OSError as error:  # of a read
             raise failed(self._data.path, error) from error
         finally:
@@ -181,7 +197,7 @@ class Committer:
             keys.append((one.day, Name(METADATA, epoch_id(one.name)), one.envelopes))
         by_day: dict[str, list[Entry]] = {}
         for day, name, block in keys:
-            if self._shred.day_of(name) is None:  # a put that failed may have been done
+            if self._shred.day_of(name, day) is None:  # a put that failed may have been done
                 by_day.setdefault(day, []).append(Entry(name, self._shred.class_name, block))
         for day, entries in by_day.items():
             self._shred.put(day, entries)
@@ -284,10 +300,28 @@ class Committer:
                 del self._calls[0]
             if self.journal is not None:
                 self.journal.commit()
+                self._heed(self.journal)
             if not self._epochs:
                 return
             self._begin_journal(self._epochs[0])
             del self._epochs[0]
+
+    def _heed(self, journal: Journal) -> None:
+        """The records of *journal* are durable: the picture is told of those that it lacks."""
+        if self._picture is None:
+            return
+        for row in self._rows[self._heeded :]:
+            self._picture.heed(row.epoch, row.record, row.clear)
+        self._heeded = len(self._rows)
+        self._picture.journals[journal.epoch] = journal.place
+        self._picture.growing = journal.epoch
+
+    def _sum_up(self) -> None:
+        """Everything that the log speaks of, as far as the picture knows it, is durable."""
+        if self._picture is None or self._keeper is None or self._unconfirmed is None:
+            return
+        if self._keeper.look(self._picture):
+            self._unconfirmed.share(self._picture.unconfirmed)
 
     def _begin_journal(self, epoch: NewEpoch) -> None:
         if self.journal is not None:
@@ -335,7 +369,7 @@ class Committer:
     def _put_rows(self) -> None:
         if self._rows or self._part_rows:
             self.index.put(self._rows, self._part_rows)
-            self._rows, self._part_rows = [], []
+            self._rows, self._part_rows, self._heeded = [], [], 0
         if self._received:
             self.index.mark_synced(self._received)
             self._received = []

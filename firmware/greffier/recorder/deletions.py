@@ -5,12 +5,19 @@ Any thread may call anything here; a lock is held for moments.
 """
 
 import threading
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, Self
 
 from greffier.audit.entry import Entry
 from greffier.policy.lifecycle import DAY_NS
 
 _NO_END: Final = 2**63 - 1
+
+
+_TOLD: Final = (
+    *("parts", "epochs", "opened", "caps", "epoch"),
+    *("running", "writing", "aborted", "confirmed_ns"),
+)
 
 
 class Deletions:
@@ -63,6 +70,31 @@ class Deletions:
                 self._aborted = True
             elif entry.ev == "deletion.confirmed":
                 self._aborted, self._confirmed_ns = False, entry.t_lb_ns
+
+    def dump(self) -> dict[str, Any]:
+        """All of it as JSON values, for :meth:`load`."""
+        with self._door:
+            told = {name: getattr(self, f"_{name}") for name in _TOLD}
+            told = {name: dict(one) if isinstance(one, dict) else one for name, one in told.items()}
+            return {**told, "destroyed": sorted(self._destroyed)}
+
+    @classmethod
+    def load(cls, told: Mapping[str, Any]) -> Self:
+        """What :meth:`dump` gave. Raises KeyError, TypeError, ValueError for anything else."""
+        made = cls()
+        for name in _TOLD:
+            setattr(made, f"_{name}", type(getattr(made, f"_{name}"))(told[name]))
+        made._destroyed = set(told["destroyed"])
+        made._running = {one: (at[0], at[1]) for one, at in made._running.items()}
+        return made
+
+    def become(self, other: "Deletions") -> None:
+        """Hold what *other* holds, which nobody changes meanwhile."""
+        copied = Deletions.load(other.dump())
+        with self._door:
+            self._destroyed = copied._destroyed
+            for name in _TOLD:
+                setattr(self, f"_{name}", getattr(copied, f"_{name}"))
 
     def _cap(self, epoch: str, end: int) -> None:
         for one in {epoch, self._epoch} if end < _NO_END else ():

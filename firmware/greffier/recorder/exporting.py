@@ -103,7 +103,8 @@ def open_parts(archive: Archive, known: Sequence[Known], opener: Opener) -> list
             raise IntegrityError(what=name, reason="it was never sealed")
         path = _path(archive, one.part, name)
         try:
-            block = archive.shred.get(Name(What.PART, bytes.fromhex(one.part))).block
+            name_of_key = Name(What.PART, bytes.fromhex(one.part))
+            block = archive.shred.get(name_of_key, path.parent.name).block
         except NotFound:
             block = None
         # Before it is opened: bytes that somebody else wrote meet no key and no decoder.

@@ -51,7 +51,8 @@ def import_capture(
         identity = secrets.token_hex(16)
         _log_beginning(path, archive, rules, identity)
         calls: list[Report] = []
-        intake = Intake(archive, lambda _call: rules, Numbers.of(archive.data), calls.append)
+        numbers = Numbers(archive.data.identity.device, recovered.numbers)
+        intake = Intake(archive, lambda _call: rules, numbers, calls.append)
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
         last_ns = timeless = 0

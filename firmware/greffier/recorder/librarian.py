@@ -158,7 +158,7 @@ class Librarian:
         except NotFound:
             return _NO_SUCH_PART
         try:
-            entry = self._archive.shred.read(Name(PART, bytes.fromhex(part)))
+            entry = self._archive.shred.read(Name(PART, bytes.fromhex(part)), path.parent.name)
             block = block_for(Role.OFFICE, entry.block)
         except NotFound:
             return _DESTROYED

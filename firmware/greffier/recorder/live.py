@@ -43,6 +43,7 @@ from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
 from greffier.recorder.rules import Rules, facts_of
+from greffier.recorder.scrub import Scrub
 from greffier.recorder.snapshot import snapshot_of
 from greffier.recorder.taps import Port
 from greffier.recorder.troubles import Troubles
@@ -97,6 +98,7 @@ class Live:
         self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
         self._office = HeadOffice(archive, board, self._troubles)
         self.purger = purger.of_site(archive, alarms, config.timezone, policy, packs)
+        self._scrub = Scrub(archive, self._troubles)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
@@ -124,9 +126,6 @@ class Live:
         self._gap = ("lost", STORAGE) if outage else ("off", None)
         if found.cut_off:
             self._troubles.happened("recorder.restarted")
-        harm = {report.kind for report in self.archive.shred.take_reports()}
-        if harm - {"torn", "repaired"}:  # those are what a cut leaves
-            self._troubles.happened("shred.damaged")
         self.archive.open_epoch()
         self._troubles.set(self.archive.sealing.orphaned, "operator.none")
         # The kernel keeps frames for us since a tap was opened, whatever recovery takes.
@@ -153,7 +152,7 @@ class Live:
         cut = [self._account_for(call, last_ns) for call in lines.rest]
         self._resumable = Resumable(cut, now, self._gap)
         recovery.list_cut(self.archive, lines.stale)
-        numbers = Numbers.of(self.archive.data)
+        numbers = Numbers(self.archive.data.identity.device, found.numbers)
         for tap in taps:
             # A start settles its outage before it is logged itself: nothing may lie between them.
             since = found.settled.get(tap.name, found.settled[""])
@@ -209,6 +208,11 @@ class Live:
             card, self.config, self.archive, intake, ledgers, cuts, self.policy, self.clock,
             self._troubles, patience,
         )  # fmt: skip
+
+    def _adopt_policy(self) -> None:
+        version, sha256 = self.policy.version, self.policy.sha256
+        data = {"policy": self.policy.id, "policy_version": version, "policy_sha256": sha256}
+        self.archive.log.append("policy.adopted", None, {**data, "signed": True})
 
     def _account_for(self, call: CutCall, last_ns: int) -> CutCall:
         """Account for the time until *last_ns*, when the run ended that heard *call* last.
@@ -267,15 +271,13 @@ class Live:
     # --- the loop ---
 
     def run(self) -> None:
-        """Work until ``stop`` is called.
-
-        Raises StorageFailed: only a new opening of the archive may help.
-        """
+        """Work until :meth:`stop`. Raises StorageFailed: only a new opening may help."""
         limits = self.config.limits
         self.archive.keep_reserve(self.config.storage.reserve_mib << 20)
         self.archive.start_writer(limits.stall_s, limits.calls * limits.stall_s * CALL_OCTETS)
         self.storage.start()
         self.purger.start(self._board)
+        self._scrub.start()
         self._notifier.ready("recording")
         heartbeat = self.clock.monotonic_ns() + HEARTBEAT_NS
         while not self._stop.wait(self._pause_s()):
@@ -321,6 +323,7 @@ class Live:
             if source.owes:
                 self._settle(source, now)
         self._pausing.watch(now)
+        self._scrub.look()
         self._troubles.calm()
         self.storage.look()
         self._board.publish(snapshot_of(self, self._alarms.view()))
@@ -365,12 +368,10 @@ class Live:
     # --- the end ---
 
     def end(self) -> None:
-        """End in good order: parts are sealed, running calls may be resumed.
-
-        Raises StorageFailed.
-        """
+        """Seal the parts, and let running calls be resumed. Raises StorageFailed."""
         self._notifier.stopping()
         self._office.leave()
+        self._scrub.stop()
         self.storage.stop()
         self.purger.stop(self.config.limits.stall_s)
         self.recall.close()
@@ -392,6 +393,7 @@ class Live:
         """
         self._office.leave()
         self.purger.stop(0)
+        self._scrub.stop()
         self.recall.detach()
         for source in self.sources:
             source.drop()

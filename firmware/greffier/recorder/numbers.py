@@ -2,14 +2,14 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Self
 
 from greffier.audit import verify
-from greffier.audit.entry import Entry
 from greffier.calls.events import CallStarted
 from greffier.capture.datagram import Address
 from greffier.policy.sampling import call_uid
+from greffier.recorder.picture import Picture
 from greffier.store.layout import DataDirectory
 from greffier.trust import LogKey
 
@@ -21,19 +21,18 @@ class Numbers:
     a number that was given out and never committed is given out again.
     """
 
-    def __init__(self, device: str, entries: Iterable[Entry]) -> None:
-        """*entries* are those of the log, in order."""
+    def __init__(self, device: str, last: Mapping[str, int]) -> None:
+        """*last* is the last number of each line that has one."""
         self._device = device
-        self._last: dict[str, int] = {}
-        for entry in entries:
-            if entry.ev == "call.decided":
-                _device, line, number = entry.data["uid"].rsplit("/", 2)
-                self._last[line] = max(self._last.get(line, 0), int(number))
+        self._last = dict(last)
 
     @classmethod
     def of(cls, data: DataDirectory) -> Self:
-        """Those of a data directory. Raises IntegrityError."""
-        return cls(data.identity.device, verify.entries(data.path))
+        """Those of a data directory, whose whole log is read. Raises IntegrityError."""
+        picture = Picture()
+        for entry in verify.entries(data.path):
+            picture.read(entry)
+        return cls(data.identity.device, picture.numbers)
 
     def next(self, line: str) -> str:
         """The uid of the next call of *line*."""

@@ -50,7 +50,7 @@ def about_calls(
         raise KeyDoesNotOpen(what=_("the metadata of these calls"))
     told: dict[tuple[str, int], About] = {}
     latest: dict[str, Record] = {}
-    for record in journal.everything(directory.calls):
+    for record in journal.everything(directory.calls, epochs):
         key = opened.get(record.epoch)
         if key is None:
             continue
@@ -112,7 +112,7 @@ def epoch_key(shred: ShredStore | Blocks, epoch: str, opener: Opener) -> bytes |
     identity = envelope.epoch_id(epoch)
     what = f"epoch {epoch}"
     try:
-        block = shred.get(Name(METADATA, identity)).block
+        block = shred.get(Name(METADATA, identity), epoch[:10]).block
     except NotFound:
         return None
     try:

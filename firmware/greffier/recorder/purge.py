@@ -287,7 +287,8 @@ def destroy(
     archive.shred_logged(names, reason, deletion)
 
     def work() -> None:
-        archive.shred.destroy(Name(PART, bytes.fromhex(name)) for name in names)
+        places = {Name(PART, bytes.fromhex(row.part_id)): row.day for row in rows}
+        archive.shred.destroy(places, places)
         archive.vault.remove(names, days)
         archive.index.remove_parts(names)
 

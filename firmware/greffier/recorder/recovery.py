@@ -6,31 +6,25 @@ its key any more and no FINAL can be added.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from greffier.audit import verify
 from greffier.audit.coverage import Account
-from greffier.audit.entry import Entry
 from greffier.audit.intervals import Interval
 from greffier.clock import format_time
-from greffier.recorder import holding
+from greffier.recorder import holding, past
 from greffier.recorder.archive import Archive
 from greffier.recorder.numbers import journal_name
-from greffier.recorder.operators import Roll
+from greffier.recorder.operators import roll_of
 from greffier.recorder.outcome import leading_code
 from greffier.recorder.pauses import Window
+from greffier.recorder.picture import INTERRUPTED, Picture
 from greffier.seal.header import BadPart
 from greffier.seal.reader import Reader
 from greffier.seal.structure import State
-from greffier.store import journal
-from greffier.store.rebuild import rebuild
 from greffier.store.vault import StoredPart
 
-INTERRUPTED = "interrupted"
 RUNNING = "running"
-# A start that is killed may have written these: they do not show that the run before still lived.
-_OF_A_START = frozenset({"part.recovered", "log.recovered", "epoch.opened"})
 TORN = "torn"
 """The end of a part that was cut: its whole frames count, there is no FINAL."""
 
@@ -85,73 +79,8 @@ class Recovered:
     """The SHA-256 of the keys of head office that the log says last are believed."""
     cut_off: bool = False
     """Whether a recorder ran before and did not end in good order."""
-
-
-@dataclass(slots=True)
-class _Told:
-    """What the log tells of parts and calls."""
-
-    sizes: dict[str, int | None] = field(default_factory=dict)  # of parts; None: no end
-    uids: dict[str, tuple[str, str]] = field(default_factory=dict)  # part -> uid, recording
-    decided: dict[str, Entry] = field(default_factory=dict)
-    ended: dict[str, Entry] = field(default_factory=dict)
-    flows: dict[str, list[str]] = field(default_factory=dict)  # uid -> pseudonyms
-    offers: dict[str, list[str]] = field(default_factory=dict)  # uid -> pseudonyms
-    begun: dict[str, int] = field(default_factory=dict)  # recording -> parts
-    last_ns: int = 0
-    started_ns: int = 0
-    settled: dict[str, int] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-    running: bool = False
-    pauses: dict[str, list[Window]] = field(default_factory=dict)  # uid -> in order
-    heard: set[str] = field(default_factory=set)  # calls of the last run
-    received: set[str] = field(default_factory=set)  # parts that head office has
-    trusted: str | None = None  # the file of head office's keys
-    bound_ns: int = 0  # the latest lower bound of trusted time
-
-    def read(self, entry: Entry) -> None:
-        data = entry.data
-        alive_ns = 0 if entry.ev in _OF_A_START else entry.t_ns
-        self.last_ns = max(self.last_ns, alive_ns)
-        self.bound_ns = max(self.bound_ns, entry.t_lb_ns)
-        if entry.ev == "coverage":
-            channel, until = data["channel"], data["to_ns"]
-            if until >= self.settled.get(channel, 0):
-                self.settled[channel], self.states[channel] = until, data["state"]
-        elif entry.ev == "recorder.started":
-            self.started_ns, self.running = entry.t_ns, True
-            self.heard.clear()
-        elif entry.ev == "recorder.stopped":
-            self.running = False
-        elif entry.ev == "call.linked":
-            table = self.offers if data.get("offer") else self.flows
-            table.setdefault(data["uid"], []).append(data["flow"])
-        elif entry.ev == "call.paused":
-            self.pauses.setdefault(data["uid"], []).append(Window(data["from_ns"]))
-        elif entry.ev == "call.unpaused":
-            pauses = self.pauses[data["uid"]]
-            pauses[-1] = replace(pauses[-1], to_ns=data["at_ns"])
-        elif entry.ev == "office.trusted":
-            self.trusted = data["sha256"]
-        elif entry.ev.startswith("part."):
-            self._read_part(entry.ev, data)
-        elif entry.ev == "call.decided":
-            self.decided[data["uid"]] = entry
-            self.heard.add(data["uid"])
-        elif entry.ev == "call.resumed":
-            self.heard.add(data["uid"])
-        elif entry.ev == "call.ended":
-            self.ended[data["uid"]] = entry
-
-    def _read_part(self, kind: str, data: Mapping[str, Any]) -> None:
-        if kind == "part.opened":
-            self.begun[data["recording"]] = self.begun.get(data["recording"], 0) + 1
-            self.sizes[data["part"]] = None
-            self.uids[data["part"]] = (data.get("uid", ""), data["recording"])
-        elif kind in ("part.sealed", "part.recovered"):
-            self.sizes[data["part"]] = data["bytes"]
-        elif kind == "part.received":
-            self.received.add(data["part"])
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """The last number of each line."""
 
 
 def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recovered:
@@ -160,105 +89,63 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     *alive* is called with each step of the work, so that who waits for it sees that it goes on.
     Raises IntegrityError, StorageFailed.
     """
-    told, roll = _Told(), Roll()
-    for entry in verify.entries(archive.data.path):
-        told.read(entry)
-        archive.learn(entry)
-        archive.pace.read(entry)
-        roll.read(entry)
-        alive()
-    archive.sealing.take_roll(roll)
-    unended = {part for part, size in told.sizes.items() if size is None}
-    kept = empty = 0
-    for stored in archive.vault.parts():
+    picture, since = past.remembered(archive, alive)
+    archive.sealing.take_roll(roll_of(picture.kept))
+    kept: list[StoredPart] = []
+    empty: list[str] = []
+    last_ns = picture.last_ns
+    stored, lost = past.find_parts(archive, picture.unended)
+    for one in stored:
         alive()
         # What was still written of audio shows how long the process lived after its last entry.
-        told.last_ns = max(told.last_ns, stored.path.stat().st_mtime_ns)
-        # A file that the log never opened is not ours: it stays, and a verification shows it.
-        if stored.part_id in unended:
-            unended.discard(stored.part_id)
-            told.sizes[stored.part_id] = size = _recover_part(archive, stored)
-            kept, empty = kept + bool(size), empty + (not size)
-    for part in sorted(unended):  # its file never began, or was empty and has gone
+        last_ns = max(last_ns, one.path.stat().st_mtime_ns)
+        if _recover_part(archive, one):
+            kept.append(one)
+        else:
+            empty.append(one.part_id)
+    for part in lost:  # its file never began, or was empty and has gone
         _append_recovered(archive, None, _nothing(part))
-        told.sizes[part] = 0
-        empty += 1
-    mended = journal.recover(archive.data.calls, archive.disk)
-    if kept or empty or mended or archive.index.fresh:
+    if kept or empty or lost:
         archive.log.commit()
-        archive.index.close()
-        rebuild(
-            archive.data,
-            archive.disk,
-            archive.shred,
-            archive.holds.standing,
-            told.received,
-            archive.deletions.forgotten,
-        )
-        archive.reopen_index()
-    # A kill may have come between the entry of a receipt and the row of its part.
-    late = [part for part in archive.index.unsynced() if part in told.received]
-    if late:
-        archive.index.mark_synced(late)
+    past.mend_index(archive, since, kept, empty)
     holding.mark(archive)
-    archive.clock.witnessed(told.bound_ns, "persisted")
-    calls = tuple(_cut_calls(archive, told))
-    settled = told.settled | {"": told.started_ns}
+    archive.clock.witnessed(picture.bound_ns, "persisted")
     return Recovered(
-        kept,
-        empty,
-        len(mended),
-        calls,
-        told.last_ns,
-        settled,
-        told.states,
-        told.trusted,
-        told.running,
+        len(kept),
+        len(empty) + len(lost),
+        len(since.mended),
+        tuple(_cut_calls(picture)),
+        last_ns,
+        picture.settled | {"": picture.started_ns},
+        dict(picture.states),
+        picture.trusted,
+        picture.running,
+        dict(picture.numbers),
     )
 
 
-def _cut_calls(archive: Archive, told: _Told) -> Iterator[CutCall]:
-    known = {
-        record.clear.get("number"): record for record in journal.everything(archive.data.calls)
-    }
-    recordings = {
-        uid: recording for part, (uid, recording) in told.uids.items() if told.sizes[part]
-    }
-    for uid, decided in told.decided.items():
-        record = known.get(uid)
-        if record is not None and record.clear["end_ns"] is not None:
-            continue
-        if record is not None and record.clear.get("end") == INTERRUPTED:
-            continue
-        ended = told.ended.get(uid)
-        last = (ended or decided).data
-        start_ns = decided.data.get("at_ns", decided.t_ns)
+def _cut_calls(picture: Picture) -> Iterator[CutCall]:
+    for uid, call in picture.calls.items():
+        ended = call.ended
+        recording = picture.recording_of(uid)
         yield CutCall(
             uid,
-            decided.data["line"],
-            start_ns,
-            last.get("record", decided.data["record"]),
-            tuple(last.get("codes", decided.data["codes"])),
-            recordings.get(uid),
-            ended.data if ended else None,
+            call.line,
+            call.start_ns,
+            (ended or {}).get("record", call.record),
+            tuple((ended or {}).get("codes", call.codes)),
+            recording,
+            ended,
             # Where it was heard, both its addresses are known, which is surer.
-            (decided.data["call"], *(told.flows.get(uid) or told.offers.get(uid, []))),
-            decided.data.get("u"),
-            told.begun.get(recordings.get(uid, ""), 0),
-            _speaker(record),
-            uid in told.heard,
-            told.settled.get(uid, start_ns),
-            tuple(told.pauses.get(uid, ())),
-            decided.data.get("waits_ns", 0),
+            (call.call, *(call.flows or call.offers)),
+            call.draw,
+            picture.begun_in(recording, uid),
+            call.speaker,
+            call.heard,
+            picture.settled.get(uid, call.start_ns),
+            tuple(call.pauses),
+            call.waits_ns,
         )
-
-
-def _speaker(record: journal.Record | None) -> tuple[str, int] | None:
-    """The record (epoch, number) that says who called whom: *record*, or the one it points to."""
-    if record is None:
-        return None
-    before = record.clear.get("about")
-    return (before[0], before[1]) if before else (record.epoch, record.number)
 
 
 def cut_coverage(call: CutCall, last_ns: int) -> tuple[Interval, ...]:

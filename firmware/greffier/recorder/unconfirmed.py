@@ -16,17 +16,21 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from greffier.audit.entry import Entry
 from greffier.audit.receipt import Receipt
 from greffier.policy.purposes import EMERGENCY
+from greffier.recorder.settled import DESTROYED, Settled
 
 _ID = 16
 # recording, SHA-256 of the part, of its envelope; seq, size, created, until; urgent
 _PACKED = struct.Struct(">16s32s32sQQQQ?")
 _FACTS = struct.Struct(">Q32s32s")
-_DESTROYED: Final = 0
+# part, recording, whether it has an envelope, its SHA-256, created, until, urgent
+_BEGUN = struct.Struct(">16s16s?32sQQ?")
+_COUNTS = struct.Struct(">IIQQ")  # begun, waiting, received, unnamed
+_WAITS = _ID + _PACKED.size
 _SLACK: Final = 1024  # places of parts that wait no more, before the list is made anew
 
 Word = Literal["new", "known", "unknown", "other"]
@@ -88,8 +92,8 @@ class Unconfirmed:
         self._parts: list[bytes] = []
         self._first = 0  # before it, nobody waits any more
         # Of parts that do not wait: the first 8 bytes of the id -> a fingerprint of what was
-        # received, or _DESTROYED. The device drew the ids, so nobody makes two alike.
-        self._settled: dict[int, int] = {}
+        # received, or DESTROYED. The device drew the ids, so nobody makes two alike.
+        self._settled = Settled()
         self._size = 0
         self._received = 0
         self._unnamed = 0
@@ -107,7 +111,7 @@ class Unconfirmed:
             self._settle(bytes.fromhex(data["part"]), _print(data))
         elif entry.ev == "key.shredded":
             for part in data.get("parts", ()):
-                self._settle(bytes.fromhex(part), _DESTROYED)
+                self._settle(bytes.fromhex(part), DESTROYED)
 
     def _begin(self, entry: Entry, data: Mapping[str, Any]) -> None:
         begun = _Begun(
@@ -148,7 +152,7 @@ class Unconfirmed:
             key = _key(part)
             self._received += bool(fingerprint) and not self._settled.get(key)
             self._received -= not fingerprint and bool(self._settled.get(key))
-            self._settled[key] = fingerprint
+            self._settled.set(key, fingerprint)
             packed = self._waiting.pop(part, None)
             if packed is not None:
                 self._size -= _PACKED.unpack(packed)[4]
@@ -162,6 +166,69 @@ class Unconfirmed:
         self._seqs = array("Q", [self._seqs[at] for at in kept])
         self._parts = [self._parts[at] for at in kept]
         self._first = 0
+
+    # --- from a summary of the log, and for one ---
+
+    def dump(self) -> bytes:
+        """All of it, for :meth:`load`. Of parts that do not wait the memory is put in order."""
+        with self._door:
+            self._compact()
+            begun = [
+                _BEGUN.pack(
+                    part,
+                    one.recording,
+                    bool(one.envelope),
+                    one.envelope or bytes(32),
+                    one.created_ns,
+                    one.until_ns,
+                    one.urgent,
+                )
+                for part, one in self._begun.items()
+            ]
+            waiting = [part + self._waiting[part] for part in self._parts]
+            counts = _COUNTS.pack(len(begun), len(waiting), self._received, self._unnamed)
+            return b"".join([counts, *begun, *waiting, self._settled.dump()])
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """What :meth:`dump` gave. Raises ValueError for anything else."""
+        made = cls()
+        try:
+            begun, waiting, made._received, made._unnamed = _COUNTS.unpack_from(data)
+            at = _COUNTS.size
+            for part, recording, named, envelope, *rest in _BEGUN.iter_unpack(
+                data[at : at + begun * _BEGUN.size]
+            ):
+                made._begun[part] = _Begun(recording, envelope if named else b"", *rest)
+            at += begun * _BEGUN.size
+            end = at + waiting * _WAITS
+            for place in range(at, end, _WAITS):
+                part, packed = data[place : place + _ID], data[place + _ID : place + _WAITS]
+                facts = _PACKED.unpack(packed)
+                made._waiting[part] = packed
+                made._parts.append(part)
+                made._seqs.append(facts[3])
+                made._size += facts[4]
+        except struct.error:
+            raise ValueError("no picture of what waits") from None
+        made._settled = Settled.load(data[end:])
+        return made
+
+    def become(self, other: "Unconfirmed") -> None:
+        """Hold what *other* holds, and share what is big of it. Nobody changes either meanwhile."""
+        with self._door:
+            self._begun = dict(other._begun)
+            self._waiting = dict(other._waiting)
+            self._seqs, self._parts = other._seqs[:], list(other._parts)
+            self._first = other._first
+            self._settled = other._settled.copy()
+            self._size, self._received = other._size, other._received
+            self._unnamed = other._unnamed
+
+    def share(self, other: "Unconfirmed") -> None:
+        """Use the memory of *other* for parts that do not wait, after it was put in order."""
+        with self._door:
+            self._settled.share(other._settled)
 
     # --- questions ---
 
@@ -196,7 +263,7 @@ class Unconfirmed:
     def is_destroyed(self, part: str) -> bool:
         """Whether the log says that its key was destroyed."""
         with self._door:
-            return self._settled.get(_key(bytes.fromhex(part))) == _DESTROYED
+            return self._settled.get(_key(bytes.fromhex(part))) == DESTROYED
 
     def is_received(self, part: str) -> bool:
         """Whether the log has its receipt, and its key was not destroyed since."""

@@ -143,7 +143,7 @@ class Ageing:
 
 def open_reading(path: Path) -> Index:
     """The index at *path* for reading only, beside its owner. Raises StorageFailed."""
-    return Index(path, _read_only(path), fresh=False)
+    return Index(path, _read_only(path), None, fresh=False)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

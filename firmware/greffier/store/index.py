@@ -10,52 +10,25 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from greffier import canonical
 from greffier.durable import Disk
 from greffier.errors import AlreadyThere, IntegrityError, StorageFailed
+from greffier.store.index_file import SCHEMA, TABLES, connected, sound
+from greffier.store.search import Query, facets_of, search
 
-SCHEMA = 2
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PUT_CALL = (
+    "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uid) DO UPDATE SET"
+    " line = excluded.line, start_ns = excluded.start_ns, end_ns = excluded.end_ns,"
+    " recording = excluded.recording, clear = excluded.clear, epoch = excluded.epoch,"
+    " record = excluded.record, verdict = excluded.verdict, result = excluded.result,"
+    " direction = excluded.direction"
+)
+
 DAY_NS = 86_400 * 1_000_000_000
-_TABLES = """
-CREATE TABLE calls (
-    uid TEXT PRIMARY KEY,
-    line TEXT NOT NULL,
-    start_ns INTEGER NOT NULL,
-    end_ns INTEGER,
-    recording TEXT,
-    clear TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    record INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX calls_by_start ON calls (start_ns, uid);
-CREATE TABLE parts (
-    id TEXT PRIMARY KEY,
-    recording TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    line TEXT NOT NULL,
-    day TEXT NOT NULL,
-    codec TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    deletion TEXT NOT NULL,
-    created_ns INTEGER NOT NULL,
-    purposes TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    complete INTEGER NOT NULL,
-    envelope TEXT NOT NULL,
-    holds TEXT NOT NULL,
-    synced INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX parts_by_recording ON parts (recording, number, id);
-CREATE INDEX parts_by_age ON parts (purposes, created_ns, id);
-CREATE VIEW recordings AS
-    SELECT recording AS id, min(line) AS line, min(created_ns) AS created_ns,
-           count(*) AS parts, sum(bytes) AS bytes
-    FROM parts GROUP BY recording;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +88,36 @@ class CallRow:
 class Index:
     """Made by :meth:`open`; the data directory's lock must be held to write. One thread owns it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, fresh: bool) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, disk: Disk | None, fresh: bool
+    ) -> None:
         self._path = path
         self._db = connection
+        self._disk = disk
         self.fresh = fresh
 
     @classmethod
-    def open(cls, path: Path, disk: Disk) -> Self:
+    def open(cls, path: Path, disk: Disk, *, whole: bool = True) -> Self:
         """The index at *path*, begun again if it is missing, old or damaged.
 
-        Raises StorageFailed.
+        Not *whole*: damage is found where it is met; the file then goes, and the next opening
+        begins it again. Raises StorageFailed.
         """
-        connection = _sound(path)
+        connection = sound(path, whole=whole)
         if connection is not None:
-            return cls(path, connection, fresh=False)
-        disk.remove([path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal")])
+            return cls(path, connection, disk, fresh=False)
+        _remove(path, disk)
         with suppress(AlreadyThere):  # made here for its mode; SQLite would ask the umask
             disk.create(path).close()
-        index = cls(path, _connected(path), fresh=True)
-        with index._writing() as db:
-            for statement in _TABLES.split(";"):
+        index = cls(path, connected(path), disk, fresh=True)
+        index._make()
+        return index
+
+    def _make(self) -> None:
+        with self._writing() as db:
+            for statement in TABLES.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA}")
-        return index
 
     def close(self) -> None:
         """Let the file go."""
@@ -185,6 +165,25 @@ class Index:
             found = db.execute("SELECT id, holds FROM parts WHERE holds <> '[]'")
             return {part: tuple(json.loads(holds)) for part, holds in found}
 
+    def places(self, uids: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Where the record of each of *uids* lies, as far as there are rows. Raises StorageFailed.
+
+        Epoch and number.
+        """
+        with self._reading() as db:
+            found: dict[str, tuple[str, int]] = {}
+            for uid in uids:
+                row = db.execute("SELECT epoch, record FROM calls WHERE uid = ?", (uid,)).fetchone()
+                if row is not None:
+                    found[uid] = row[0], row[1]
+            return found
+
+    def have(self, part_ids: Iterable[str]) -> set[str]:
+        """Which of *part_ids* have a row. Raises StorageFailed."""
+        with self._reading() as db:
+            rows = (db.execute("SELECT id FROM parts WHERE id = ?", (one,)) for one in part_ids)
+            return {row[0] for found in rows for row in found}
+
     def remove_parts(self, part_ids: Iterable[str]) -> None:
         """Forget parts, all or none, durable. Raises StorageFailed."""
         with self._writing() as db:
@@ -194,6 +193,7 @@ class Index:
         """Make these rows the whole index, all or none, durable. Raises StorageFailed."""
         with self._writing() as db:
             db.execute("DELETE FROM calls")
+            db.execute("DELETE FROM facets")
             db.execute("DELETE FROM parts")
             _insert(db, calls, parts)
 
@@ -208,6 +208,20 @@ class Index:
                 "SELECT * FROM calls WHERE ?1 IS NULL OR line = ?1 ORDER BY start_ns, uid", (line,)
             )
             return [_call(row, by_recording) for row in found]
+
+    def search(self, query: Query) -> list[CallRow]:
+        """The calls that *query* asks for, the latest first. Raises StorageFailed, IntegrityError.
+
+        It takes as long as the answer is, and not as the index: see greffier.store.search.
+        """
+        with self._reading() as db, self._parsing():
+            found = []
+            for uid in search(db, query):
+                row = db.execute("SELECT * FROM calls WHERE uid = ?", (uid,)).fetchone()
+                of = "SELECT * FROM parts WHERE recording = ? ORDER BY number, id"
+                parts = [part_of(one) for one in db.execute(of, (row["recording"],))]
+                found.append(_call(row, {row["recording"]: parts}))
+            return found
 
     def parts(self) -> list[PartRow]:
         """Every part, by recording, number and id. Raises StorageFailed, IntegrityError."""
@@ -242,6 +256,10 @@ class Index:
         try:
             yield self._db
         except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            if self._disk is not None and code in _DAMAGED:  # else it is for reading only
+                self._db.close()
+                _remove(self._path, self._disk)
             raise StorageFailed(path=self._path, reason=str(error)) from error
 
     @contextmanager
@@ -256,74 +274,45 @@ class Index:
                     db.execute("ROLLBACK")
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,  # it may change its owner: one thread at a time
-        )
-    except sqlite3.Error as error:
-        raise StorageFailed(path=path, reason=str(error)) from error
-    db.row_factory = sqlite3.Row
-    try:
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-    except sqlite3.Error as error:
-        db.close()
-        raise StorageFailed(path=path, reason=str(error)) from error
-    return db
-
-
-def _schema(db: sqlite3.Connection) -> set[tuple[str, ...]]:
-    """Every table, index, view and trigger: kind, name, table, text."""
-    found = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-    return {tuple(row) for row in found}
-
-
-@cache
-def _our_schema() -> set[tuple[str, ...]]:
-    db = sqlite3.connect(":memory:")
-    db.executescript(_TABLES)
-    try:
-        return _schema(db)
-    finally:
-        db.close()
-
-
-def _sound(path: Path) -> sqlite3.Connection | None:
-    """A connection to a whole index of this schema at *path*, or None.
-
-    Nothing of the file is run before its schema is seen to be ours, text for text: a view in place
-    of a table could work for ever, a trigger change what is written.
-    """
-    if path.is_symlink() or not path.is_file() or path.stat().st_size == 0:
-        return None
-    try:
-        db = _connected(path)
-    except StorageFailed:
-        return None
-    try:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        ours = version == SCHEMA and _schema(db) == _our_schema()
-        if ours and db.execute("PRAGMA quick_check").fetchone()[0] == "ok":
-            return db
-    except (sqlite3.Error, UnicodeDecodeError):
-        pass  # not an index: begun again by the caller
-    db.close()
-    return None
+def _remove(path: Path, disk: Disk) -> None:
+    disk.remove([path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal")])
 
 
 def _insert(db: sqlite3.Connection, calls: Iterable[CallRow], parts: Iterable[PartRow]) -> None:
-    db.executemany(
-        "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?,?,?,?)", map(_call_values, calls)
-    )
+    for call in calls:
+        before = db.execute(
+            "SELECT line, start_ns, uid, clear FROM calls WHERE uid = ?", (call.uid,)
+        ).fetchone()
+        if before is not None:
+            _forget_facets(db, before)
+        # Updated in place: of a call that ends few indexes change.
+        db.execute(_PUT_CALL, _call_values(call))
+        db.executemany("INSERT OR REPLACE INTO facets VALUES (?,?,?,?,?)", _facets(call))
     db.executemany(
         "INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         map(_part_values, parts),
     )
+
+
+def _forget_facets(db: sqlite3.Connection, before: sqlite3.Row) -> None:
+    try:
+        names = facets_of(json.loads(before["clear"]))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        names = []  # a row that is none of ours: a rebuild puts it right
+    keys = [(before["line"], name, before["start_ns"], before["uid"]) for name in names]
+    db.executemany(
+        "DELETE FROM facets WHERE line = ? AND facet = ? AND start_ns = ? AND uid = ?", keys
+    )
+
+
+def _facets(one: CallRow) -> list[tuple[object, ...]]:
+    direction = _word(one.clear, "direction")
+    return [(one.line, name, one.start_ns, one.uid, direction) for name in facets_of(one.clear)]
+
+
+def _word(clear: Mapping[str, Any], key: str) -> str:
+    value = clear.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _call_values(one: CallRow) -> tuple[object, ...]:
@@ -336,6 +325,9 @@ def _call_values(one: CallRow) -> tuple[object, ...]:
         canonical.dump(dict(one.clear)).decode(),
         one.epoch,
         one.record,
+        _word(one.clear, "record"),
+        _word(one.clear, "result"),
+        _word(one.clear, "direction"),
     )
 
 

@@ -7,7 +7,7 @@ which this process holds only while the epoch runs.
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,7 @@ SUFFIX = ".gcalls"
 REQUIRED = ("uid", "line", "start_ns", "end_ns", "recording")
 _MAGIC = bytes.fromhex("8947434A0D0A1A0A")
 _HEADER = struct.Struct(">8sHHQB")
+_LONGEST_HEADER = _HEADER.size + 64 + 4
 _LARGEST = 1 << 20
 _SMALLEST = 4 + 2 + 16
 _PAD = 64
@@ -53,23 +54,26 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """How far a journal is known: its first *size* bytes hold the records below *number*."""
+
+    size: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
-    """A journal file: ``good`` bytes of it are whole, ``damaged`` records were skipped."""
+    """A journal file: ``good`` bytes of it are whole, ``damaged`` records were skipped.
+
+    ``number`` is that of the record that would follow.
+    """
 
     epoch: str
     opened_ns: int
     records: tuple[Record, ...]
     good: int
     damaged: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """What recovery did to one file: bytes cut off its end, damaged records left in it."""
-
-    epoch: str
-    cut: int
-    damaged: int
+    number: int
 
 
 def write_header(epoch: str, opened_ns: int) -> bytes:
@@ -98,27 +102,32 @@ def seal_record(
     return length + _crc(length + body) + body
 
 
-def read(data: bytes) -> Contents:
-    """Every whole record of a journal file. Raises BadJournal if its header is damaged."""
+def read(data: bytes, after: Place | None = None) -> Contents:
+    """Every whole record of a journal file (behind *after*, if it is given).
+
+    Raises BadJournal if its header is damaged.
+    """
     epoch, opened_ns, header = _read_header(data)
     records: list[Record] = []
     offset, number, damaged = len(header), 0, 0
+    if after is not None:
+        offset, number = after.size, after.number
     while offset < len(data):
         try:
             record = _read_record(data, offset, epoch, number, header)
         except BadJournal:
-            after = _after(data, offset)
+            behind = _after(data, offset)
             try:
-                _read_record(data, after, epoch, number + 1, header)
+                _read_record(data, behind, epoch, number + 1, header)
             except BadJournal:
                 break
             damaged += 1
         else:
             records.append(record)
-            after = _after(data, offset)
-        offset = after
+            behind = _after(data, offset)
+        offset = behind
         number += 1
-    return Contents(epoch, opened_ns, tuple(records), offset, damaged)
+    return Contents(epoch, opened_ns, tuple(records), offset, damaged, number)
 
 
 def open_sealed(record: Record, key: bytes) -> dict[str, Any]:
@@ -250,6 +259,11 @@ class Journal:
         """How many bytes of the file survive a power cut."""
         return self._durable
 
+    @property
+    def place(self) -> Place:
+        """How far it is durable."""
+        return Place(self._durable, self._number - len(self._waiting))
+
     def append(self, clear: Mapping[str, Any], sealed: Mapping[str, Any]) -> int:
         """Seal a record and return its number; it is durable after the next :meth:`commit`.
 
@@ -313,43 +327,26 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file())
 
 
-def recover(folder: Path, disk: Disk) -> list[Mended]:
-    """Cut the torn tails in *folder*, remove files that never got a header. Raises StorageFailed.
-
-    A file with a damaged header is left as it is and reported as one damaged record: nothing in it
-    can be told apart.
-    """
-    mended: list[Mended] = []
-    for path in files(folder):
-        data = path.read_bytes()
-        try:
-            contents = read(data)
-        except BadJournal as error:
-            if error.reason == "too short":
-                disk.remove([path])
-                mended.append(Mended(path.stem, len(data), 0))
-            else:
-                mended.append(Mended(path.stem, 0, 1))
-            continue
-        if contents.good < len(data):
-            disk.truncate_to(path, contents.good)
-        if contents.damaged or contents.good < len(data):
-            mended.append(Mended(path.stem, len(data) - contents.good, contents.damaged))
-    return mended
+def records_of(found: Sequence[tuple[int, str, Path, Place | None]]) -> Iterator[Record]:
+    """The records of the files *found*, read again: of years they would not fit into memory."""
+    for _opened_ns, _epoch, path, place in found:
+        yield from read(path.read_bytes(), place).records
 
 
-def everything(folder: Path) -> Iterator[Record]:
-    """The records of all epochs in the order in which they count.
+def everything(folder: Path, epochs: Collection[str] | None = None) -> Iterator[Record]:
+    """The records of all epochs, or of *epochs*, in the order in which they count.
 
     Unreadable files are passed over; which those are, :func:`recover` reports.
     """
-    found: list[Contents] = []
+    found: list[tuple[int, str, Path, Place | None]] = []
     for path in files(folder):
+        if epochs is not None and path.stem not in epochs:
+            continue
         try:
-            contents = read(path.read_bytes())
+            with path.open("rb") as file:
+                epoch, opened_ns, _header = _read_header(file.read(_LONGEST_HEADER))
         except BadJournal:
             continue
-        if contents.epoch == path.stem:
-            found.append(contents)
-    for contents in sorted(found, key=lambda one: (one.opened_ns, one.epoch)):
-        yield from contents.records
+        if epoch == path.stem:
+            found.append((opened_ns, epoch, path, None))
+    yield from records_of(sorted(found, key=lambda one: one[:2]))

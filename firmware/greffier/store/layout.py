@@ -93,6 +93,11 @@ class DataDirectory:
         return self.path / "audit"
 
     @property
+    def summary(self) -> Path:
+        """Folder of the summaries of the past, which may be missing."""
+        return self.path / "summary"
+
+    @property
     def index(self) -> Path:
         """The index, which may be missing."""
         return self.path / "index.sqlite"
@@ -110,13 +115,13 @@ class DataDirectory:
         """The parts."""
         return Vault(self.parts, disk)
 
-    def shred_store(self, disk: Disk) -> ShredStore:
+    def shred_store(self, disk: Disk, *, whole: bool = True) -> ShredStore:
         """The shred store, recovered; the lock must be held.
 
-        Raises IntegrityError (TpmLost: the TPM does not hold its key), StorageFailed (TpmFailed:
-        the TPM cannot be used).
+        Not *whole*: its buckets are recovered as they are needed. Raises IntegrityError (TpmLost:
+        the TPM does not hold its key), StorageFailed (TpmFailed: the TPM cannot be used).
         """
-        return ShredStore.open(self.shred, disk, roots.open_root(self.shred, disk))
+        return ShredStore.open(self.shred, disk, roots.open_root(self.shred, disk), whole=whole)
 
 
 def create(

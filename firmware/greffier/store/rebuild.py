@@ -141,12 +141,12 @@ def part_row(stored: StoredPart, shred: ShredStore) -> PartRow:
         purposes=_purposes(meta.get("purposes")),
         size=stored.path.stat().st_size,
         complete=complete,
-        envelope=_envelope(header, shred),
+        envelope=_envelope(header, shred, stored.day),
     )
 
 
-def _envelope(header: Header, shred: ShredStore) -> Literal["store", "file", "none"]:
-    if shred.day_of(Name(PART, header.part_id)) is not None:
+def _envelope(header: Header, shred: ShredStore, day: str) -> Literal["store", "file", "none"]:
+    if shred.day_of(Name(PART, header.part_id), day) is not None:
         return "store"
     return "file" if header.envelopes else "none"
 

@@ -3,11 +3,14 @@
 Two copies of everything; one commit for everything that is not a plain append; at any power cut the
 state is all old or all new. One thread owns a store; any other may call :meth:`ShredStore.read`,
 which waits for no disk but that of its own read, and makes nobody wait.
+
+A bucket is recovered before the first entry of it is read or written: all of them when the store
+is opened, or, where somebody waits for that, each when it is needed.
 """
 
 import secrets
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,20 +19,18 @@ from greffier.errors import AlreadyThere, IntegrityError, NotFound, StorageFaile
 from greffier.store.shred_day import Day, Destroyed, Report
 from greffier.store.shred_format import (
     BUCKET_HEADER,
-    BadBucket,
-    BadRoot,
     BucketKey,
     Entry,
     Name,
     Root,
     bucket_header,
+    fresh_salts,
     is_day,
-    open_record,
-    open_root,
     seal_records,
     seal_root,
-    walk,
 )
+from greffier.store.shred_glimpse import Found, Glimpses, find_root, is_whole, read_at
+from greffier.store.shred_recovery import mend, recover_day
 from greffier.trust.effaceable import COPIES, KEY_FILE, DeletionClass, EffaceableRoot
 
 _LOOKS = 3
@@ -44,7 +45,11 @@ class ShredStore:
         self._effaceable = effaceable
         self._root = Root(0, {})
         self._days: dict[str, Day] = {}
-        self._where: dict[Name, str] = {}
+        self._where: dict[Name, str] = {}  # of the buckets in _days
+        self._whole = True  # every bucket is opened with the store
+        self._glimpses = Glimpses(self._folders)  # of buckets that are not in _days
+        # Guarded by _door: buckets in which another thread saw that the copies differ.
+        self._doubtful: set[str] = set()
         self._stale = True  # memory may differ from the medium: read it before doing anything
         self._reports: list[Report] = []
         # Only the owner changes root, days and places, and it holds this while it does, never while
@@ -62,12 +67,16 @@ class ShredStore:
         return store
 
     @classmethod
-    def open(cls, folder: Path, disk: Disk, effaceable: EffaceableRoot) -> Self:
+    def open(
+        cls, folder: Path, disk: Disk, effaceable: EffaceableRoot, *, whole: bool = True
+    ) -> Self:
         """The store in *folder*, recovered; see :meth:`take_reports`.
 
-        Raises IntegrityError if neither copy of the root can be opened, StorageFailed.
+        Not *whole*: the root is, and each bucket will be when it is needed. Raises IntegrityError
+        if neither copy of the root can be opened, StorageFailed.
         """
         store = cls(folder, disk, effaceable)
+        store._whole = whole
         store._load()
         return store
 
@@ -84,17 +93,49 @@ class ShredStore:
     def names(self) -> list[Name]:
         """Every entry, ordered. Raises as :meth:`open` after a failed commit."""
         self._settle()
+        for day in self._unopened():
+            self._reload_day(day)
         return sorted(self._where)
 
-    def day_of(self, name: Name) -> str | None:
-        """The day of *name*, or None. Raises as :meth:`open` after a failed commit."""
+    def day_of(self, name: Name, day: str | None = None) -> str | None:
+        """The day of *name*, or None; where *day* is given nowhere else is looked.
+
+        Raises as :meth:`open` after a failed commit.
+        """
         self._settle()
-        return self._where.get(name)
+        if day is None:
+            return self._find(name, None)
+        bucket = self._bucket(day)
+        return day if bucket is not None and name in bucket.placed else None
 
     def take_reports(self) -> list[Report]:
-        """What was mended or lost since the last call."""
-        reports, self._reports = self._reports, []
+        """What was mended or lost since the last call. Any thread may call this."""
+        with self._door:
+            reports, self._reports = self._reports, []
         return reports
+
+    def days(self) -> list[str]:
+        """The days that have a bucket, as the root says. Any thread may call this."""
+        with self._door:
+            return sorted(self._root.buckets)
+
+    def compare(self, day: str) -> bool:
+        """Whether both copies of a bucket that nobody writes are the same and whole.
+
+        Any thread may call this; nothing is mended, but where they are not the owner mends them
+        with what it does next.
+        """
+        with self._door:
+            key = self._root.buckets.get(day)
+            if self._stale or key is None or (day in self._days and self._days[day].appenders):
+                return True
+        if is_whole(self._folders, day, key):
+            return True
+        with self._door:
+            replaced = self._root.buckets.get(day) != key
+            if not replaced:
+                self._doubtful.add(day)
+        return replaced
 
     def close(self) -> None:
         """Let the files go."""
@@ -111,9 +152,9 @@ class ShredStore:
         if not is_day(day):
             raise ValueError("not a day")
         names = [entry.name for entry in entries]
+        bucket = self._bucket(day)
         if len(set(names)) != len(names) or any(name in self._where for name in names):
             raise AlreadyThere(path="an entry of the shred store")
-        bucket = self._days.get(day)
         if not entries:
             return
         if bucket is None:
@@ -123,13 +164,14 @@ class ShredStore:
         else:
             self._append(day, bucket, entries)
 
-    def get(self, name: Name) -> Entry:
+    def get(self, name: Name, day: str | None = None) -> Entry:
         """The entry *name*, from whichever copy has it whole; the other is then mended.
 
-        Raises NotFound, IntegrityError if no copy has it, StorageFailed.
+        *day* is where to look first. Raises NotFound, IntegrityError if no copy has it,
+        StorageFailed.
         """
         self._settle()
-        day = self._where.get(name)
+        day = self._find(name, day)
         if day is None:
             raise NotFound(what="that entry of the shred store")
         for copy in range(len(COPIES)):
@@ -140,35 +182,45 @@ class ShredStore:
                 return entry
         raise IntegrityError(what="an entry of the shred store", reason="no copy is whole")
 
-    def read(self, name: Name) -> Entry:
+    def read(self, name: Name, day: str | None = None) -> Entry:
         """The entry *name*, from whichever copy has it whole; nothing is mended.
 
-        Any thread may call this. Raises NotFound, IntegrityError if no copy has it, StorageFailed
-        while nobody knows what the medium holds (a commit failed; the owner finds out).
+        *day* is where to look first. Any thread may call this. Raises NotFound, IntegrityError if
+        no copy has it, StorageFailed while nobody knows what the medium holds (a commit failed; the
+        owner finds out).
         """
         for _ in range(_LOOKS):
             with self._door:
                 if self._stale:
                     raise StorageFailed(path=self._folders[0], reason="a commit failed")
-                day = self._where.get(name)
-                if day is None:
-                    raise NotFound(what="that entry of the shred store")
-                bucket = self._days[day]
-                found = bucket.key, bucket.placed[name]
-            for copy in range(len(COPIES)):
-                entry = self._read_at(day, *found, name, copy)
+                at = self._where.get(name)
+                known = None if at is None else self._days[at]
+                closed = {
+                    one: key for one, key in self._root.buckets.items() if one not in self._days
+                }
+            if at is not None and known is not None:
+                found: Found | None = Found(at, known.key, known.placed[name])
+            else:
+                found = self._glimpses.find(name, closed, day)
+            if found is None:
+                raise NotFound(what="that entry of the shred store")
+            for folder in self._folders:
+                entry = read_at(folder, found, name)
                 if entry is not None:
                     return entry
             # Its file may just have been replaced by that of another generation.
         raise IntegrityError(what="an entry of the shred store", reason="no copy is whole")
 
-    def destroy(self, names: Iterable[Name]) -> Destroyed:
+    def destroy(self, names: Iterable[Name], places: Mapping[Name, str] | None = None) -> Destroyed:
         """Destroy the entries *names*, all or none, in one commit; unknown ones are ``absent``.
 
-        Raises StorageFailed: then ask again; whether it was done shows in :meth:`names`.
+        *places* says in which day to look first, as far as that is known. Raises StorageFailed:
+        then ask again; whether it was done shows in :meth:`names`.
         """
         self._settle()
         wanted = sorted(set(names))
+        for name in wanted:
+            self._find(name, (places or {}).get(name))
         doomed = {name for name in wanted if name in self._where}
         absent = tuple(name for name in wanted if name not in self._where)
         days = {self._where[name] for name in doomed}
@@ -185,94 +237,66 @@ class ShredStore:
     def _settle(self) -> None:
         if self._stale:
             self._load()
+        with self._door:
+            doubtful, self._doubtful = self._doubtful, set()
+        for day in sorted(doubtful):
+            if day in self._root.buckets and (day not in self._days or self._days[day].sound):
+                self._reload_day(day)
+
+    def _bucket(self, day: str) -> Day | None:
+        """The bucket of *day*, which is recovered when it is first asked for."""
+        if day not in self._days and day in self._root.buckets:
+            self._reload_day(day)
+        return self._days.get(day)
+
+    def _unopened(self) -> list[str]:
+        return sorted(self._root.buckets.keys() - self._days.keys(), reverse=True)
+
+    def _find(self, name: Name, day: str | None) -> str | None:
+        """The day of *name*: *day*, one of those that are open, or any other, the latest first."""
+        if day is not None and name not in self._where:
+            self._bucket(day)
+        if name not in self._where:
+            for other in self._unopened():
+                if name in self._reload_day(other).placed:
+                    break
+        return self._where.get(name)
 
     def _load(self) -> None:
         """Take the state from the medium, mend the copies, remove what the root does not name."""
         self.close()
         self._stale = True
-        root, slot = self._find_root(self._effaceable.read())
+        root, slot = find_root(self._folders, self._effaceable.read())
         for folder in self._folders:
-            self._mend(folder / f"root.{root.generation % 2}", slot)
+            mend(self._disk, folder / f"root.{root.generation % 2}", slot)
         with self._door:
             self._root, self._days, self._where = root, {}, {}
-        for day in root.buckets:
-            self._reload_day(day)
+            self._doubtful = set()
+        if self._whole:
+            for day in root.buckets:
+                self._reload_day(day)
         self._sweep()
         with self._door:
             self._stale = False
 
-    def _find_root(self, effaceable: bytes) -> tuple[Root, bytes]:
-        found: list[tuple[int, bytes, Root]] = []
-        for folder in self._folders:
-            for slot in (0, 1):
-                data = _content(folder / f"root.{slot}")
-                try:
-                    root = open_root(data, effaceable)
-                except BadRoot:
-                    continue
-                if root.generation % 2 == slot:
-                    found.append((root.generation, data, root))
-        if not found:
-            raise IntegrityError(what="the shred store", reason="no root opens")
-        _, data, root = max(found, key=lambda one: one[0])
-        return root, data
-
-    def _mend(self, path: Path, good: bytes) -> bool:
-        """Make the file at *path* hold *good*; whether it did not already."""
-        data = _content(path)
-        if data == good:
-            return False
-        if data.startswith(good):
-            self._disk.truncate_to(path, len(good))
-        else:
-            self._disk.write_file(path, good)
-        return True
-
-    def _reload_day(self, day: str) -> None:
-        key = self._root.buckets[day]
+    def _reload_day(self, day: str) -> Day:
         if day in self._days:
             self._days[day].close()
-        paths = [folder / f"{day}.{key.generation}" for folder in self._folders]
-        bucket = Day(key)
-        try:
-            walked = walk([_content(path) for path in paths], day, key)
-        except BadBucket:
-            bucket.sound = False
-            self._reports.append(Report(day, "unreadable", 1))
-        else:
-            repaired = sum([self._mend(path, walked.good) for path in paths])
-            for one in walked.placed:
-                bucket.add(one)
-            bucket.next_seq = walked.next_seq
-            # Torn is what an interrupted append leaves in either copy: cut, and no repair.
-            found: list[Report] = []
-            if walked.torn:
-                found.append(Report(day, "torn", walked.torn))
-            elif repaired:
-                found.append(Report(day, "repaired", repaired))
-            if walked.lost:
-                found.append(Report(day, "lost", walked.lost))
-            self._reports += found
+        bucket, reports = recover_day(self._disk, self._folders, day, self._root.buckets[day])
+        self._report(*reports)
         with self._door:
+            for name in self._days[day].placed if day in self._days else ():
+                self._where.pop(name, None)
             self._days[day] = bucket
-            self._where = {name: at for name, at in self._where.items() if at != day}
             self._where |= dict.fromkeys(bucket.placed, day)
+        return bucket
+
+    def _report(self, *reports: Report) -> None:
+        with self._door:
+            self._reports += reports
 
     def _read(self, day: str, bucket: Day, name: Name, copy: int) -> Entry | None:
-        return self._read_at(day, bucket.key, bucket.placed[name], name, copy)
-
-    def _read_at(
-        self, day: str, key: BucketKey, place: tuple[int, int, int], name: Name, copy: int
-    ) -> Entry | None:
-        seq, offset, length = place
-        path = self._folders[copy] / f"{day}.{key.generation}"
-        try:
-            with path.open("rb") as file:
-                file.seek(offset)
-                entry = open_record(file.read(length), 0, day, key, seq)
-        except (OSError, BadBucket):
-            return None
-        return entry if entry.name == name else None
+        return read_at(self._folders[copy], Found(day, bucket.key, bucket.placed[name]), name)
 
     def _survivors(self, bucket: Day, day: str, doomed: Collection[Name]) -> list[Entry]:
         """What stays of a bucket; an entry that no copy has is reported and left behind."""
@@ -283,7 +307,7 @@ class ShredStore:
             copies = (self._read(day, bucket, name, copy) for copy in range(len(COPIES)))
             entry = next((entry for entry in copies if entry), None)
             if entry is None:
-                self._reports.append(Report(day, "lost", 1))
+                self._report(Report(day, "lost", 1))
             else:
                 kept.append(entry)
         return kept
@@ -292,7 +316,7 @@ class ShredStore:
 
     def _append(self, day: str, bucket: Day, entries: Sequence[Entry]) -> None:
         size = self._size(day, bucket)
-        data, placed = seal_records(day, bucket.key, bucket.next_seq, size, entries, _salts())
+        data, placed = seal_records(day, bucket.key, bucket.next_seq, size, entries, fresh_salts())
         try:
             # One copy after the other: the last block of each also holds older entries, and a
             # medium that loses its power may lose what it was writing.
@@ -326,7 +350,7 @@ class ShredStore:
             if not entries:
                 continue
             key = BucketKey(generation, secrets.token_bytes(32))
-            data, placed = seal_records(day, key, 0, BUCKET_HEADER, entries, _salts())
+            data, placed = seal_records(day, key, 0, BUCKET_HEADER, entries, fresh_salts())
             for folder in self._folders:
                 files[folder / f"{day}.{generation}"] = bucket_header(day, generation) + data
             keys[day] = key
@@ -374,16 +398,3 @@ class ShredStore:
             # Without E the files are noise; they are tried again when the store is opened.
             return sum(path.exists() for path in rest)
         return 0
-
-
-def _content(path: Path) -> bytes:
-    """The file's bytes; none where it cannot be read (the other copy then counts)."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def _salts() -> Iterator[bytes]:
-    while True:
-        yield secrets.token_bytes(16)

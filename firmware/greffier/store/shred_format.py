@@ -4,6 +4,7 @@ Whoever seals hands in the random salt, so the same call gives the same bytes.
 """
 
 import re
+import secrets
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -232,6 +233,12 @@ def open_record(data: bytes, offset: int, day: str, bucket: BucketKey, seq: int)
         raise BadBucket("an entry of an unknown class", offset)
     name = Name(what, plain[:16])
     return Entry(name, cast(DeletionClass, letter), plain[_PLAIN:])
+
+
+def fresh_salts() -> Iterator[bytes]:
+    """Random salts of records, as many as are asked for."""
+    while True:
+        yield secrets.token_bytes(16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class Blocks:
     def __init__(self, entries: Mapping[Name, Entry]) -> None:
         self._entries = entries
 
-    def get(self, name: Name) -> Entry:
+    def get(self, name: Name, day: str | None = None) -> Entry:
         """The entry *name*. Raises NotFound."""
         found = self._entries.get(name)
         if found is None:

@@ -23,6 +23,7 @@ TEXTS = {
     "pseudonym": st.text("0123456789abcdef", min_size=16, max_size=64),
     "device": st.sampled_from(["box-12345678", DEVICE]),
     "name": st.sampled_from(["accueil", "accueil/in", "Réception (2e étage)", "l18", "窓口"]),
+    "reference": st.sampled_from(["RG 24/01234", "2026-0012", "DSAR-7"]),
     "uid": st.sampled_from([f"{DEVICE}/l1/0000000004", "box-7/Réception 2/0000000001"]),
     "channel": st.sampled_from([ID, "l1", f"{DEVICE}/l1/0000000004"]),
     "epoch": st.sampled_from(["2026-03-02", f"2026-03-02.{ID}"]),

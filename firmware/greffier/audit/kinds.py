@@ -68,6 +68,8 @@ def _several(one: Form) -> Form:
 # these characters needs an escape in JSON.
 _FEW_DIGITS = r"(?!(?:\D*\d){7})"
 _NAME = rf"{_FEW_DIGITS}[^\W_][\w .,'()&+/-]{{0,63}}"
+# A case has a year and a number; eight digits are no telephone number of the countries served.
+_REFERENCE = _NAME.replace("{7}", "{9}", 1)
 _UID = r"[A-Za-z0-9._-]{1,64}/(?!(?:[^/\d]*\d){7})[^\W_][\w .,'()&+-]{0,63}/[0-9]{10}"
 
 ID = _text("id", r"[0-9a-f]{32}")
@@ -75,6 +77,7 @@ HASH = _text("hash", r"[0-9a-f]{64}")
 KEY_ID = _text("key id", r"[0-9a-f]{16}")
 PSEUDONYM = _text("pseudonym", r"[0-9a-f]{16,64}")
 NAME = _text("name", _NAME)
+REFERENCE = _text("reference", _REFERENCE)
 DEVICE = _text("device", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 UID = _text("uid", _UID)
 CHANNEL = _text("channel", rf"[0-9a-f]{{32}}|{_UID}|{_NAME}")
@@ -290,7 +293,7 @@ KINDS: Mapping[str, Kind] = {
         {"parts": IDS, "epochs": EPOCHS, "generation": COUNT, "outcome": REASON},
     ),
     "hold.placed": _kind(
-        {"hold": ID, "mode": WORD, "reference": NAME, "by": PSEUDONYMS, "proof": WORD},
+        {"hold": ID, "mode": WORD, "reference": REFERENCE, "by": PSEUDONYMS, "proof": WORD},
         {"recording": ID, "parts": IDS, "review_ns": TIME, "signatures": SIGNATURES},
     ),
     "hold.released": _kind(
@@ -303,7 +306,7 @@ KINDS: Mapping[str, Kind] = {
         {"signatures": SIGNATURES},
     ),
     "erasure.decided": _kind(
-        {"request": NAME, "recording": ID, "status": WORD},
+        {"request": REFERENCE, "recording": ID, "status": WORD},
         {"erased": NAMES, "refused": NAMES, "codes": CODES, "by": PSEUDONYM},
     ),
     "log.summarised": _kind({"entries": COUNT, "sha256": HASH}),

@@ -39,11 +39,12 @@ def group() -> None:
 
 @group.command(name="add", help=_("Hold a recording, or one of its parts."))
 @click.argument("target")
-@click.option("--reference", required=True, help=_("the case, in at most six digits"))
+@click.option("--reference", required=True, help=_("the case, in at most eight digits"))
 @click.option(
     "--mode",
     type=click.Choice(["floor", "suspend"]),
-    required=True,
+    default="floor",
+    show_default=True,
     help=_("floor: no deletion before the release; suspend: its time is added to the term"),
 )
 @click.option("--review", default="", help=_("when it is to be looked at, at most 180 days ahead"))

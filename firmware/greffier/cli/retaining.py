@@ -146,7 +146,7 @@ def _own_words() -> dict[str, str]:
         holding.ALREADY_RELEASED: _("The hold was released before."),
         holding.DESTROYED: _("Its key is destroyed; nothing can be done any more."),
         holding.BAD_REVIEW: _("The review must lie ahead, by 180 days at most."),
-        holding.BAD_REFERENCE: _("The log takes a reference of 64 characters and six digits."),
+        holding.BAD_REFERENCE: _("The log takes a reference of 64 characters and eight digits."),
         persons.ONE_PERSON: _("Two different persons are needed."),
         persons.UNSIGNED: _("This box has operators: two of them must sign."),
         persons.STRANGER: _("No operator of this box has that name."),

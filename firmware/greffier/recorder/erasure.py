@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from greffier.audit.kinds import NAME
+from greffier.audit.kinds import REFERENCE
 from greffier.policy import lifecycle
 from greffier.recorder.archive import Archive
 from greffier.recorder.holding import BAD_REFERENCE, DESTROYED
@@ -65,7 +65,7 @@ def erase(archive: Archive, request: Request, hands: Hands | None = None) -> Ans
     """
     found = Answers()
     name = request.recording
-    if not NAME.holds(request.request):
+    if not REFERENCE.holds(request.request):
         found.refused.append(Answer(name, BAD_REFERENCE))
         return found
     with Ageing.open(archive.data.index) as ageing:

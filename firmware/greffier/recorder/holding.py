@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from greffier.audit.holds import Mode
-from greffier.audit.kinds import NAME
+from greffier.audit.kinds import REFERENCE
 from greffier.policy.lifecycle import DAY_NS
 from greffier.recorder.archive import Archive
 from greffier.recorder.persons import NotVouched, Persons, vouched
@@ -80,7 +80,7 @@ def place(archive: Archive, wish: Wish, hands: Hands | None = None) -> Outcome:
         refused = DESTROYED
     elif recording is None:
         refused = NO_SUCH
-    elif not NAME.holds(wish.reference):
+    elif not REFERENCE.holds(wish.reference):
         refused = BAD_REFERENCE
     elif wish.review_ns and not bound_ns < wish.review_ns <= latest_ns:
         refused = BAD_REVIEW

@@ -160,3 +160,17 @@ def test_quartz_and_small_corrections_are_no_steps() -> None:
         box.say("coverage")
     box.vouched(box.wall_ns)
     assert box.created(part) == part[1]
+
+
+def test_a_duty_is_no_older_than_its_boot_clock_says_while_its_boot_lasts() -> None:
+    for off_ns in (-YEAR_NS, 0, 40 * DAY_NS):
+        box = Box(bound_ns=BUILT_NS, wall_ns=START_NS - 188 * DAY_NS)
+        part = box.opens("regulatory")
+        began_ns = box.mono_ns
+        box.passes(10 * DAY_NS)
+        box.wall_ns = START_NS + off_ns  # set again, and wrong again
+        box.bound_ns = START_NS
+        box.say("coverage")
+        created_ns = box.created(part)
+        assert created_ns is not None
+        assert box.bound_ns - created_ns <= box.mono_ns - began_ns

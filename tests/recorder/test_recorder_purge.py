@@ -32,6 +32,8 @@ def recorded(
     Trusted time is *days* after they were made.
     """
     with Box(made(folder)) as box:
+        with box.turn:
+            box.clock.witnessed(box.clock.wall_ns(), "statement")
         names = [box.seal(number, purposes) for number, purposes in enumerate(parts)]
         for name in names[:received]:
             assert box.bring(box.receipt(name).signed(RECEIPTS)) == ["received"]

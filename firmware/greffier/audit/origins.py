@@ -8,6 +8,7 @@ which anybody may set. Deletion counts from it, so it is put right as far as the
   in the same boot before a step, or after another, is off by that step;
 * what was created before the lower bound of trusted time of the same instant was not: it counts
   from that bound;
+* a part under a duty is no older than the boot clock says, as long as its boot lasts;
 * a part under a duty whose boot ends before trusted time is back counts from when it is back.
 
 Calls of a capture file keep the time that the capture gives. Any thread may call anything here; a
@@ -45,6 +46,9 @@ class Origins:
         self._importing = False
         # Parts of this boot while it is not known whether its clock is right, by the steps so far.
         self._pending: dict[int, bytearray] = {}
+        # Those under a duty among them, by name, with the steps up to then.
+        self._unsure: dict[str, int] = {}
+        self._behind_ns = 0  # by how much the wall clock was behind the bound, when last looked at
         self._moved: dict[str, int] = {}
         self._waiting: set[str] = set()  # under a duty, created nobody knows when
 
@@ -57,6 +61,7 @@ class Origins:
             elif entry.ev == "key.shredded":
                 for part in entry.data.get("parts", ()):
                     self._moved.pop(part, None)
+                    self._unsure.pop(part, None)
                     self._waiting.discard(part)
             elif entry.ev == "import.started":
                 self._importing = True
@@ -89,6 +94,8 @@ class Origins:
         made._pending = {int(steps): bytearray.fromhex(packed) for steps, packed in told["pending"]}
         made._moved = {str(part): int(created) for part, created in told["moved"].items()}
         made._waiting = set(told["waiting"])
+        for steps, packed in made._pending.items():
+            made._unsure |= dict.fromkeys(_duties(packed), steps)
         return made
 
     def become(self, other: "Origins") -> None:
@@ -99,6 +106,7 @@ class Origins:
             self._offset_ns, self._steps_ns = copied._offset_ns, copied._steps_ns
             self._right_ns, self._pending = copied._right_ns, copied._pending
             self._moved, self._waiting = copied._moved, copied._waiting
+            self._unsure = copied._unsure
 
     def look(self, clock: Clock) -> None:
         """See what the clocks say now."""
@@ -111,7 +119,15 @@ class Origins:
         """When *part*, which says *said_ns*, was created; None: that is not known yet, and it is
         under a duty."""
         with self._door:
-            return None if part in self._waiting else self._moved.get(part, said_ns)
+            if part in self._waiting:
+                return None
+            created_ns = self._moved.get(part, said_ns)
+            if part in self._unsure:
+                # By the wall clock of now, or the bound if that is ahead: what has gone by since
+                # is then at most what has gone by on the boot clock.
+                steps_ns = self._steps_ns - self._unsure[part]
+                created_ns = max(created_ns, said_ns + steps_ns + self._behind_ns)
+            return created_ns
 
     def moved(self) -> Iterator[str]:
         """The parts that were created at another time than they say."""
@@ -123,14 +139,11 @@ class Origins:
         offset_ns = wall_ns - mono_ns
         if boot != self._boot:
             self._boot, self._steps_ns, self._right_ns = boot, 0, None
-            for packed in self._pending.values():  # now nobody will know
-                self._waiting.update(
-                    name.hex() for name, _said, duty in _PACKED.iter_unpack(packed) if duty
-                )
-            self._pending = {}
+            self._waiting.update(self._unsure)  # now nobody will know
+            self._pending, self._unsure = {}, {}
         elif abs(offset_ns - self._offset_ns) > TOLERANCE_NS:
             self._steps_ns += offset_ns - self._offset_ns
-        self._offset_ns = offset_ns
+        self._offset_ns, self._behind_ns = offset_ns, max(0, bound_ns - wall_ns)
         if source in _VOUCHING and abs(wall_ns - bound_ns) <= TOLERANCE_NS:
             self._agree(bound_ns)
 
@@ -140,7 +153,7 @@ class Origins:
             for name, created_ns, _duty in _PACKED.iter_unpack(packed):
                 if steps_ns != self._right_ns:
                     self._moved[name.hex()] = created_ns + self._right_ns - steps_ns
-        self._pending = {}
+        self._pending, self._unsure = {}, {}
         for part in self._waiting:  # of boots that are over: not later than now
             self._moved[part] = bound_ns
         self._waiting.clear()
@@ -156,5 +169,11 @@ class Origins:
         packed = self._pending.setdefault(self._steps_ns, bytearray())
         duty = any(purpose in MANDATORY for purpose in entry.data.get("purposes", ()))
         packed += _PACKED.pack(bytes.fromhex(part), created_ns, duty)
+        if duty:
+            self._unsure[part] = self._steps_ns
         if created_ns < entry.t_lb_ns - TOLERANCE_NS:
             self._moved[part] = entry.t_lb_ns
+
+
+def _duties(packed: bytes | bytearray) -> Iterator[str]:
+    return (name.hex() for name, _said, duty in _PACKED.iter_unpack(packed) if duty)

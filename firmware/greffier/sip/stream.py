@@ -32,8 +32,9 @@ _LENGTH = re.compile(
 class Framer:
     """One direction of one TCP connection; feed it the bytes in order.
 
-    ``skipped`` counts bytes that belong to no message (keep-alives are not counted); ``pending``
-    is how many wait for more, at most MAX_HEAD + MAX_BODY. Not for use by two threads at once.
+    ``skipped`` counts bytes that belong to no message, without line ends (keep-alives are some);
+    ``pending`` is how many wait for more, at most MAX_HEAD + MAX_BODY. Not for use by two threads
+    at once.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class Framer:
         A message without its end comes out as far as it came, and so do those it had swallowed.
         """
         messages = self._drain(final=True)
-        self.skipped += len(self._data)
+        self.skipped += _without_line_ends(self._data)
         self._start_afresh()
         return messages
 
@@ -164,9 +165,13 @@ class Framer:
         self._skip(place or self._data.find(b"\n") + 1)  # 0: a start line beyond MAX_LINE
 
     def _skip(self, size: int) -> None:
-        self.skipped += size
+        self.skipped += _without_line_ends(self._data[:size])
         self._seen = max(0, self._seen - size)
         del self._data[:size]
+
+
+def _without_line_ends(data: bytearray) -> int:
+    return len(data) - data.count(b"\r") - data.count(b"\n")
 
 
 def find_start(data: bytes) -> int:

@@ -163,8 +163,11 @@ class Origins:
             return
         part, created_ns = entry.data["part"], entry.data.get("created_ns", entry.t_ns)
         if self._right_ns is not None:
-            if self._steps_ns != self._right_ns:
-                self._moved[part] = created_ns + self._right_ns - self._steps_ns
+            right_ns = created_ns + self._right_ns - self._steps_ns
+            if right_ns < entry.t_lb_ns - TOLERANCE_NS:
+                right_ns = entry.t_lb_ns
+            if right_ns != created_ns:
+                self._moved[part] = right_ns
             return
         packed = self._pending.setdefault(self._steps_ns, bytearray())
         duty = any(purpose in MANDATORY for purpose in entry.data.get("purposes", ()))

@@ -35,7 +35,7 @@ def decide(policy: Policy, packs: Packs, line: str, facts: Facts | None = None) 
         verdict = _known_line(Call(policy, packs, rules, law, facts))
     if verdict.counted and _cold_without_consent(policy, facts):
         verdict = verdict.with_codes("COLD_CALL_NO_CONSENT")
-    if verdict.action == "end_call" and not facts.action_confirmed:
+    if verdict.action != "continue" and not facts.action_confirmed:
         verdict = verdict.with_codes("ACTION_UNCONFIRMED")
     return verdict
 

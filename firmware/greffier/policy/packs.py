@@ -19,6 +19,8 @@ from greffier.policy.purposes import EMERGENCY_KINDS, VOLUNTARY
 NONE, NOTICE, OPT_OUT, OPT_IN = range(4)
 CONSENT_LEVELS = ("none", "notice", "opt_out", "opt_in")
 FALLBACK = "XX"
+ALL_PARTIES = "US-AP"
+SAME_COUNTRY = MappingProxyType({"GB": "UK"})
 LONGEST_DAYS = 36525
 STAFF_DUTIES = MappingProxyType(
     {
@@ -61,7 +63,14 @@ class Packs:
     by_country: Mapping[str, Pack]
 
     def of(self, country: str) -> Pack:
-        """The pack of *country*, or the pack ``XX`` where there is none."""
+        """The pack of *country*, or the pack ``XX`` where there is none.
+
+        ISO 3166 says GB where the packs say UK; of the United States a state without a pack of its
+        own counts as one where all parties must agree.
+        """
+        country = SAME_COUNTRY.get(country, country)
+        if country not in self.by_country and (country == "US" or country.startswith("US-")):
+            country = ALL_PARTIES
         return self.by_country.get(country, self.by_country[FALLBACK])
 
 

@@ -11,14 +11,14 @@ from greffier.policy.combination import law_for
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 
-# GDPR chapter V: these controllers may not send (or let be heard) personal data outside the
-# adequate countries without standard contractual clauses.
-GDPR_CONTROLLERS = frozenset({"FR", "BE", "DE", "ES", "IT", "UK", "CH"})
-_ADEQUATE = """
-AT BE BG HR CY CZ DK EE FI FR DE GR EL HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE
-IS LI NO AD AR CA CA-QC CH FO GB GG IL IM JE JP KR NZ UK UY
+_EEA = """
+AT BE BG HR CY CZ DK EE FI FR DE GR EL HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO
 """
-ADEQUATE = frozenset(_ADEQUATE.split())
+# GDPR chapter V, and its like in the United Kingdom and Switzerland: these controllers may not send
+# (or let be heard) personal data outside the adequate countries without contractual clauses.
+GDPR_CONTROLLERS = frozenset(_EEA.split()) | {"UK", "GB", "CH"}
+_ADEQUATE = "AD AR CA CA-QC CH FO GB GG IL IM JE JP KR NZ UK UY"
+ADEQUATE = frozenset(_EEA.split()) | frozenset(_ADEQUATE.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def effective_rate(call: Call) -> tuple[float, bool]:
 
 
 def _draw(call: Call, purposes: list[str], found: _Findings) -> None:
-    """Whether draw, window and the agent's quota take this call for quality and training."""
+    """Whether draw, the agent's quota and window take this call for quality and training."""
     sampled = [name for name in purposes if name in SAMPLED]
     if not sampled:
         return
@@ -91,10 +91,10 @@ def _draw(call: Call, purposes: list[str], found: _Findings) -> None:
     drawn = facts.slot if sampling.method == "slots" else facts.u < rate
     if not drawn:
         found.codes.append("SAMPLED_OUT")
-    elif not facts.window:
-        found.codes.append("OUTSIDE_WINDOW")
     elif quota is not None and facts.quota_used >= quota:
         found.codes.append("QUOTA_REACHED")
+    elif not facts.window:
+        found.codes.append("OUTSIDE_WINDOW")
     else:
         found.codes.append("SAMPLED_IN")
         found.sampled_in = True

@@ -28,6 +28,7 @@ TEXTS = {
     "channel": st.sampled_from([ID, "l1", f"{DEVICE}/l1/0000000004"]),
     "epoch": st.sampled_from(["2026-03-02", f"2026-03-02.{ID}"]),
     "month": st.sampled_from(["2026-11", "2027-01"]),
+    "country": st.sampled_from(["FR", "CA-QC", "US-1P"]),
     "code": st.sampled_from(["SAMPLED_IN", "MANDATORY_MIFID"]),
     "word": st.sampled_from(["ended", "opus24", "late_start"]),
     "reason": st.sampled_from(["SAMPLED_OUT", "overrun"]),

@@ -58,6 +58,8 @@ def test_a_call_over_midnight_is_one_call_of_two_epochs(tmp_path: Path) -> None:
     assert second.metadata != first.metadata
     report = verify.verify(box.data)
     assert report.problems == (), report.problems
+    closed = [one for one in verify.entries(box.data) if one.ev == "epoch.closed"]
+    assert [one.data["key"] for one in closed] == [first.sampling.hex(), second.sampling.hex()]
     entries = box.entries()
     opened = [entry.data["epoch"] for entry in entries if entry.ev == "epoch.opened"]
     assert opened == [first.name, second.name]

@@ -93,6 +93,7 @@ FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
 COUNT = _whole("count", LARGEST, str)
 TIME = _whole("ns", LARGEST_NS, _quoted)
 MONTH = _text("month", r"[0-9]{4}-(0[1-9]|1[0-2])")
+COUNTRY = _text("country", r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 FLAG = Form("flag", bool, lambda value: True, lambda value: "true" if value else "false")
 STATE = _choice("state", STATES)
 RECORD = _choice("record", RECORDS)
@@ -133,7 +134,15 @@ KINDS: Mapping[str, Kind] = {
         {"epoch": EPOCH, "commit": HASH},
         {"sampling": SEALED, "office_key": KEY_ID, "console_key": KEY_ID},
     ),
-    "epoch.closed": _kind({"epoch": EPOCH}, {"calls": COUNT, "parts": COUNT, "reason": WORD}),
+    "epoch.closed": _kind(
+        {"epoch": EPOCH}, {"calls": COUNT, "parts": COUNT, "reason": WORD, "key": HASH}
+    ),
+    "epoch.witnessed": _kind({"epoch": EPOCH, "size": COUNT, "draws": COUNT}, {"waited_ns": TIME}),
+    "month.opened": _kind(
+        {"month": MONTH, "agents": SEALED, "office_key": KEY_ID},
+        {"commit": HASH, "sampling": SEALED},
+    ),
+    "month.closed": _kind({"month": MONTH, "key": HASH}),
     "policy.adopted": _kind(
         {"policy": NAME, "policy_version": COUNT, "policy_sha256": HASH, "signed": FLAG},
         {"packs_sha256": HASH, "packs_version": VERSION},
@@ -156,7 +165,17 @@ KINDS: Mapping[str, Kind] = {
             "packs_sha256": HASH,
             "trigger": WORD,
             "waits_ns": TIME,
+            "dir": WORD,
+            "consumer": COUNTRY,
+            "agent": PSEUDONYM,
+            "used": COUNT,
+            "slot": FLAG,
+            "given": NAMES,
         },
+    ),
+    "call.counted": _kind(
+        {"uid": UID, "agent": PSEUDONYM, "month": MONTH, "used": COUNT, "codes": CODES},
+        {"slot": FLAG},
     ),
     "call.paused": _kind(
         {"uid": UID, "at_ns": TIME, "from_ns": TIME, "source": WORD},

@@ -215,7 +215,7 @@ class Archive:
     def renew_epoch(self) -> None:
         """Begin the epoch of another day with the next tick; calls go on."""
         if self.epoch is not None:
-            self.log.append("epoch.closed", None, {"epoch": self.epoch.name, "reason": "day"})
+            self.log.append("epoch.closed", None, {**self.epoch.revealed, "reason": "day"})
         self._new_epoch()
 
     def _new_epoch(self) -> Epoch:
@@ -385,7 +385,7 @@ class Archive:
         journal = self._committer.journal
         try:
             if self.epoch is not None:
-                self.log.append("epoch.closed", None, {"epoch": self.epoch.name})
+                self.log.append("epoch.closed", None, self.epoch.revealed)
             self.log.commit()
             if journal is not None:
                 journal.close()

@@ -2,7 +2,8 @@
 
 The metadata key opens the numbers in the calls journal; it is sealed to head office and, where
 there is one, to the console. The sampling key makes the draws; it is sealed to head office alone,
-and its commitment goes to the log before the first draw, so nobody can choose who is recorded.
+and its commitment goes to the log before the first draw, so nobody can choose who is recorded. When
+the epoch ends it is revealed there; of one that a kill ended only the sealed copy is left.
 """
 
 import secrets
@@ -28,6 +29,11 @@ class Epoch:
     def commit(self) -> str:
         """What the log holds of the sampling key until it is revealed, 64 hex digits."""
         return sampling.commit(self.name, self.sampling)
+
+    @property
+    def revealed(self) -> dict[str, str]:
+        """What the log says when the epoch ends: nothing more is drawn under its key."""
+        return {"epoch": self.name, "key": self.sampling.hex()}
 
     def metadata_envelopes(self, recipients: list[PublicKey]) -> bytes:
         """The envelope block of the metadata key, for the shred store."""

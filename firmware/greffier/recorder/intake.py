@@ -203,6 +203,9 @@ class Intake:
                 "policy_sha256": policy.sha256,
                 "trigger": event.trigger or None,
                 "waits_ns": call.waits_ns or None,
+                "dir": facts.dir,
+                "consumer": facts.consumer,
+                "given": rules.untold or None,
             },
         )
 

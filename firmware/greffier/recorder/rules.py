@@ -90,6 +90,12 @@ class Rules:
             facts = replace(facts, consumer=numbering.pack_of(outside))
         return facts
 
+    @property
+    def untold(self) -> list[str]:
+        """The facts from outside that stand nowhere in the log, by name."""
+        fixed = {"u"} if self.fixed_draw is not None else set()
+        return sorted((set(self.given) | fixed) - {"dir", "agent", "consumer"})
+
     def direction(self) -> str:
         """The direction of the calls: from outside, or the default."""
         return Facts.parse({"dir": self.given["dir"]}).dir if "dir" in self.given else "in"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from greffier.audit.kinds_people import PEOPLE, VISIT
+
 LARGEST = 2**53 - 1
 LARGEST_NS = 2**63 - 1
 LONGEST_LIST = 1024
@@ -90,6 +92,7 @@ SEALED = _text("hex", r"(?:[0-9a-f]{2}){1,4096}")
 KEY_HASH = _text("key hash", r"[0-9a-f]{8}")
 SIGNATURE = _text("signature", r"[0-9a-f]{128}")
 FILE = _text("log file", r"entries-[0-9]{10}(\.[1-9][0-9]{0,3})?\.glog")
+COUNTRY = _text("country", r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 COUNT = _whole("count", LARGEST, str)
 TIME = _whole("ns", LARGEST_NS, _quoted)
 MONTH = _text("month", r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -115,6 +118,19 @@ class Kind:
     optional: Mapping[str, Form]
     times: frozenset[str]
     order: tuple[tuple[str, Form, bool], ...]
+
+
+_BY_NAME: Mapping[str, Form] = {
+    one.name: one
+    for one in (
+        *(ID, HASH, PSEUDONYM, NAME, REFERENCE, CODE, WORD, COUNTRY, COUNT, TIME),
+        *(IDS, CODES, NAMES, PSEUDONYMS, SIGNATURES),
+    )
+}
+
+
+def _named(keys: Mapping[str, str]) -> dict[str, Form]:
+    return {key: _BY_NAME[form] for key, form in keys.items()}
 
 
 def _kind(required: dict[str, Form], optional: dict[str, Form] | None = None) -> Kind:
@@ -279,6 +295,7 @@ KINDS: Mapping[str, Kind] = {
             "from_ns": TIME,
             "to_ns": TIME,
             "sha256": HASH,
+            **_named(VISIT),
             "outcome": REASON,
         },
     ),
@@ -291,6 +308,7 @@ KINDS: Mapping[str, Kind] = {
             "purpose": NAME,
             "by": PSEUDONYM,
             "key": KEY_ID,
+            **_named(VISIT),
             "outcome": REASON,
         },
     ),
@@ -328,6 +346,7 @@ KINDS: Mapping[str, Kind] = {
         {"request": REFERENCE, "recording": ID, "status": WORD},
         {"erased": NAMES, "refused": NAMES, "codes": CODES, "by": PSEUDONYM},
     ),
+    **{name: _kind(_named(must), _named(may)) for name, (must, may) in PEOPLE.items()},
     "log.summarised": _kind({"entries": COUNT, "sha256": HASH}),
     "log.recovered": _kind({"bytes": COUNT, "entries": COUNT}),
     "log.file_abandoned": _kind({"file": FILE, "bytes": COUNT}),

@@ -26,6 +26,7 @@ from greffier.audit.note import Signer
 from greffier.audit.origins import Origins
 from greffier.audit.pace import Pace
 from greffier.audit.receipt import Signed
+from greffier.audit.requests import Register
 from greffier.audit.witness import Cosigned
 from greffier.clock import Clock, day_of
 from greffier.durable import Disk
@@ -131,7 +132,8 @@ class Archive:
         """When parts were really begun; the same holds."""
         self.holds = Holds()
         self.deletions = Deletions()
-        """These two as well."""
+        self.register = Register()
+        """These three as well."""
         self.pace = Pace()
         """The retention engine's, once the log was read."""
         self._committer = Committer(
@@ -193,10 +195,8 @@ class Archive:
 
         Whoever appends one that could matter here calls this, as recovery does for all of them.
         """
-        self.unconfirmed.read(entry)
-        self.holds.read(entry)
-        self.deletions.read(entry)
-        self.origins.read(entry)
+        for one in (self.unconfirmed, self.holds, self.register, self.deletions, self.origins):
+            one.read(entry)
         return entry
 
     # --- epochs ---

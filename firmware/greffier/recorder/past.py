@@ -94,6 +94,7 @@ def _remember(archive: Archive, picture: Picture, summary: Summary | None) -> No
     archive.pace.take(picture.pace.dump())
     for entry in picture.kept:
         archive.holds.read(entry)
+        archive.register.read(entry)
     keeper = Keeper(archive.data.summary, archive.disk, archive.log, archive.summary_every)
     if summary is not None:
         keeper.begin(archive.past_path, summary.known.size)

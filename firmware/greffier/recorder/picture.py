@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple, Self
 
 from greffier.audit.entry import Entry, decode, encode
+from greffier.audit.kinds_people import PEOPLE
 from greffier.audit.origins import Origins
 from greffier.audit.pace import Pace
 from greffier.recorder.deletions import Deletions
@@ -30,7 +31,8 @@ EVERY: Final = 4096
 _OF_A_START: Final = frozenset({"part.recovered", "log.recovered", "epoch.opened"})
 KEPT: Final = frozenset(
     {"device.created", "operator.added", "operator.removed", "office.replaced"}
-    | {"console.key", "console.closed", "hold.placed", "hold.released"}
+    | {"console.key", "console.closed", "hold.placed", "hold.released", "erasure.decided"}
+    | frozenset(PEOPLE)
 )
 """Kinds of which there are few, and of which a start has to know every entry."""
 _UID: Final = re.compile(r"[^/]+/[^/]+/\d{10}", re.ASCII)

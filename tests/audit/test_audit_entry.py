@@ -30,7 +30,6 @@ TEXTS = {
     "month": st.sampled_from(["2026-11", "2027-01"]),
     "country": st.sampled_from(["FR", "CA-QC", "US-1P"]),
     "code": st.sampled_from(["SAMPLED_IN", "MANDATORY_MIFID"]),
-    "country": st.sampled_from(["FR", "CA-QC", "US-1P"]),
     "word": st.sampled_from(["ended", "opus24", "late_start"]),
     "reason": st.sampled_from(["SAMPLED_OUT", "overrun"]),
     "version": st.sampled_from(["0.1.0", "2026-11"]),

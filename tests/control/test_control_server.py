@@ -231,6 +231,7 @@ def test_each_kind_of_request_needs_its_right(
             r.PlaceHold("0" * 32, "RG 1", "floor", ("anne", "bruno")),
             r.ReleaseHold("0" * 32, ("anne", "bruno")),
             r.Erase(("0" * 32,), "DSAR 1"),
+            r.Enter("use.freed", "{ }"),
             r.AskHolds(),
             r.AskTold(1),
         ],

@@ -19,7 +19,15 @@ from greffier.control.messages import (
     Resume,
     Stop,
 )
-from greffier.control.retention import AskHolds, AskTold, Erase, PlaceHold, Purge, ReleaseHold
+from greffier.control.retention import (
+    AskHolds,
+    AskTold,
+    Enter,
+    Erase,
+    PlaceHold,
+    Purge,
+    ReleaseHold,
+)
 from greffier.control.transfer import (
     AskEntries,
     AskLeaves,
@@ -40,7 +48,7 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 WATCH = (AskStatus, AskLevels, AskAlarms, AskSync)
 OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
 STOP = (Stop,)
-RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, AskHolds, AskTold)
+RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, Enter, AskHolds, AskTold)
 SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)
 
 

@@ -29,7 +29,15 @@ from greffier.control.messages import (
     Status,
     Stop,
 )
-from greffier.control.retention import AskHolds, AskTold, Erase, PlaceHold, Purge, ReleaseHold
+from greffier.control.retention import (
+    AskHolds,
+    AskTold,
+    Enter,
+    Erase,
+    PlaceHold,
+    Purge,
+    ReleaseHold,
+)
 from greffier.control.transfer import (
     AskEntries,
     AskLeaves,
@@ -58,6 +66,7 @@ _OF_AN_ARCHIVE = (
     ReleaseHold,
     AskHolds,
     Erase,
+    Enter,
     AskTold,
 )
 

@@ -24,6 +24,7 @@ from greffier.control.forms import Text, Whole
 from greffier.control.retention import (
     AskHolds,
     AskTold,
+    Enter,
     Erase,
     HoldStates,
     PlaceHold,
@@ -146,6 +147,7 @@ Request = (
     | ReleaseHold
     | AskHolds
     | Erase
+    | Enter
     | AskTold
 )
 
@@ -173,6 +175,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "hold_release": ReleaseHold,
     "holds": AskHolds,
     "erase": Erase,
+    "enter": Enter,
     "told": AskTold,
 }
 

@@ -10,7 +10,7 @@ in, and reach the log as pseudonyms.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from greffier.control.fields import Count, Id, Ns
+from greffier.control.fields import Count, Id, Ns, Word
 from greffier.control.forms import Text, Whole
 
 MOST_TOLD: Final = 1000
@@ -78,6 +78,22 @@ class Erase:
     contestable: bool = True
     asked_ns: Ns = 0
     dpo_agreed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Write an entry of the *kind* into the log: see greffier.recorder.registering.
+
+    *data*: JSON of what it says, without its persons; *recording* the one it concerns, or "".
+    *person*: whom a role or an agreement is for.
+    """
+
+    kind: Word
+    data: Annotated[str, Text(r"\{[\x20-\x7e]{0,12000}\}")]
+    recording: Target = ""
+    by: tuple[Person, ...] = ()
+    person: Annotated[str, Text(r"[^\x00-\x1f\x7f]{0,64}")] = ""
+    signatures: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

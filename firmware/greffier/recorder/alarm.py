@@ -119,6 +119,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         "a hold is to be reviewed",
         "see `greffier hold list`; release it or place another",
     ),
+    "request.due": Kind(
+        "warning",
+        "a request of a data subject is to be answered within a week",
+        "see `greffier request list`",
+    ),
+    "request.late": Kind(
+        "critical",
+        "the deadline of a request of a data subject has passed",
+        "see `greffier request list`; answer it, and tell the DPO",
+    ),
     "clock.wrong": Kind("warning", "the clock is wrong", "run `greffier doctor`"),
     "clock.differs": Kind(
         "warning", "head office's clock is ahead of this one", "check the time on both sides"

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from greffier import trust
 from greffier.audit import verify
 from greffier.audit.kinds import LONGEST_LIST
 from greffier.encode.export import LegSound
@@ -20,6 +19,7 @@ from greffier.errors import (
     NotFound,
 )
 from greffier.recorder.archive import Archive
+from greffier.recorder.persons import pseudonym
 from greffier.recorder.recovery import TORN
 from greffier.seal.envelope import What
 from greffier.seal.keys import Opener
@@ -130,7 +130,7 @@ def note_access(archive: Archive, what: str, opener: Opener, by: str) -> None:
 
     Raises StorageFailed.
     """
-    person = trust.load_log_key(archive.data.log_key).person(by)
+    person = pseudonym(archive.data, by)
     entry = {"what": what, "by": person, "key": opener.key_id.hex()}
     archive.log.append("access", None, entry)
     archive.log.commit()
@@ -155,7 +155,7 @@ def take(
         "format": form,
         "parts": [one.part for one in known][:LONGEST_LIST],
         "purpose": purpose,
-        "by": trust.load_log_key(archive.data.log_key).person(by) if by else None,
+        "by": pseudonym(archive.data, by) if by else None,
         "key": opener.key_id.hex(),
     }
     archive.log.append("export", recording, entry)

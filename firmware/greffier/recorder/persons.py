@@ -12,6 +12,7 @@ from greffier import canonical
 from greffier.recorder import operators
 from greffier.recorder.archive import Archive
 from greffier.recorder.operators import Roll
+from greffier.store.layout import DataDirectory
 from greffier.trust import load_log_key
 from greffier.trust.operators import BadProof, Proof, signed_by_two
 
@@ -46,7 +47,7 @@ def vouched(
     archive: Archive, persons: Persons, purpose: str, order: Mapping[str, str]
 ) -> dict[str, Any]:
     """What the log says of *persons* who give *order*. Raises NotVouched."""
-    names = [" ".join(name.split()).casefold() for name in persons.names]
+    names = [plain(name) for name in persons.names]
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise NotVouched(ONE_PERSON)
     key = load_log_key(archive.data.log_key)
@@ -63,6 +64,16 @@ def vouched(
     except BadProof as error:
         raise NotVouched(_CODES[error.code]) from None
     return {"by": by, "proof": SIGNED, "signatures": list(persons.signatures)}
+
+
+def plain(name: str) -> str:
+    """The name of a person without what somebody may type otherwise next time."""
+    return " ".join(name.split()).casefold()
+
+
+def pseudonym(data: DataDirectory, name: str) -> str:
+    """What the log of *data* calls the person *name*."""
+    return load_log_key(data.log_key).person(plain(name))
 
 
 def octets_of(device: str, order: Mapping[str, str]) -> bytes:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final
 
+from greffier.audit.requests import SOON_NS
 from greffier.clock import SECOND, day_of
 from greffier.control.board import Board
 from greffier.control.messages import Answer, Failure
@@ -23,6 +24,7 @@ from greffier.control.retention import (
     MOST_TOLD,
     AskHolds,
     AskTold,
+    Enter,
     Erase,
     HoldStates,
     PlaceHold,
@@ -54,6 +56,8 @@ MOST_KEPT: Final = 16
 MASS: Final = "retention.mass"
 FAILED: Final = "retention.failed"
 REVIEW: Final = "hold.review"
+REQUEST_SOON: Final = "request.due"
+REQUEST_LATE: Final = "request.late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class Purger:
         if writer is not None:
             self._retention.hands = writer.perform
         self._thread.start()
-        board.route(dict.fromkeys((Purge, PlaceHold, ReleaseHold, Erase), self.order))
+        board.route(dict.fromkeys((Purge, PlaceHold, ReleaseHold, Erase, Enter), self.order))
         board.route({AskTold: self.told, AskHolds: self.holds})
 
     def stop(self, patience_s: float) -> None:
@@ -236,6 +240,7 @@ class Purger:
         """Work where the quiet hour has come, or something is overdue."""
         clock = self._archive.clock
         self._archive.pace.now(clock)  # often, so that it notices when trusted time jumps
+        self._look_at_requests(clock.wall_ns())
         day = self._quiet_day()
         quiet = day > self._day
         if not (quiet or clock.monotonic_ns() >= self._overdue_ns):
@@ -249,6 +254,13 @@ class Purger:
             return
         self._day = day  # also back, where the wall clock was ahead
         self._alarms.set(False, FAILED)
+
+    def _look_at_requests(self, now_ns: int) -> None:
+        """What is owed to data subjects soon, or was, is an alarm."""
+        due = [one.due_ns for one in self._archive.register if one.is_open]
+        self._alarms.set(any(one < now_ns for one in due), REQUEST_LATE)
+        soon = any(now_ns <= one < now_ns + SOON_NS for one in due)
+        self._alarms.set(soon, REQUEST_SOON)
 
     def _quiet_day(self) -> str:
         """The last local day whose quiet hour has begun."""

@@ -13,6 +13,7 @@ from greffier.audit.holds import Hold, Mode
 from greffier.clock import LowerBound
 from greffier.control.retention import (
     MOST_TOLD,
+    Enter,
     Erase,
     HoldState,
     PlaceHold,
@@ -24,14 +25,16 @@ from greffier.control.retention import (
 from greffier.durable.system import failed
 from greffier.errors import GreffierError, IntegrityError, StorageFailed
 from greffier.policy.purposes import METADATA_DAYS
-from greffier.recorder import enlisting, erasure, holding, mass, metadata, purge
+from greffier.recorder import enlisting, erasure, holding, mass, metadata, purge, registering
 from greffier.recorder.archive import Archive
 from greffier.recorder.persons import NotVouched, Persons
 from greffier.recorder.purge import Blocked, Hands, Plan, Verdict
 
 MOST_READ: Final = 20_000
 """With more entries in the shred store, months are left where they are: nobody may wait so long."""
-Order = Purge | PlaceHold | ReleaseHold | Erase
+NOBODY: Final = "0" * 32
+"""What is told of an entry that concerns no recording."""
+Order = Purge | PlaceHold | ReleaseHold | Erase | Enter
 
 
 @dataclass(slots=True)
@@ -100,11 +103,27 @@ class Retention:
             persons = Persons(order.by, order.signatures)
             found = holding.release(archive, order.hold, persons, self.hands)
             told.said.append(_said_of(found))
+        elif isinstance(order, Enter):
+            told.said.append(self._enter(order))
         else:
             for request in _requests_of(order):
                 answers = erasure.erase(archive, request, self.hands)
                 told.said += [Said("done", *_of(one)) for one in answers.done]
                 told.said += [Said("refused", *_of(one)) for one in answers.refused]
+
+    def _enter(self, order: Enter) -> Said:
+        data = registering.read(order.kind, order.recording, order.data)
+        if data is None:
+            return Said("refused", NOBODY, registering.MALFORMED)
+        wish = registering.Wish(
+            order.kind, order.recording, data, order.by, order.person, order.signatures
+        )
+        try:
+            code = registering.enter(self._archive, wish, self.hands)
+        except NotVouched as error:
+            code = error.code
+        done = code == registering.ENTERED
+        return Said("done" if done else "refused", order.recording or NOBODY, code)
 
     def _purge_on_order(self, order: Purge, told: Report) -> None:
         archive, blocked = self._archive, self._blocked

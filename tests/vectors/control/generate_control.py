@@ -47,6 +47,7 @@ REQUESTS: list[m.Request] = [
     r.PlaceHold(PART, "RG 24/0381", "suspend", ("anne", "bruno"), 1_795_305_600_000_000_000),
     r.ReleaseHold(PART, ("anne", "bruno")), r.AskHolds(),
     r.Erase((PART,), "DSAR 12", True, 0, False), r.AskTold(1, 1000),
+    r.Enter("use.restricted", '{"request": "DSAR 12"}', PART, ("anne",)),
     t.AskSync(), t.SyncNow(), t.SyncNow(PART), t.SyncPause(1_795_305_600_000_000_000),
 ]  # fmt: skip
 ANSWERS: list[m.Answer] = [
@@ -129,6 +130,17 @@ BAD_REQUESTS = {
     ),
     "a purge of less than nothing": envelope(
         "purge", {"space": -1, "dry": False, "confirmed_by": []}
+    ),
+    "an entry whose text is no object": envelope(
+        "enter",
+        {
+            "kind": "role.granted",
+            "data": "[]",
+            "recording": "",
+            "by": [],
+            "person": "",
+            "signatures": [],
+        },
     ),
     "an erasure of a number": envelope(
         "erase",

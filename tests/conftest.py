@@ -1,7 +1,7 @@
 """What holds for every test.
 
 Property tests try the same examples at each run, so that a red run is about the change at hand;
-GREFFIER_EXPLORE=1 lets them look for new ones.
+GREFFIER_EXPLORE=1 lets them look for new ones. No test hangs on how fast the machine is.
 """
 
 import contextlib
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from greffier_sim.head_office import HeadOffice
 
@@ -25,9 +26,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in long)
 
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.register_profile("explore", deadline=None)
-settings.load_profile("explore" if os.environ.get("GREFFIER_EXPLORE") else "repeatable")
+_FAST = [HealthCheck.too_slow]
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=_FAST
+)
+settings.register_profile("explore", deadline=None, suppress_health_check=_FAST)
+if os.environ.get("GREFFIER_EXPLORE"):
+    settings.load_profile("explore")
+else:
+    settings.load_profile("repeatable")
+    # Hypothesis also tries constants out of our modules that are loaded. Which are, hangs on what
+    # a worker ran before: with them the examples were others from run to run.
+    vars(providers)["is_local_module_file"] = lambda _path: False
 
 
 @pytest.fixture

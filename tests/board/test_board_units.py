@@ -30,7 +30,7 @@ def analyse(unit: Path) -> str:
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     if "Overall exposure" not in done.stdout:

@@ -93,6 +93,30 @@ def listen(
     return Heard(judge, told, reader, pauses)
 
 
+def listen_in_time(
+    configure: Callable[..., faketap.Configuration],
+    make: Callable[[int], tuple[Tap, int]],
+    losses: int = 0,
+    period: int = PERIOD,
+) -> tuple[Tap, Heard]:
+    """As :func:`listen`, to a card that was open before each of its faults.
+
+    By the time a card is open some of its frames have gone by; how many, a busy machine decides.
+    *make* says what card has its faults from a frame on, and how many frames are to be heard; it
+    is asked for later and later ones.
+    """
+    heard = None
+    for lead_s in (0.3, 1, 3, 10, 30, 100):
+        start = round(make(0)[0].speed * make(0)[0].rate * lead_s)
+        tap, frames = make(start)
+        configure(tap)
+        heard = listen(tap, frames, period=period)
+        assert_exact(heard)
+        if (heard.judge.origin or 0) < start and heard.reader.counters.losses >= losses:
+            return tap, heard
+    raise AssertionError(f"the card was never open in time: {heard}")
+
+
 def assert_exact(heard: Heard) -> None:
     judge = heard.judge
     assert (judge.wrong_frames, judge.out_of_line) == (0, 0)
@@ -113,16 +137,16 @@ def test_audio_is_exact_and_every_gap_is_right_within_a_period(
     cards: Callable[..., faketap.Configuration],
     speed: float, channels: int, rate: int, drift_ppm: float, period: int,
 ) -> None:  # fmt: skip
-    # By the time the card is open some of its frames have gone by; faults come after that.
-    start = round(speed * rate * 0.3)
     faults = [(0, 400), (2 * rate, 1), (4 * rate, 5 * rate)]
-    overruns = tuple((start + at, lost) for at, lost in faults)
-    tap = Tap("line0", rate, channels, speed, drift_ppm, seed=7, overruns=overruns)
-    cards(tap)
-    heard = listen(tap, start + 8 * rate, period=period)
-    assert_exact(heard)
+
+    def make(start: int) -> tuple[Tap, int]:
+        overruns = tuple((start + at, lost) for at, lost in faults)
+        tap = Tap("line0", rate, channels, speed, drift_ppm, seed=7, overruns=overruns)
+        return tap, start + 8 * rate
+
+    tap, heard = listen_in_time(cards, make, period=period)
     assert [gap.kind for gap in heard.judge.gaps] == ["card"] * 3
-    for gap, (_, lost) in zip(heard.judge.gaps, overruns, strict=True):
+    for gap, (_, lost) in zip(heard.judge.gaps, tap.overruns, strict=True):
         assert lost <= gap.true < lost + period
     assert heard.reader.counters.overruns == 3
 
@@ -131,14 +155,16 @@ def test_audio_is_exact_and_every_gap_is_right_within_a_period(
 def test_a_card_that_is_pulled_out_comes_back_at_the_right_place(
     cards: Callable[..., faketap.Configuration], gone_as: str
 ) -> None:
-    start = 20 * 8000 // 2
-    tap = Tap(
-        "line1", channels=2, speed=20.0, drift_ppm=-80.0, gone_as=gone_as,  # type: ignore[arg-type]
-        absences=((start, 6.0), (start + 80_000, 1.0)),
-    )  # fmt: skip
-    cards(tap)
-    heard = listen(tap, start + 60_000)
-    assert_exact(heard)
+    def make(start: int) -> tuple[Tap, int]:
+        apart = max(32_000, start)  # between the return and the second time it goes
+        absences = ((start, 6.0), (start + 48_000 + apart, 1.0))
+        tap = Tap(
+            "line1", channels=2, speed=20.0, drift_ppm=-80.0, gone_as=gone_as,  # type: ignore[arg-type]
+            absences=absences,
+        )  # fmt: skip
+        return tap, start + apart + 28_000
+
+    tap, heard = listen_in_time(cards, make, losses=2)
     assert [type(event) for event in heard.told] == [Lost, Returned] * 2
     # Never before it was there again; and no attempt is more than two seconds after another.
     judge = heard.judge
@@ -152,7 +178,7 @@ def test_a_card_that_is_pulled_out_comes_back_at_the_right_place(
     assert counters.losses == 2
 
 
-def test_a_thread_that_is_held_up_loses_one_stretch(
+def test_a_thread_that_is_held_up_loses_that_stretch(
     cards: Callable[..., faketap.Configuration],
 ) -> None:
     tap = Tap("line2", speed=10.0)
@@ -172,9 +198,10 @@ def test_a_thread_that_is_held_up_loses_one_stretch(
 
     heard = listen(tap, 40_000, periods=400, open_card=HeldUp)
     assert_exact(heard)
-    assert [gap.kind for gap in heard.judge.gaps] == ["card"]
-    assert heard.judge.gaps[0].true > 400 * PERIOD
-    assert heard.reader.counters.overruns == 1
+    # A busy machine may hold the thread up once more.
+    assert {gap.kind for gap in heard.judge.gaps} == {"card"}
+    assert max(gap.true for gap in heard.judge.gaps) > 400 * PERIOD
+    assert heard.reader.counters.overruns == len(heard.judge.gaps)
 
 
 def test_a_file_is_a_card_too(cards: Callable[..., faketap.Configuration], tmp_path: Path) -> None:

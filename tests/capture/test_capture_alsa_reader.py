@@ -324,7 +324,7 @@ class Stuck:
             self.left -= 1
         else:
             self.hangs.set()
-            assert self.let_go.wait(30)
+            assert self.let_go.wait(300)
         return SETTINGS.period_frames, content(1)
 
     def waiting(self) -> int:
@@ -348,22 +348,22 @@ def test_a_reader_that_hangs_is_given_up_and_its_line_goes_on_without_it() -> No
     reader = made(None)
     reader.open()
     reader.start()
-    assert first.hangs.wait(30)
+    assert first.hangs.wait(120)
     assert reader.give_up()
     other = made(reader)
     other.start()
-    assert second.hangs.wait(30)
+    assert second.hangs.wait(120)
     first.let_go.set()  # it answers after all, too late
-    assert first.closed.wait(30)
+    assert first.closed.wait(120)
     events = list(ring.events())
     assert_whole(events)
     assert [type(event) for event in events] == [*[Period] * 3, Lost, Returned, *[Period] * 2]
     counters = other.counters
     assert (counters.periods, counters.losses, counters.attempts) == (5, 1, 1)
     second.let_go.set()
-    assert other.stop(30)
+    assert other.stop(120)
     assert second.closed.is_set()
-    assert not reader.is_running or reader.stop(30)
+    assert not reader.is_running or reader.stop(120)
 
 
 def test_a_thread_says_whether_it_lives_and_whether_it_has_its_priority() -> None:

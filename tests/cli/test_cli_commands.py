@@ -453,7 +453,7 @@ def script(*words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         env=environment,
-        timeout=60,
+        timeout=300,
     )
 
 

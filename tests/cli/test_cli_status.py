@@ -230,7 +230,7 @@ class _Hook(BaseHTTPRequestHandler):
 
 
 class _Hooks(HTTPServer):
-    timeout = 60
+    timeout = 300
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Hook)
@@ -254,7 +254,7 @@ def test_alarms_are_forwarded_until_the_service_is_stopped(tmp_path: Path) -> No
         try:
             hooks.handle_request()
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=300)
         finally:
             process.kill()
             process.wait()

@@ -67,7 +67,7 @@ class Bench:
 
     def reaches(self, count: int) -> None:
         """Wait until the rogue was served so often."""
-        pause, tries = threading.Event(), 2000
+        pause, tries = threading.Event(), 12_000
         while self.board.served[ROGUE] < count:
             assert tries, self.board.served
             tries -= 1
@@ -77,7 +77,7 @@ class Bench:
 def connected(path: Path) -> socket.socket:
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.connect(str(path))
-    client.settimeout(20)
+    client.settimeout(120)
     return client
 
 

@@ -15,7 +15,7 @@ def test_the_manager_hears_everything(abstract: bool, tmp_path: Path) -> None:
     name = f"@greffier-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{name[1:]}" if abstract else name)
-        manager.settimeout(10)
+        manager.settimeout(120)
         notifier = Notifier({"NOTIFY_SOCKET": name})
         notifier.ready("2 lines\nREADY=0")
         notifier.status("3 calls")

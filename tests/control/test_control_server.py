@@ -70,7 +70,7 @@ def recorder(board: Board, answer: Callable[[m.Request], m.Answer]) -> Iterator[
 def connected(path: Path) -> socket.socket:
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.connect(str(path))
-    client.settimeout(20)
+    client.settimeout(120)
     return client
 
 
@@ -175,7 +175,7 @@ def test_what_a_client_that_went_was_to_get_is_closed(tmp_path: Path) -> None:
     going = threading.Event()
 
     def player(request: m.Replay, user: int) -> Handed:
-        going.wait(20)
+        going.wait(120)
         handed.append(memory(b"sound"))
         return Handed(m.Done(), handed[-1])
 

@@ -14,7 +14,7 @@ from greffier_sim.hand_box import HandBox, Held, offer
 from greffier_sim.head_office import Box, HeadOffice
 from greffier_sim.mqtt_party import Credentials, Party
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class ScriptedBox:

@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from greffier_sim.broker import HOST, client_context
 from greffier_sim.head_office import Box, HeadOffice
 
-WAIT_S = 10.0
+WAIT_S = 120.0
 # MQTT 5, 3.1: a clean start, keep alive 60 s, no property, no client id.
 CONNECT = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
 CONNACK = b"\x20"

@@ -65,5 +65,5 @@ def test_the_write_ahead_log_is_moved_into_the_file(
 
     wait_until(grown, "rows are in the file itself")
     one.stop()
-    one.join(10)
+    one.join(120)
     assert not one.is_alive()

@@ -63,7 +63,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     yield made
     made.desk.stop()
     if made.desk.is_alive():
-        made.desk.join(10)
+        made.desk.join(120)
     assert not any(one.name == "desk" for one in threading.enumerate())
 
 
@@ -169,6 +169,6 @@ def test_a_fault_of_ours_at_one_log_is_told_and_the_others_go_on(tmp_path: Path)
     desk.start()
     wait_until(lambda: ("good", Have(1, "")) in voice.told, "it goes on")
     desk.stop()
-    desk.join(10)
+    desk.join(120)
     assert taken[:2] == ["bad", "good"]
     assert told == ["bad: ZeroDivisionError at a batch of its log"]

@@ -116,7 +116,7 @@ def _open_them(
     folder: Path, start: "threading.Barrier", answers: "multiprocessing.SimpleQueue[int]"
 ) -> None:
     for number in range(ROUNDS):
-        start.wait(60)
+        start.wait(120)
         db = migrations.connect(folder / f"{number}.sqlite", schema.CATALOGUE, Disk())
         answers.put(version(db))
 
@@ -132,7 +132,7 @@ def test_processes_that_open_a_new_file_at_once_do_each_step_once(tmp_path: Path
     for one in several:
         one.start()
     for one in several:
-        one.join(60)
+        one.join(120)
     assert [one.exitcode for one in several] == [0] * PROCESSES
     found = {answers.get() for _ in range(ROUNDS * PROCESSES)}
     assert found == {len(schema.CATALOGUE)}

@@ -385,7 +385,7 @@ def test_the_thread_of_serve_deletes_and_says_what_stops_it(archive: Archive) ->
         thread.start()
         wait_until(lambda gone=gone: bool(told) and archive.opens(held) != gone, "a round")
         thread.stop()
-        thread.join(20)
+        thread.join(120)
         assert not thread.is_alive()
     assert len(told) == 1 and "nothing is deleted" in told[0]
 

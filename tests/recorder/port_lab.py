@@ -17,7 +17,7 @@ from greffier.recorder.taps import Port
 from greffier_sim import captures
 from greffier_sim.packets import frame, udp
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 def until(port: Port, *, gone: bool) -> bool:

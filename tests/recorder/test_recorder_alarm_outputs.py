@@ -36,7 +36,7 @@ from greffier.recorder.outputs.outbox import MOST_QUEUED, Outbox, OutputFailed, 
 from greffier.recorder.outputs.syslog import Syslog
 from greffier.recorder.outputs.webhook import Webhook
 
-WAIT_S = 20.0
+WAIT_S = 120.0
 BLANK = Output("out", "led", "info", "en", "", "", 0, "none", "", "", (), None, "1", "0")
 ALARM = Alarm(1, "tap.blind", "trunk", "critical", False, 1, 10**18, 10**18)
 NOTICE = Notice(1, "raised", 10**18, ALARM)

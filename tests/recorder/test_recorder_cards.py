@@ -271,7 +271,7 @@ class HungCard(SoundCard):
 
     def read(self) -> tuple[int, bytes]:
         self.reading.release()
-        assert self.let_go.wait(30)
+        assert self.let_go.wait(300)
         raise CardFailed("scripted")
 
     def close(self) -> None:
@@ -287,18 +287,18 @@ def test_threads_that_hang_in_a_card_are_replaced_a_few_times_and_tell_nothing(
     card.reader.start()
     given_up = []
     for _ in range(MOST_GIVEN_UP):
-        assert card.reading.acquire(timeout=30)
+        assert card.reading.acquire(timeout=120)
         given_up.append(card.reader)
         assert card.renew()
-    assert card.reading.acquire(timeout=30)
+    assert card.reading.acquire(timeout=120)
     assert not card.renew()
     assert card.reader not in given_up
     assert [type(event) for event in card.ring.events()] == [Lost] * MOST_GIVEN_UP
     card.let_go.set()
-    assert all(one.stop(30) for one in given_up)
+    assert all(one.stop(120) for one in given_up)
     # The last one is at work again, and is given up between two of its periods.
     assert any(card.renew() for _ in range(1_000_000))
-    card.reader.stop(30)
+    card.reader.stop(120)
     desk.stop()
 
 

@@ -227,14 +227,14 @@ def test_a_stalled_disk_delays_only_who_waits_for_it(
 
     def stall(self: Vault, part_id: str) -> Path:
         stalled.set()
-        assert goes_on.wait(60)
+        assert goes_on.wait(300)
         return path_of(self, part_id)
 
     monkeypatch.setattr(Vault, "path_of", stall)
     with closing(socket.socket(socket.AF_UNIX)) as client:
         client.connect(str(box.socket))
         client.sendall(write_request(AskPart(part)))
-        assert stalled.wait(60)
+        assert stalled.wait(120)
         # The server, the loop and its commits go on; what waits for the same disk is bounded.
         assert [one.part for one in box.work().parts] == [part]
         assert box.seal(1)
@@ -245,7 +245,7 @@ def test_a_stalled_disk_delays_only_who_waits_for_it(
             replies.append(reply)
         assert replies.count(Failure("busy", "too_many_orders")) == 12
         goes_on.set()
-        client.settimeout(60)
+        client.settimeout(120)
         assert client.recv(1 << 16)
 
 
@@ -258,13 +258,13 @@ def test_an_envelope_is_read_while_the_store_waits_for_its_disk(
 
     def stall(self: ShredStore, *words: object) -> None:
         stalled.set()
-        assert goes_on.wait(60)
+        assert goes_on.wait(300)
         append(self, *words)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ShredStore, "_append", stall)
     thread = threading.Thread(target=box.seal, args=(1,))
     thread.start()
-    assert stalled.wait(60)
+    assert stalled.wait(120)
     _, fd = fetch(box.socket, AskPart(part))
     os.close(fd)
     goes_on.set()

@@ -219,7 +219,7 @@ def test_a_medium_that_hangs_is_told_and_holds_its_own_thread_alone(
 
     def hangs(source: Path, target: Path, disk: Disk, expected: str | None) -> int:
         entered.set()
-        assert let_go.wait(60)
+        assert let_go.wait(300)
         return copied(source, target, disk, expected)
 
     monkeypatch.setattr(medium, "copy", hangs)
@@ -227,13 +227,13 @@ def test_a_medium_that_hangs_is_told_and_holds_its_own_thread_alone(
         box.seal(0, QUALITY)
         mirror = mirror_of(box, stick)
         mirror.start()
-        assert entered.wait(20)
+        assert entered.wait(120)
         assert mirror.state.word == "starting"
         mirror._busy_since_ns = box.clock.monotonic_ns() - STUCK_NS - 1
         assert mirror.state.word == "stuck"
         mirror.stop()
         let_go.set()
-        mirror._thread.join(20)
+        mirror._thread.join(120)
         assert on(stick) == in_vault(box), "what it was at is finished, and right"
 
 

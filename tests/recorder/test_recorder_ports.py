@@ -23,7 +23,7 @@ def test_an_interface_that_went_down_or_away_is_listened_to_again() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=600,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / one) for one in folders)},
     )
     assert done.returncode == 0, done.stderr

@@ -90,7 +90,7 @@ class Running:
 
     def wait_for(self, wanted: Callable[[Status], bool]) -> Status:
         """The first status for which *wanted* holds."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         for _ in itertools.count():
             status = self.board.ask(AskStatus(), self.clock.monotonic_ns())
             if isinstance(status, Status) and wanted(status):
@@ -102,7 +102,7 @@ class Running:
 
     def stop(self) -> None:
         self.service.stop()
-        self.thread.join(60)
+        self.thread.join(180)
         assert not self.thread.is_alive()
 
     def __enter__(self) -> Self:

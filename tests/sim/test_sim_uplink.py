@@ -94,7 +94,7 @@ def echo() -> Iterator[int]:
 
 
 def connect(uplink: Uplink) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", uplink.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", uplink.port), timeout=120)
 
 
 def refused(uplink: Uplink) -> None:
@@ -196,7 +196,7 @@ def test_a_silent_line_delivers_nothing_until_it_is_restored() -> None:
             sock.recv(1)
         assert uplink.sent == len(b"before")
         uplink.restore()
-        sock.settimeout(30)
+        sock.settimeout(120)
         assert sock.recv(4) == b"held"
 
 
@@ -236,7 +236,7 @@ def test_the_command_forwards_until_it_is_ended() -> None:
         try:
             assert process.stderr is not None
             listening = int(process.stderr.readline().rsplit(maxsplit=1)[-1])
-            with socket.create_connection(("127.0.0.1", listening), timeout=30) as sock:
+            with socket.create_connection(("127.0.0.1", listening), timeout=120) as sock:
                 assert exchange(sock, b"hello") == b"hello"
         finally:
             process.terminate()

@@ -60,7 +60,7 @@ def test_calls_in_are_calls_listed(tmp_path: Path, capsys: pytest.CaptureFixture
         box.start()
         (capture,) = captures_of(tmp_path, calls=5, talk_ms=1500)
         sender = box.replay(capture)
-        assert sender.wait(timeout=90) == 0
+        assert sender.wait(timeout=300) == 0
         box.wait_for(lambda status: status.lines[0].calls == 0 and not status.committed)
         box.stop()
     calls = listed(box, capsys)
@@ -80,7 +80,7 @@ def test_a_kill_loses_nothing_committed_and_calls_go_on(
     with wire() as namespace, Box(tmp_path, namespace, "paris-desk.toml", "desk") as box:
         box.start()
         before, after = captures_of(tmp_path, 4, 5000, 2500)
-        assert box.replay(before).wait(timeout=90) == 0
+        assert box.replay(before).wait(timeout=300) == 0
         status = box.wait_for(
             lambda status: (
                 len(status.committed) == 4
@@ -97,7 +97,7 @@ def test_a_kill_loses_nothing_committed_and_calls_go_on(
             assert path.stat().st_size >= part.bytes, "recovery cut what was committed"
         sender = box.replay(after)
         box.wait_for(lambda status: len(status.committed) == 4)
-        assert sender.wait(timeout=90) == 0
+        assert sender.wait(timeout=300) == 0
         box.stop()
     calls = listed(box, capsys)
     assert len(calls) == 4

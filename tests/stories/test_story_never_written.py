@@ -73,7 +73,7 @@ def test_no_write_ever_carries_such_sound(tmp_path: Path) -> None:
         [*tracer, Path(sys.executable).parent / "greffier", *map(str, words)],
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     if b"Operation not permitted" in done.stderr:
         pytest.skip("this machine lets nobody trace a process")
@@ -165,7 +165,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=600,
         )
         peaks.append(int(done.stdout.splitlines()[-1]))
     assert peaks[1] - peaks[0] < 16 * 1024, peaks

@@ -101,7 +101,7 @@ def test_it_records_while_it_is_asked_and_keeps_what_it_was_told_over_a_kill(
         box.start()
         with Asker(box.socket) as asker:
             (capture,) = captures_of(tmp_path, 4, 2000)
-            assert box.replay(capture).wait(timeout=90) == 0
+            assert box.replay(capture).wait(timeout=300) == 0
             box.wait_for(lambda status: status.office.waiting == 4 and not status.committed)
             work = ask(box.socket, AskWork())
             assert isinstance(work, Work) and len(work.parts) == 4

@@ -56,7 +56,7 @@ def test_a_disk_that_stands_still_delays_the_entry_and_not_the_dispatcher(tmp_pa
             pcm = heard(box, 5)
             assert replays(box) == []
             disk.thaw()
-            assert sender.wait(timeout=90) == 0
+            assert sender.wait(timeout=300) == 0
             box.wait_for(lambda status: status.lines[0].calls == 0)
             whole = len(heard(box, 600))  # the call is over, its sound is not
             box.stop()

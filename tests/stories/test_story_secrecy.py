@@ -49,7 +49,7 @@ def test_an_export_locks_its_memory_dumps_no_core_and_leaves_no_secret(box: Box)
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         environment = Path(f"/proc/{process.pid}/environ").read_bytes()
         writer.write(words + "\n")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err.decode()
     assert limit == "0"
     if memory.lockable():

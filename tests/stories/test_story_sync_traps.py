@@ -30,7 +30,7 @@ from greffier_sim.soak_missing import Missing
 from greffier_sim.sync_lab import SyncLab, lab
 
 pytestmark = pytest.mark.story
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 SHORT = ("--shortest", "0.5", "--longest", "1", "--duty", "1")
 """About one call a second that is recorded, for as long as the stories take."""
 

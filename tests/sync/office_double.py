@@ -78,7 +78,7 @@ class OfficeDouble:
         client.on_socket_open = lambda client, data, sock: sock.setsockopt(6, 1, 1)
         client.connect(HOST, self.head.broker.port)
         client.loop_start()
-        assert ready.wait(10)
+        assert ready.wait(120)
         self.client = client
         here = messages.write(Collector(True, LANE, time.time_ns()))
         client.publish(topics.collector(LANE), here, 1)

@@ -29,7 +29,7 @@ from greffier.sync.dialling import Identity
 from greffier_sim.broker import HOST, free_port
 from greffier_sim.head_office import Box, HeadOffice
 
-WAIT_S = 40.0
+WAIT_S = 120.0
 
 
 class Listener:

@@ -9,7 +9,7 @@ def test_jobs_are_done_in_their_order_while_whoever_gave_them_goes_on() -> None:
     may_go, done, results = threading.Event(), threading.Event(), []
 
     def slow(job: int) -> int:
-        may_go.wait(30)
+        may_go.wait(120)
         return 2 * job
 
     def tell(result: int) -> None:
@@ -25,10 +25,10 @@ def test_jobs_are_done_in_their_order_while_whoever_gave_them_goes_on() -> None:
         errands.put(job)
     assert results == []
     may_go.set()
-    assert done.wait(30)
+    assert done.wait(120)
     assert results == [2, 4, 6]
     stop.set()
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
 
 
@@ -39,7 +39,7 @@ def test_what_waits_at_the_end_is_not_begun() -> None:
 
     def job(number: int) -> int:
         begun.set()
-        may_go.wait(30)
+        may_go.wait(120)
         return number
 
     errands: Errands[int, int] = Errands(job, done.append)
@@ -47,8 +47,8 @@ def test_what_waits_at_the_end_is_not_begun() -> None:
     errands.put(2)
     thread = threading.Thread(target=errands.run, args=(stop,))
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(120)
     stop.set()
     may_go.set()
-    thread.join(30)
+    thread.join(120)
     assert done == [1]

@@ -221,7 +221,7 @@ def test_a_device_file_takes_a_command_and_gives_an_answer(tpm: EmulatedTpm) -> 
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        connect = connector(f"device:{name}", patience_s=10)
+        connect = connector(f"device:{name}", patience_s=120)
         assert connect is not None
         root = TpmRoot(find_place(connect), connect)
         root.make()
@@ -230,7 +230,7 @@ def test_a_device_file_takes_a_command_and_gives_an_answer(tpm: EmulatedTpm) -> 
         assert len(said) > 10
     finally:
         os.write(theirs, b"over")
-        thread.join(10)
+        thread.join(120)
         os.close(ours)
         os.close(theirs)
     assert not thread.is_alive()

@@ -30,7 +30,7 @@ from greffier_sim.witness import Witness
 RATE = 8000
 SPOKEN_BEFORE_KILL_S = 2.5
 APART_S = 0.35
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 SETTLE_S = 0.2
 """What is in the kernel's buffers reaches tcpdump by then."""
 

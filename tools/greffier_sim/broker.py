@@ -24,7 +24,7 @@ from greffier_office.place import Office
 from greffier_sim.soak_missing import Missing
 
 HOST = "127.0.0.1"
-WAIT_S = 15.0
+WAIT_S = 120.0
 _RELOADING = "Reloading config."
 _MOST_KEPT = 64
 _KEPT: deque[int] = deque()

@@ -20,7 +20,7 @@ from greffier_sim.uplink import Uplink
 
 RATE = 1_000_000
 DELAY_MS = 15
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 LABEL = "demo"
 SMALL = ("--reserve", "16", "--memory", "16")
 """MiB: of a disk that is to stay free, and of memory."""

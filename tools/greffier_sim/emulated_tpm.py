@@ -20,7 +20,7 @@ from greffier.trust.tpm_chip import Chip, Connect, connector
 from greffier_sim.soak_missing import Missing
 
 HOST = "127.0.0.1"
-WAIT_S = 15.0
+WAIT_S = 120.0
 _STATE = "tpm2-00.permall"
 
 
@@ -99,7 +99,7 @@ class EmulatedTpm:
         if shutil.which(words[0]) is None:
             raise Missing("tpm2-tools are not installed: ./build.sh setup installs them")
         environment = {**os.environ, "TPM2TOOLS_TCTI": self.words}
-        return subprocess.run(words, env=environment, capture_output=True, timeout=60, check=False)
+        return subprocess.run(words, env=environment, capture_output=True, timeout=300, check=False)
 
     def __enter__(self) -> Self:
         return self.start()

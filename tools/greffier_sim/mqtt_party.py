@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greffier_sim.broker import HOST, client_context
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 DENIED = "Not authorized"
 """What a broker says of a topic that is not for this party (0x87)."""
 

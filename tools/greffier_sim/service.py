@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 BIN = Path(sys.executable).parent
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 LOOK_S = 0.05
 _HERTZ = os.sysconf("SC_CLK_TCK")
 _T = TypeVar("_T")

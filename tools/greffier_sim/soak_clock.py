@@ -53,6 +53,8 @@ from greffier_sim.soak_clock_world import DUTY, TOLERANCE_NS, Born, Figures, Mad
 
 A_BOX: Final = 12
 """Sequences over one data directory."""
+MOST: Final = 20
+"""A run that has not met enough goes on until there are so many times its sequences."""
 _YEAR_NS: Final = 365 * DAY_NS
 _KINDS: Final = (
     {"quality": (0, 30)},
@@ -337,17 +339,39 @@ def _tape(archive: Archive, draw: random.Random, wall_ns: int, purposes: Any) ->
     return Tape(plan, archive.recipients, {})
 
 
-def run(count: int, seed: int, say: Callable[[str], None], *, both: bool = False) -> Figures:
-    """*count* sequences. *both*: with the attacker whom nobody can stop."""
+def rounds(figures: Figures, count: int, enough: Callable[[], bool]) -> Iterator[int]:
+    """How many sequences each box lives through: *count* in all, then more until *enough* is true.
+
+    A run proves nothing that met nothing, and what it meets hangs on a seed: it goes on until it
+    met enough, for at most :data:`MOST` times *count*.
+    """
+    while figures.sequences < count:
+        yield min(A_BOX, count - figures.sequences)
+    while figures.sequences < MOST * count and not enough():
+        yield A_BOX
+
+
+def run(
+    count: int,
+    seed: int,
+    say: Callable[[str], None],
+    enough: Callable[[Figures], bool] = lambda _figures: True,
+    *,
+    both: bool = False,
+) -> Figures:
+    """*count* sequences, and more until *enough* is true, as :func:`rounds` says.
+
+    *both*: with the attacker whom nobody can stop.
+    """
     figures = Figures()
     public = keys.generate(Role.OFFICE).public
     with tempfile.TemporaryDirectory(prefix="greffier-clock-", dir=memory()) as name:
-        while figures.sequences < count:
+        for lived in rounds(figures, count, lambda: enough(figures)):
             folder = Path(name) / "box"
             life = Life(folder, public, f"{seed}/{figures.sequences}", figures)
             life.both = both
             life.hostile = life.hostile or both
-            for _ in range(min(A_BOX, count - figures.sequences)):
+            for _ in range(lived):
                 life.play()
             life.leave()
             shutil.rmtree(folder)

@@ -12,7 +12,7 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from greffier.recorder.purge import Verdict
 from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier_sim.filled_disk import memory
-from greffier_sim.soak_clock import A_BOX, Life
+from greffier_sim.soak_clock import A_BOX, Life, rounds
 from greffier_sim.soak_clock_world import TOLERANCE_NS, Figures
 
 _MODES: Final[tuple[Mode, ...]] = ("floor", "suspend")
@@ -104,10 +104,18 @@ class HeldLife(Life):
         archive.tick()
 
     def _names(self) -> list[str]:
-        """Parts, and recordings, that are there."""
+        """Parts as they were born, and recordings, that are there.
+
+        A part's id is of the operating system's making: in its order no seed would decide a run.
+        """
         rows = self._opened.index.parts()
         self._recordings |= {row.part_id: row.recording for row in rows}
-        return sorted({name for row in rows for name in (row.part_id, row.recording)})
+        parts = self._as_born(row.part_id for row in rows)
+        return parts + sorted({row.recording for row in rows})
+
+    def _as_born(self, names: Iterable[str]) -> list[str]:
+        known = set(names)
+        return [name for name in self.parts if name in known]
 
     def _place(self, names: Sequence[str] = ()) -> None:
         """Two persons hold a part or a recording; or fewer try."""
@@ -169,7 +177,7 @@ class HeldLife(Life):
         doomed = purge.plan(archive, space, lambda _row: False).doomed
         if doomed and self._draw.random() < 0.2:  # while the purge waits for its turn
             self._counted.raced += 1
-            self._place([one.row.part_id for one in doomed])
+            self._place(self._as_born(one.row.part_id for one in doomed))
         for one in purge.carry_out(archive, doomed):
             self._took(one)
         self._counted.kept_held += sum(bool(self._standing(name)) for name in self.parts)
@@ -223,15 +231,20 @@ class HeldLife(Life):
         return added
 
 
-def run(count: int, seed: int, say: Callable[[str], None]) -> tuple[Figures, Counted]:
-    """*count* sequences."""
+def run(
+    count: int,
+    seed: int,
+    say: Callable[[str], None],
+    enough: Callable[[Figures, Counted], bool] = lambda _figures, _counted: True,
+) -> tuple[Figures, Counted]:
+    """*count* sequences, and more until *enough* is true: :func:`.soak_clock.rounds`."""
     figures, counted = Figures(), Counted()
     public = keys.generate(Role.OFFICE).public
     with tempfile.TemporaryDirectory(prefix="greffier-holds-", dir=memory()) as name:
-        while figures.sequences < count:
+        for lived in rounds(figures, count, lambda: enough(figures, counted)):
             folder = Path(name) / "box"
             life = HeldLife(folder, public, f"{seed}/{figures.sequences}", figures, counted)
-            for _ in range(min(A_BOX, count - figures.sequences)):
+            for _ in range(lived):
                 life.play()
             life.leave()
             shutil.rmtree(folder)

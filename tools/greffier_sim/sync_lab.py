@@ -129,7 +129,7 @@ class SyncLab:
         return self.sync.state()
 
     def wait_for(
-        self, wanted: Callable[[SyncState], bool], what: str, seconds: float = 60.0
+        self, wanted: Callable[[SyncState], bool], what: str, seconds: float = 180.0
     ) -> SyncState:
         """The first state that is *wanted*. Raises Unwell, also where sync has ended."""
         return self.sync.wait_for(wanted, what, seconds)

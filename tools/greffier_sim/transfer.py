@@ -8,7 +8,7 @@ from greffier.control.transfer import AskSync, SyncNow, SyncState
 from greffier.errors import GreffierError
 from greffier_sim.service import Service
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 class Transfer(Service):

@@ -14,7 +14,7 @@ FIRST_PORT = 10_000
 PORTS = 16
 """Of each caller: SIP, and behind it media (SIPp takes three more: RTCP, and video unused)."""
 MEDIA_BEHIND = 8
-_READY_S = 10.0
+_READY_S = 120.0
 SCENARIO = """<?xml version="1.0" encoding="UTF-8" ?>
 <scenario name="caller">
   <send retrans="500"><![CDATA[
@@ -113,7 +113,7 @@ class Telephones:
     def wait(self) -> None:
         """Until everybody has hung up. Raises OSError where a call failed."""
         for process in self._calls:
-            if process.wait(timeout=90) != 0:
+            if process.wait(timeout=300) != 0:
                 raise OSError("SIPp could not complete a call")
 
     def stop(self) -> None:

@@ -62,7 +62,7 @@ class Witness:
             self._process.send_signal(signal.SIGINT)
         assert self._process.stderr is not None  # noqa: S101 - asked for at the start
         said = self._process.stderr.read()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=120)
         dropped = [line.split()[0] for line in said.splitlines() if "dropped by kernel" in line]
         return int(dropped[0]) if dropped else 0
 

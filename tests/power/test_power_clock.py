@@ -3,8 +3,8 @@
 import pytest
 
 from greffier_sim import soak_clock
-from greffier_sim.soak_clock import A_BOX, run
-from greffier_sim.soak_clock_world import TOLERANCE_NS, Figures
+from greffier_sim.soak_clock import run
+from greffier_sim.soak_clock_world import A_BOX, TOLERANCE_NS, Figures
 
 LATEST_H = 24 + TOLERANCE_NS / 3600e9
 

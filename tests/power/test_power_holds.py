@@ -2,8 +2,7 @@
 
 import pytest
 
-from greffier_sim.soak_clock import A_BOX
-from greffier_sim.soak_clock_world import Figures
+from greffier_sim.soak_clock_world import A_BOX, Figures
 from greffier_sim.soak_holds import Counted, blind, run
 
 

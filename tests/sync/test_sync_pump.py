@@ -65,8 +65,11 @@ def _is_open(fd: int, path: Path) -> bool:
 
 
 @pytest.fixture(name="line")
-def _line(tmp_path: Path) -> Line:
-    return Line(tmp_path)
+def _line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """One whose rate is measured by the test's own clock."""
+    made = Line(tmp_path)
+    monkeypatch.setattr("greffier.sync.pump.steady_ns", lambda: made.now_ns)
+    return made
 
 
 def test_what_was_asked_for_goes_and_no_more(line: Line) -> None:

@@ -49,12 +49,17 @@ from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier.store import layout
 from greffier_sim.filled_disk import memory
-from greffier_sim.soak_clock_world import DUTY, TOLERANCE_NS, Born, Figures, MadeUpClock, World
+from greffier_sim.soak_clock_world import (
+    A_BOX,
+    DUTY,
+    TOLERANCE_NS,
+    Born,
+    Figures,
+    MadeUpClock,
+    World,
+    rounds,
+)
 
-A_BOX: Final = 12
-"""Sequences over one data directory."""
-MOST: Final = 20
-"""A run that has not met enough goes on until there are so many times its sequences."""
 _YEAR_NS: Final = 365 * DAY_NS
 _KINDS: Final = (
     {"quality": (0, 30)},
@@ -265,7 +270,7 @@ class Life:
         except BadCosigned:
             self._figures.refused += 1
             return
-        self._office._witness(Order(AskStatus(), 0, _heard), found)
+        self._office._witness(Order(AskStatus(), 0, lambda _reply: None), found)
         archive.tick()
         self._figures.cosigned += 1
 
@@ -314,10 +319,6 @@ class Life:
             self._figures.first.append(f"{self._seed}: {days:.1f} days {how}: {part}")
 
 
-def _heard(_reply: object) -> None:
-    """Nobody waits for an answer here."""
-
-
 def _tape(archive: Archive, draw: random.Random, wall_ns: int, purposes: Any) -> Tape:
     assert archive.epoch is not None  # noqa: S101 - it was opened at the start
     device = archive.data.identity.device
@@ -339,18 +340,6 @@ def _tape(archive: Archive, draw: random.Random, wall_ns: int, purposes: Any) ->
     return Tape(plan, archive.recipients, {})
 
 
-def rounds(figures: Figures, count: int, enough: Callable[[], bool]) -> Iterator[int]:
-    """How many sequences each box lives through: *count* in all, then more until *enough* is true.
-
-    A run proves nothing that met nothing, and what it meets hangs on a seed: it goes on until it
-    met enough, for at most :data:`MOST` times *count*.
-    """
-    while figures.sequences < count:
-        yield min(A_BOX, count - figures.sequences)
-    while figures.sequences < MOST * count and not enough():
-        yield A_BOX
-
-
 def run(
     count: int,
     seed: int,
@@ -359,7 +348,7 @@ def run(
     *,
     both: bool = False,
 ) -> Figures:
-    """*count* sequences, and more until *enough* is true, as :func:`rounds` says.
+    """*count* sequences, and more until *enough* is true, as :func:`.rounds` says.
 
     *both*: with the attacker whom nobody can stop.
     """

@@ -1,11 +1,16 @@
 """The world of a soak of clocks: what time it really is, what a box makes of it, what was seen."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from greffier.clock import BUILT_NS, SECOND, SystemClock
 from greffier.policy.lifecycle import DAY_NS
 
+A_BOX: Final = 12
+"""Sequences over one data directory."""
+MOST: Final = 20
+"""A run that has not met enough goes on until there are so many times its sequences."""
 DUTY: Final = "regulatory"
 TOLERANCE_NS: Final = 600 * SECOND
 """Wall clocks that are off by less are right; quartz, and the seconds of a cosignature."""
@@ -93,3 +98,15 @@ class Figures:
     adrift_late: int = 0
     adrift_duty_early: int = 0
     first: list[str] = field(default_factory=list)
+
+
+def rounds(figures: Figures, count: int, enough: Callable[[], bool]) -> Iterator[int]:
+    """How many sequences each box lives through: *count* in all, then more until *enough* is true.
+
+    A run proves nothing that met nothing, and what it meets hangs on a seed: it goes on until it
+    met enough, for at most :data:`MOST` times *count*.
+    """
+    while figures.sequences < count:
+        yield min(A_BOX, count - figures.sequences)
+    while figures.sequences < MOST * count and not enough():
+        yield A_BOX

@@ -29,8 +29,8 @@ from greffier.recorder.purge import Verdict
 from greffier.seal import keys
 from greffier.seal.keys import PublicKey, Role
 from greffier_sim.filled_disk import memory
-from greffier_sim.soak_clock import A_BOX, Life, rounds
-from greffier_sim.soak_clock_world import TOLERANCE_NS, Figures
+from greffier_sim.soak_clock import Life
+from greffier_sim.soak_clock_world import A_BOX, TOLERANCE_NS, Figures, rounds
 
 _MODES: Final[tuple[Mode, ...]] = ("floor", "suspend")
 _PERSONS: Final = (Persons(("Anne Roy", "Paul Sy")), Persons(("a. roy", "l. d")))
@@ -237,7 +237,7 @@ def run(
     say: Callable[[str], None],
     enough: Callable[[Figures, Counted], bool] = lambda _figures, _counted: True,
 ) -> tuple[Figures, Counted]:
-    """*count* sequences, and more until *enough* is true: :func:`.soak_clock.rounds`."""
+    """*count* sequences, and more until *enough* is true: :func:`.rounds`."""
     figures, counted = Figures(), Counted()
     public = keys.generate(Role.OFFICE).public
     with tempfile.TemporaryDirectory(prefix="greffier-holds-", dir=memory()) as name:

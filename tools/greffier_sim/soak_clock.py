@@ -43,6 +43,7 @@ from greffier.recorder import purge, recovery
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.head_office import HeadOffice
+from greffier.recorder.purger import OVERDUE_LOOK_NS, OVERDUE_NS
 from greffier.recorder.tape import PartPlan, Tape
 from greffier.recorder.troubles import Troubles
 from greffier.seal import keys
@@ -61,6 +62,8 @@ from greffier_sim.soak_clock_world import (
 )
 
 _YEAR_NS: Final = 365 * DAY_NS
+TURN_NS: Final = OVERDUE_NS + OVERDUE_LOOK_NS
+"""No recorder that runs waits longer with what is due."""
 _KINDS: Final = (
     {"quality": (0, 30)},
     {"quality": (0, 89), "training": (0, 89)},
@@ -151,11 +154,11 @@ class Life:
             self._pass(DAY_NS)
 
     def _pass(self, span_ns: int) -> None:
-        """Time goes by while the box is on; once a day the purge has its turn."""
+        """Time goes by while the box is on; the purge has its turns, as rarely as it may."""
         end_ns = self.world.now_ns + span_ns
         while self._turn_ns <= end_ns:
             self.world.now_ns = self._turn_ns
-            self._turn_ns += DAY_NS
+            self._turn_ns += TURN_NS
             self._turn()
         self.world.now_ns = end_ns
 
@@ -210,7 +213,7 @@ class Life:
 
     def _boot(self) -> None:
         self.world.boot, self.world.booted_ns = secrets.token_hex(16), self.world.now_ns
-        self._turn_ns = self.world.now_ns + DAY_NS
+        self._turn_ns = self.world.now_ns + TURN_NS
         self._met = False  # whether trusted time was there in this boot
         self._trust_ns = 0
 
@@ -304,7 +307,7 @@ class Life:
 
     def _judge_kept(self, part: Born) -> None:
         since = max(part.due_ns, self._trust_ns)
-        late = self.world.now_ns - since > DAY_NS + TOLERANCE_NS
+        late = self.world.now_ns - since > DAY_NS
         if not self._trust_ns or not late:
             return
         if part.adrift:

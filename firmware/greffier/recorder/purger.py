@@ -34,7 +34,6 @@ from greffier.control.retention import (
 )
 from greffier.errors import IntegrityError, StorageFailed
 from greffier.policy import archives
-from greffier.policy.lifecycle import DAY_NS
 from greffier.policy.packs import Packs
 from greffier.policy.purposes import METADATA_DAYS
 from greffier.policy.site import Policy
@@ -48,6 +47,10 @@ QUIET_HOUR: Final = 3
 LOOK_S: Final = 60.0
 OVERDUE_LOOK_NS: Final = 3600 * SECOND
 """So often it looks whether something is overdue."""
+OVERDUE_NS: Final = 22 * 3600 * SECOND
+"""What was due so long ago does not wait for the quiet hour: with the look above, a day is kept,
+also one of 25 hours.
+"""
 PACE_S: Final = 1.0
 """Between two batches: what waits is committed meanwhile, and frames are written."""
 MOST_ORDERS: Final = 16
@@ -268,11 +271,11 @@ class Purger:
         return day_of(clock.wall_ns() - QUIET_HOUR * 3600 * SECOND, self._zone)
 
     def _is_overdue(self) -> bool:
-        """Whether something was due a day ago, or was begun and is not done."""
+        """Whether something was due long ago, or was begun and is not done."""
         deletions = self._archive.deletions
         if deletions.unfinished or deletions.unfinished_epochs:
             return True
-        now_ns = self._archive.clock.lower_bound().t_ns - DAY_NS
+        now_ns = self._archive.clock.lower_bound().t_ns - OVERDUE_NS
         if deletions.epochs_due(now_ns, self._days):
             return True
         return purge.has_due(self._archive, now_ns, self._blocked)

@@ -3,8 +3,8 @@
 A sequence is a few deeds in the life of a box: its wall clock is set by seconds or by ten years
 either way, its battery is lost, it boots, it is off for months; head office cosigns, in time, late,
 again what it cosigned before, or a stranger does; who holds the witness's key states any time.
-Calls are recorded all the while, and the purge has its turn once a day. Recorder, log, lower bound,
-receipts and purge are the real ones; only what the machine's clocks show is made up.
+Calls are recorded all the while, and the purge has its turn as rarely as a recorder that runs may.
+Recorder, log, lower bound, receipts and purge are real; what the machine's clocks show is made up.
 
 Beside it stands a model that knows what time it really is, and nothing else of the recorder's. It
 says of each part that went by how much that was too early, and of each that is still there, by how
@@ -43,7 +43,6 @@ from greffier.recorder import purge, recovery
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.head_office import HeadOffice
-from greffier.recorder.purger import OVERDUE_LOOK_NS, OVERDUE_NS
 from greffier.recorder.tape import PartPlan, Tape
 from greffier.recorder.troubles import Troubles
 from greffier.seal import keys
@@ -54,6 +53,7 @@ from greffier_sim.soak_clock_world import (
     A_BOX,
     DUTY,
     TOLERANCE_NS,
+    TURN_NS,
     Born,
     Figures,
     MadeUpClock,
@@ -62,8 +62,6 @@ from greffier_sim.soak_clock_world import (
 )
 
 _YEAR_NS: Final = 365 * DAY_NS
-TURN_NS: Final = OVERDUE_NS + OVERDUE_LOOK_NS
-"""No recorder that runs waits longer with what is due."""
 _KINDS: Final = (
     {"quality": (0, 30)},
     {"quality": (0, 89), "training": (0, 89)},

@@ -6,6 +6,7 @@ from typing import Final
 
 from greffier.clock import BUILT_NS, SECOND, SystemClock
 from greffier.policy.lifecycle import DAY_NS
+from greffier.recorder.purger import OVERDUE_LOOK_NS, OVERDUE_NS
 
 A_BOX: Final = 12
 """Sequences over one data directory."""
@@ -14,6 +15,8 @@ MOST: Final = 20
 DUTY: Final = "regulatory"
 TOLERANCE_NS: Final = 600 * SECOND
 """Wall clocks that are off by less are right; quartz, and the seconds of a cosignature."""
+TURN_NS: Final = OVERDUE_NS + OVERDUE_LOOK_NS
+"""No recorder that runs waits longer with what is due."""
 
 
 @dataclass

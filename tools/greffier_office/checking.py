@@ -79,7 +79,7 @@ class Checking:
         for row in self._held.db.execute(
             "SELECT d.log_key, l.* FROM logs AS l JOIN devices AS d USING (device)"
         ).fetchall():
-            self._check_log(row)
+            self.check_log(row)
         for row in self._held.db.execute("SELECT device, reason FROM forks"):
             self.forks.count += 1
             self.forks.altered.append(f"{row['device']}: {row['reason']}")
@@ -95,8 +95,8 @@ class Checking:
             *(self.parts, self.receipts, self.envelopes),
         ]
 
-    def _check_log(self, row: sqlite3.Row) -> None:
-        """Its entries give the roots of both checkpoints, which are signed."""
+    def check_log(self, row: sqlite3.Row) -> None:
+        """Its entries give the roots of both checkpoints, which are signed; *row*: of ``logs``."""
         device = row["device"]
         self.logs.count += 1
         frontier = merkle.Frontier()
@@ -105,7 +105,7 @@ class Checking:
         opened: dict[str, str] = {}
         strange: Counter[str] = Counter()
         try:
-            for entry, raw in self._entries(device):
+            for entry, raw in self.entries(device):
                 frontier.append(merkle.leaf_hash(raw))
                 if isinstance(entry, Entry):
                     self._read(device, entry, opened)
@@ -152,7 +152,7 @@ class Checking:
         elif head.checkpoint.size > frontier.size:
             self.cosignatures.missing.append(f"{device}: the entries that it is of")
 
-    def _entries(self, device: str) -> Iterator[tuple[Entry | UnreadEntry, bytes]]:
+    def entries(self, device: str) -> Iterator[tuple[Entry | UnreadEntry, bytes]]:
         """From the objects, in order. Raises Missing, BadFrame, BadEntry, StorageFailed."""
         due = 0
         for row in self._held.db.execute(

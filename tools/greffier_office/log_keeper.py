@@ -146,6 +146,8 @@ class LogKeeper:
             if row is not None:
                 catalogue.write_batch(db, device, row, held.peaks)
             narration.narrate(db, device, growth.entries)
+            if growth.cosign:
+                narration.witness(db, device, log.cosigned_size, log.cosigned_ns)
             strange = catalogue.write_unread(db, device, growth.unread)
         return _Kept(cosigned, strange)
 

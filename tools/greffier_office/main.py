@@ -19,13 +19,14 @@ COMMANDS = {
     "backup": "greffier_office.backup",
     "restore": "greffier_office.restore",
     "verify": "greffier_office.verify",
+    "verify-sampling": "greffier_office.verify_sampling",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
     "shares": "greffier_office.shares",
     "signer": "greffier_office.signer",
     "sign": "greffier_office.sign",
 }
-GUARDED = frozenset({"keygen", "open", "calls", "shares"})
+GUARDED = frozenset({"keygen", "open", "calls", "shares", "verify-sampling"})
 
 
 def main() -> None:

@@ -162,6 +162,22 @@ def _released(db: sqlite3.Connection, device: str, entry: Entry) -> None:
     )
 
 
+def _epoch(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """Its commitment stands in the log; nobody has cosigned it yet. The first of a name counts."""
+    db.execute(
+        "INSERT OR IGNORE INTO witnessed VALUES (?, ?, ?, NULL, NULL)",
+        (device, entry.data["epoch"], entry.seq),
+    )
+
+
+def witness(db: sqlite3.Connection, device: str, size: int, now_ns: int) -> None:
+    """The first *size* entries are cosigned, and all commitments in them from now on."""
+    db.execute(
+        "UPDATE witnessed SET size = ?, at_ns = ? WHERE device = ? AND size IS NULL AND seq < ?",
+        (size, now_ns, device, size),
+    )
+
+
 _KINDS: dict[str, Callable[[sqlite3.Connection, str, Entry], None]] = {
     "call.decided": _decided,
     "call.ended": _ended,
@@ -169,6 +185,7 @@ _KINDS: dict[str, Callable[[sqlite3.Connection, str, Entry], None]] = {
     "part.sealed": _closed,
     "part.recovered": _closed,
     "key.shredded": _shredded,
+    "epoch.opened": _epoch,
     "hold.placed": _held,
     "hold.released": _released,
 }

@@ -231,7 +231,33 @@ CREATE TABLE unread (
 ) STRICT, WITHOUT ROWID;
 """
 
-CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS, DELETION, UNREAD)
+# ``witnessed``: of each epoch that a log opens (entry ``seq``) the size of the first log with that
+# entry inside that was cosigned, and when; null until then (docs/sampling.md section 5).
+# ``unseen``: calls that another system's records name and the box never saw; nobody's number.
+SAMPLING = """
+CREATE TABLE witnessed (
+    device TEXT NOT NULL REFERENCES devices,
+    epoch TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    size INTEGER,
+    at_ns INTEGER,
+    PRIMARY KEY (device, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX witnessed_waiting ON witnessed (device, seq) WHERE size IS NULL;
+CREATE TABLE unseen (
+    device TEXT NOT NULL REFERENCES devices,
+    source TEXT NOT NULL,
+    row INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL,
+    duration_ms INTEGER,
+    state TEXT NOT NULL,
+    found_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, source, row)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unseen_by_start ON unseen (device, start_ns);
+"""
+
+CATALOGUE: tuple[str, ...] = (ENROLMENT, COLLECTION, PEAKS, DELETION, UNREAD, SAMPLING)
 
 # A file of its own: whoever restores an old catalogue must not bring destroyed keys back.
 # ``block`` is the envelope block (docs/envelope-format.md) that came with the part.

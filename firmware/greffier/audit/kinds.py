@@ -183,6 +183,7 @@ KINDS: Mapping[str, Kind] = {
             "dir": WORD,
             "consumer": COUNTRY,
             "agent": PSEUDONYM,
+            "month": MONTH,
             "used": COUNT,
             "slot": FLAG,
             "given": NAMES,

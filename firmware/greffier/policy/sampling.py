@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 
 from greffier.policy.site import Policy
 
@@ -62,6 +62,23 @@ def stratum(policy: Policy, queue: str, direction: str) -> str:
     return "/".join(parts[name] for name in parts if name in policy.sampling.strata)
 
 
+def agents_key(secret: bytes, month: str) -> bytes:
+    """The key of the pseudonyms of *month* (``YYYY-MM``), from 32 octets of the device."""
+    return hmac.digest(
+        hmac.digest(secret, b"greffier/agents@v1", "sha256"), month.encode(), "sha256"
+    )
+
+
+def agent_pseudonym(key: bytes, agent: str) -> str:
+    """The name of *agent* in the log, 32 hexadecimal digits; *key* is the month's."""
+    return hmac.digest(_checked(key), _PREFIX + f"agent|{agent}".encode(), "sha256").hex()[:32]
+
+
+def month_of(day: date) -> str:
+    """The month of *day*, as the log and the slots name it: ``YYYY-MM``."""
+    return f"{day.year:04d}-{day.month:02d}"
+
+
 def working_days(policy: Policy, year: int, month: int) -> list[date]:
     """The days of the month on which a window opens (Monday to Friday where none is named)."""
     day = date(year, month, 1)
@@ -93,11 +110,40 @@ def slots(
         group = days[index * len(days) // count : (index + 1) * len(days) // count]
         if not group:
             continue
-        month = f"{group[0].year:04d}-{group[0].month:02d}"
-        value = _first_64_bits(key, f"slot|{agent}|{month}|{index}")
+        value = _first_64_bits(key, f"slot|{agent}|{month_of(group[0])}|{index}")
         day, second = divmod(value % (len(group) * day_length), day_length)
         found.append(Slot(group[day], window_start + second))
     return found
+
+
+def slot_instants(policy: Policy, key: bytes, month: str, agent: str) -> list[int]:
+    """The slots of *agent* in *month* (``YYYY-MM``) under *key*, ns since 1970, the first first.
+
+    A day lasts from the earliest beginning of a window to the latest end of one.
+    """
+    days = working_days(policy, *map(int, month.split("-")))
+    start, end = _day_bounds(policy)
+    found = slots(
+        key,
+        agent,
+        days,
+        count=policy.sampling.slots_month,
+        window_start=start,
+        day_length=end - start,
+    )
+    zone = policy.timezone
+    begun = [
+        datetime.combine(slot.day, time(), zone) + timedelta(seconds=slot.second) for slot in found
+    ]
+    return [int(one.timestamp()) * 1_000_000_000 for one in begun]
+
+
+def _day_bounds(policy: Policy) -> tuple[int, int]:
+    """Local seconds since midnight; a window over midnight makes it the whole day."""
+    windows = policy.windows
+    if not windows or any(one.start >= one.end for one in windows):
+        return 0, 86_400
+    return 60 * min(one.start for one in windows), 60 * max(one.end for one in windows)
 
 
 def _first_64_bits(key: bytes, message: str) -> int:

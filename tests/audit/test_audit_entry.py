@@ -32,6 +32,7 @@ TEXTS = {
     "code": st.sampled_from(["SAMPLED_IN", "MANDATORY_MIFID"]),
     "word": st.sampled_from(["ended", "opus24", "late_start"]),
     "reason": st.sampled_from(["SAMPLED_OUT", "overrun"]),
+    "value": st.sampled_from(["out", "15", "CA-QC", "true"]),
     "version": st.sampled_from(["0.1.0", "2026-11"]),
     "hex": st.just("00ff"),
     "key hash": st.just("49b66042"),

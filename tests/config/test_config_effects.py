@@ -112,6 +112,7 @@ READERS: dict[type, dict[str, str]] = {
         "stop": "control/access.py",
         "sync": "control/access.py",
         "retain": "control/access.py",
+        "tell": "control/access.py",
     },
     records.Limits: {
         "calls": "recorder/live.py",

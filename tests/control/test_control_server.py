@@ -13,6 +13,7 @@ import pytest
 from greffier.clock import SystemClock
 from greffier.config.recorder import parse
 from greffier.control import access as control_access
+from greffier.control import facts as f
 from greffier.control import messages as m
 from greffier.control import retention as r
 from greffier.control import transfer as t
@@ -210,7 +211,8 @@ def test_memory_that_could_still_change_is_not_believed(tmp_path: Path) -> None:
         (Access(frozenset(), stop=frozenset({ME})), {"watch", "operate", "stop"}),
         (Access(frozenset(), sync=frozenset({ME})), {"sync"}),
         (Access(frozenset(), retain=frozenset({ME})), {"retain"}),
-        (Access(frozenset({ME})), {"watch", "operate", "stop", "sync", "retain"}),
+        (Access(frozenset(), tell=frozenset({ME})), {"watch", "tell"}),
+        (Access(frozenset({ME})), {"watch", "operate", "stop", "sync", "retain", "tell"}),
     ],
 )
 def test_each_kind_of_request_needs_its_right(
@@ -220,6 +222,7 @@ def test_each_kind_of_request_needs_its_right(
         "watch": [m.AskStatus(), m.AskLevels(), m.AskAlarms()],
         "operate": [m.Acknowledge(1), m.Pause(line="a"), m.Resume(line="a"), m.Replay("a", 1)],
         "stop": [m.Stop()],
+        "tell": [f.Tell("0" * 32, "private", "true", "desk", line="a")],
         "sync": [t.SyncReport(True, 0, 0, 0, ())],
     }
     # What this process has no use for it refuses, but only to whom it would answer.

@@ -1,6 +1,7 @@
 """A recorder without threads: calls on a line, a clock that the test moves, orders, ticks."""
 
-from collections.abc import Iterable
+import secrets
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,20 @@ from greffier.calls.tracker import Tracker
 from greffier.capture.datagram import Datagram
 from greffier.clock import CaptureClock, SystemClock
 from greffier.config import recorder as config
-from greffier.control.board import Order
-from greffier.control.messages import Answer, Pause, Resume
+from greffier.control.board import Order, Reply
+from greffier.control.facts import Tell
+from greffier.control.messages import Answer, Pause, Resume, Stop
 from greffier.recorder import recovery
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake, Report
+from greffier.recorder.late_facts import LateFacts
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.pausing import Pausing
 from greffier.recorder.resume import Resumable
 from greffier.recorder.rules import Rules
+from greffier.recorder.telling import Telling
 from greffier.recorder.troubles import Troubles
 from greffier_sim.captures import MS
 
@@ -37,14 +41,25 @@ class Desk:
     name, blind = "desk", False
 
     def __init__(
-        self, box: Box, line: str, policy: Path, start_ns: int, consent: str = "none"
+        self,
+        box: Box,
+        line: str,
+        policy: Path,
+        start_ns: int,
+        consent: str = "none",
+        *,
+        u: float = 0.0,
+        pending: Iterable[str] = (),
+        given: Mapping[str, object] | None = None,
     ) -> None:
         self.box = box
         self.clock = CaptureClock(start_ns, SystemClock())
         self.archive = Archive.open(box.data, self.clock)
         self.found = recovery.recover(self.archive)
         self.archive.open_epoch()
-        self.rules = Rules(loaded(policy), PACKS, line, {"window": "true", "consent": consent}, 0.0)
+        told = {"window": "true", **({} if "consent" in pending else {"consent": consent})}
+        told |= dict(given or {})
+        self.rules = Rules(loaded(policy), PACKS, line, told, u, pending=frozenset(pending))
         self.reports: list[Report] = []
         self.resumable = Resumable(self.found.calls, start_ns)
         numbers = Numbers.of(self.archive.data)
@@ -61,17 +76,25 @@ class Desk:
             "taps": {"trunk": {"interface": "tap"}},
             "match": [{"line": line}],
         }
+        parsed = config.parse(table)
+        troubles = Troubles(self.alarms, self.clock)
         self.pausing = Pausing(
-            config.parse(table),
+            parsed,
             self.rules.policy,
             self.archive,
-            Troubles(self.alarms, self.clock),
+            troubles,
             [self],
         )
         self.answers: list[Answer] = []
+        self.told: list[Reply] = []
+        self.facts = LateFacts(self.archive, self.rules.policy)
+        self.telling = Telling(parsed, self.archive, troubles, [self], self.pausing, self._late)
 
     def _rules_of(self, _call: CallStarted) -> Rules:
         return self.rules
+
+    def _late(self, request: Tell, content: str, done: Callable[[Reply], None]) -> None:
+        self.facts.take(request, content, done, self.archive.perform)
 
     # --- what a source is ---
 
@@ -87,6 +110,9 @@ class Desk:
 
     def watch(self) -> None:
         """Nothing can break."""
+
+    def fetch(self, call: Call) -> None:
+        """Nothing is lent."""
 
     def settle(self, now_ns: int) -> list[Interval]:
         return list(Account("desk", "desk", now_ns - 1).settle(now_ns))
@@ -108,6 +134,17 @@ class Desk:
         self.pausing.obey(request, Order(request, 1000, self.answers.append))
         return self.answers[-1] if len(self.answers) > before else None
 
+    def tell(self, fact: str, value: str, **more: Any) -> Reply | None:
+        """Tell a fact about the only call that runs, or another; its answer, if it is there."""
+        named = {"id": secrets.token_hex(16), "source": "key", **more}
+        if not {"call", "line", "recording"} & named.keys():
+            named["line"] = self.rules.line
+        before = len(self.told)
+        self.telling.obey(
+            Tell(fact=fact, value=value, **named), Order(Stop(), 1000, self.told.append)
+        )
+        return self.told[-1] if len(self.told) > before else None
+
     def tick(self) -> None:
         """What the loop does when a tick is due."""
         now = self.clock.wall_ns()
@@ -117,6 +154,8 @@ class Desk:
         self.archive.tick()
         self.pausing.watch(now)
         self.pausing.answer()
+        self.telling.answer()
+        self.telling.watch()
 
     def close(self) -> None:
         """End in good order."""

@@ -87,6 +87,7 @@ EPOCH = _text("epoch", r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[0-9a-z]{1,32})?")
 CODE = _text("code", r"[A-Z][A-Z0-9_]{0,47}")
 WORD = _text("word", r"(?!(?:\D*\d){4})[a-z][a-z0-9_.-]{0,47}")
 REASON = _text("reason", r"(?!(?:\D*\d){4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
+VALUE = _text("value", r"(?!(?:\D*\d){4})[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 VERSION = _text("version", r"(?!(?:\D*\d){7})[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
 SEALED = _text("hex", r"(?:[0-9a-f]{2}){1,4096}")
 KEY_HASH = _text("key hash", r"[0-9a-f]{8}")
@@ -200,6 +201,30 @@ KINDS: Mapping[str, Kind] = {
     "call.unpaused": _kind(
         {"uid": UID, "at_ns": TIME, "source": WORD},
         {"line": NAME, "recording": ID, "user": COUNT},
+    ),
+    "call.fact": _kind(
+        {
+            "uid": UID,
+            "id": ID,
+            "fact": WORD,
+            "source": WORD,
+            "at_ns": TIME,
+            "content": PSEUDONYM,
+            "state": WORD,
+        },
+        {
+            "value": VALUE,
+            "agent": PSEUDONYM,
+            "by": PSEUDONYM,
+            "line": NAME,
+            "recording": ID,
+            "record": RECORD,
+            "codes": CODES,
+            "captured": FLAG,
+            "from_ns": TIME,
+            "min_days": COUNT,
+            "max_days": COUNT,
+        },
     ),
     "call.linked": _kind({"uid": UID, "flow": HASH}, {"offer": FLAG}),
     "call.resumed": _kind({"uid": UID, "at_ns": TIME}, {"recording": ID, "parts": COUNT}),

@@ -121,7 +121,8 @@ class Narrative:
     def finish(self) -> None:
         """No more entries: a part that an ended run opened must have been closed."""
         for part, one in self._parts.items():
-            if one.opened is not None and one.closed is None and one.opened < self._run_ended:
+            ended = one.closed is not None or one.shredded
+            if one.opened is not None and not ended and one.opened < self._run_ended:
                 self._problem("part.not_sealed", f"part {part} was never sealed", one.opened)
 
     def against(self, vault: Mapping[str, tuple[int, str]]) -> list[Problem]:

@@ -128,6 +128,7 @@ def _control(top: Table, base: Path) -> Control:
         stop=_users(table, "stop"),
         sync=_users(table, "sync"),
         retain=_users(table, "retain"),
+        tell=_users(table, "tell"),
     )
     table.done()
     return control

@@ -152,6 +152,7 @@ class Control:
     stop: tuple[str | int, ...]
     sync: tuple[str | int, ...] = ()
     retain: tuple[str | int, ...] = ()
+    tell: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from greffier.config.records import Config
+from greffier.control.facts import Tell
 from greffier.control.messages import (
     Acknowledge,
     AskAlarms,
@@ -48,6 +49,7 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 WATCH = (AskStatus, AskLevels, AskAlarms, AskSync)
 OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
 STOP = (Stop,)
+TELL = (Tell,)
 RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, Enter, AskHolds, AskTold)
 SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)
 
@@ -57,7 +59,7 @@ class Access:
     """Users who may watch; who may operate too; who may stop too. ``masters`` may everything.
 
     ``retain`` is who may delete, hold and erase, and may only that. ``sync`` is who carries parts
-    and log to head office, and may only that.
+    and log to head office, and may only that. ``tell`` is who tells facts about calls.
     """
 
     masters: frozenset[int]
@@ -66,17 +68,20 @@ class Access:
     stop: frozenset[int] = frozenset()
     sync: frozenset[int] = frozenset()
     retain: frozenset[int] = frozenset()
+    tell: frozenset[int] = frozenset()
 
     def allows(self, uid: int, request: Request) -> bool:
         """Whether the user *uid* may make this *request*."""
         if uid in self.masters:
             return True
         if isinstance(request, WATCH):
-            return uid in self.watch | self.operate | self.stop
+            return uid in self.watch | self.operate | self.stop | self.tell
         if isinstance(request, OPERATE):
             return uid in self.operate | self.stop
         if isinstance(request, RETAIN):
             return uid in self.retain
+        if isinstance(request, TELL):
+            return uid in self.tell
         if isinstance(request, SYNC):
             return uid in self.sync
         return isinstance(request, STOP) and uid in self.stop
@@ -95,6 +100,7 @@ def of_config(config: Config) -> Access:
         stop=_uids(config, "control.stop", control.stop),
         sync=_uids(config, "control.sync", control.sync),
         retain=_uids(config, "control.retain", control.retain),
+        tell=_uids(config, "control.tell", control.tell),
     )
 
 

@@ -7,6 +7,7 @@ and taps are names of the configuration.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from greffier.control.facts import FactTaken, Tell
 from greffier.control.fields import (
     Count,
     Device,
@@ -131,6 +132,7 @@ Request = (
     | Pause
     | Resume
     | Replay
+    | Tell
     | Stop
     | AskWork
     | AskPart
@@ -159,6 +161,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "pause": Pause,
     "resume": Resume,
     "replay": Replay,
+    "fact": Tell,
     "stop": Stop,
     "work": AskWork,
     "part": AskPart,
@@ -347,6 +350,7 @@ Answer = (
     | Alarms
     | Done
     | Failure
+    | FactTaken
     | Work
     | PartHanded
     | EntriesHanded
@@ -363,6 +367,7 @@ ANSWERS: Final[dict[str, type[Answer]]] = {
     "alarms": Alarms,
     "done": Done,
     "failure": Failure,
+    "fact_taken": FactTaken,
     "work": Work,
     "part": PartHanded,
     "entries": EntriesHanded,

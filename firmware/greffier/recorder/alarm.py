@@ -100,6 +100,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the recorder cannot keep up: sound becomes durable later than promised",
         "run `greffier doctor --load`; use the codec original, or fewer lines",
     ),
+    "mifid.unclassified": Kind(
+        "warning",
+        "calls of a mixed line are kept, and nobody has said within a day what they were",
+        "tell it with `greffier fact`",
+    ),
     "pause.overrun": Kind(
         "warning", "a pause on {subject} lasts too long", "resume it: `greffier status`"
     ),

@@ -17,12 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from greffier import __version__, trust
+from greffier import trust
 from greffier.audit import receipt
 from greffier.audit.entry import Entry
 from greffier.audit.holds import Holds
-from greffier.audit.log import Log
-from greffier.audit.note import Signer
 from greffier.audit.origins import Origins
 from greffier.audit.pace import Pace
 from greffier.audit.receipt import Signed
@@ -30,65 +28,30 @@ from greffier.audit.requests import Register
 from greffier.audit.witness import Cosigned
 from greffier.clock import Clock, day_of
 from greffier.durable import Disk
-from greffier.errors import IntegrityError, StorageFailed
+from greffier.errors import StorageFailed
 from greffier.recorder import epoch as epochs
 from greffier.recorder import summary as summaries
-from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch
+from greffier.recorder.batch import Batch, Doom, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
+from greffier.recorder.creation import create, signer
 from greffier.recorder.deletions import Deletions
 from greffier.recorder.epoch import Epoch
 from greffier.recorder.picture import Picture
-from greffier.recorder.recipients import Recipients, given, key_ids
+from greffier.recorder.recipients import Recipients, key_ids
 from greffier.recorder.reserve import Reserve
 from greffier.recorder.summary import Keeper
 from greffier.recorder.tape import Tape, Valve
+from greffier.recorder.tellings import Tellings
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.recorder.writer import Writer
 from greffier.seal.keys import PublicKey
 from greffier.store import layout
 from greffier.store.index import Index
 from greffier.store.layout import DataDirectory
-from greffier.trust.roots import Choice
+
+__all__ = ["Archive", "create"]
 
 Value = TypeVar("Value")
-
-
-def create(
-    path: Path,
-    clock: Clock,
-    office_public: bytes,
-    console_public: bytes | None = None,
-    choice: Choice = "file",
-) -> DataDirectory:
-    """Make a data directory, and a log whose first entry says so.
-
-    *office_public* and *console_public* are the contents of key files; *choice* says where the
-    effaceable key lies. Raises BadKeyFile, AlreadyThere, Busy, StorageFailed.
-    """
-    disk = Disk()
-    made = layout.create(path, disk, clock, office_public, console_public, choice)
-    with made.lock(disk):
-        log = Log.create(disk, made.audit, _signer(made), clock)
-        log.append(
-            "device.created",
-            None,
-            {
-                "device": made.identity.device,
-                "version": __version__,
-                "class": made.deletion_class,
-                **key_ids(given(made)),
-            },
-        )
-        log.commit()
-        log.close()
-    return made
-
-
-def _signer(data: DataDirectory) -> Signer:
-    key = trust.load_log_key(data.log_key)
-    if key.name != data.identity.origin:
-        raise IntegrityError(what=data.log_key, reason="it is the key of another device")
-    return Signer(key.name, key.private)
 
 
 class Archive:
@@ -107,7 +70,7 @@ class Archive:
         with ExitStack() as undo:  # who waits for a better disk tries again, in the same process
             undo.callback(self.lock.release)
             self.log, self.past, self.past_path = summaries.open_log(
-                data.summary, data.audit, disk, _signer(data), clock
+                data.summary, data.audit, disk, signer(data), clock
             )
             undo.callback(self.log.close)
             self.shred = data.shred_store(disk, whole=False)
@@ -133,7 +96,8 @@ class Archive:
         self.holds = Holds()
         self.deletions = Deletions()
         self.register = Register()
-        """These three as well."""
+        self.tellings = Tellings()
+        """These four as well."""
         self.pace = Pace()
         """The retention engine's, once the log was read."""
         self._committer = Committer(
@@ -143,6 +107,7 @@ class Archive:
         self._epochs: list[NewEpoch] = []
         self._opening: list[Tape] = []
         self._stirred: dict[Tape, None] = {}
+        self._doomed: list[Doom] = []
         self._calls: list[EndedCall] = []  # that ended since the last tick
         # What head office said since: parts that it has, and how far it has seen the log.
         self._received: list[str] = []
@@ -195,7 +160,8 @@ class Archive:
 
         Whoever appends one that could matter here calls this, as recovery does for all of them.
         """
-        for one in (self.unconfirmed, self.holds, self.register, self.deletions, self.origins):
+        every = (self.unconfirmed, self.holds, self.register, self.deletions, self.origins)
+        for one in (*every, self.tellings):
             one.read(entry)
         return entry
 
@@ -254,6 +220,19 @@ class Archive:
         self._stirred[tape] = None
         self._opening.append(tape)
         self.learn(self.log.append("part.opened", tape.recording.hex(), tape.opened()))
+
+    def discard(self, tapes: Sequence[Tape], reason: str) -> None:
+        """Destroy parts that are being written: nothing of them is handed over any more, and with
+        the next commit, after the log, key, envelopes and file are gone.
+        """
+        for deletion in dict.fromkeys(tape.plan.deletion for tape in tapes):
+            some = [tape for tape in tapes if tape.plan.deletion == deletion]
+            self.shred_logged([tape.part.hex() for tape in some], reason, deletion)
+            for tape in some:
+                self._stirred.pop(tape, None)
+                tape.stirred = {}
+                self._doomed.append(Doom(tape.part, tape.day, reason, deletion, tape.abandon))
+        self._opening = [tape for tape in self._opening if tape not in tapes]
 
     def shred_logged(
         self,
@@ -319,8 +298,9 @@ class Archive:
         begun, self._epochs = tuple(self._epochs), []
         received, self._received = tuple(self._received), []
         cosigned, self._cosigned = self._cosigned, None
+        doomed, self._doomed = tuple(self._doomed), []
         now = self.clock.monotonic_ns()
-        return Batch(now, begun, openings, pieces, ended, calls, received, cosigned)
+        return Batch(now, begun, openings, pieces, ended, calls, received, cosigned, doomed)
 
     @property
     def written(self) -> int:

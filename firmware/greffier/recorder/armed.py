@@ -233,6 +233,12 @@ class Armory:
         self.fed_ns = _FOREVER
         self.recall()
 
+    def fetch(self, call: Call) -> None:
+        """The legs of *call* come back, as :meth:`recall` brings all of them."""
+        for lent in tuple(self._lent.values()):
+            if lent.call is call:
+                self._tracker.take_back(lent.leg)
+
     def recall(self) -> None:
         """Every leg comes back as it is now; what was captured of it later is :meth:`late`."""
         for lent in tuple(self._lent.values()):

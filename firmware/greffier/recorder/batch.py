@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from greffier.audit.witness import Cosigned
+from greffier.trust import DeletionClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,19 @@ class Ending:
     sealed: Mapping[str, Any]
 
 
+class Doom(NamedTuple):
+    """A part that was being written is to be destroyed, of which the log has told.
+
+    *deletion* is the class that its destruction has; *forget* drops its key in memory.
+    """
+
+    part: bytes
+    day: str
+    reason: str
+    deletion: DeletionClass
+    forget: Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True)
 class EndedCall:
     """A record for the journal of *epoch*: what is clear of a call, and what is sealed."""
@@ -83,12 +97,13 @@ class Batch:
     calls: tuple[EndedCall, ...] = ()
     received: tuple[str, ...] = ()
     cosigned: Cosigned | None = None
+    doomed: tuple[Doom, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether it holds nothing, and only the log may have grown."""
         kept = self.epochs or self.openings or self.pieces or self.endings or self.calls
-        return not (kept or self.received or self.cosigned)
+        return not (kept or self.received or self.cosigned or self.doomed)
 
     @property
     def octets(self) -> int:

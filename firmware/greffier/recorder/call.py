@@ -1,8 +1,8 @@
 """One call while it runs: facts and verdict, its parts, what of its audio went where.
 
-The sampled verdict is fixed with the call number. A duty records from the onset; everything else
-waits for the answer, and a call that is never answered keeps nothing. No sample before the instant
-that the verdict names ever reaches an encoder.
+When what is decided is the matter of :mod:`greffier.recorder.deciding`; a call that is never
+answered keeps nothing voluntary. No sample before the instant that the verdict names ever reaches
+an encoder.
 """
 
 import secrets
@@ -13,17 +13,18 @@ from greffier.calls.events import CallIdentified, CallStarted, LegAdded, LegChan
 from greffier.capture.rtp import Packet
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec
-from greffier.encode.delay import Dated, DelayLine
+from greffier.encode.delay import Dated
 from greffier.encode.leg import Item
 from greffier.encode.stored import Kind
-from greffier.encode.timeline import OtherRate, Placed, Timeline
+from greffier.encode.timeline import OtherRate, Placed
 from greffier.errors import NotDecodable
 from greffier.policy.facts import Facts
 from greffier.policy.verdict import Verdict
-from greffier.recorder import plans
 from greffier.recorder.about import about
 from greffier.recorder.archive import Archive
 from greffier.recorder.curtailed import Curtailed
+from greffier.recorder.deciding import Deciding
+from greffier.recorder.live_facts import Known
 from greffier.recorder.loans import Lender
 from greffier.recorder.numbers import journal_name
 from greffier.recorder.outcome import LOSSES, Heard, Span
@@ -31,16 +32,16 @@ from greffier.recorder.pausable import Pausable
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import Plan
 from greffier.recorder.recall import CallRecall
-from greffier.recorder.recovery import CutCall
-from greffier.recorder.rules import Rules, instants
+from greffier.recorder.rules import Rules
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample, unwritten_of
 from greffier.recorder.times import with_known_times
-from greffier.recorder.track import Frames, Track, codec_of, delay_line
+from greffier.recorder.track import Frames, Track, codec_of
+from greffier.recorder.withheld import Withheld
 
 _SECOND = 1_000_000_000
 
 
-class Call(Curtailed, Pausable, Lender):
+class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
     """Mutable; owned by the intake's thread."""
 
     def __init__(
@@ -67,7 +68,8 @@ class Call(Curtailed, Pausable, Lender):
         self.heard_from_ns = started.time_ns
         """Since when this process has heard it: later than its start after a restart."""
         self.answer_ns: int | None = None
-        self.facts: Facts = Facts()
+        self.known = Known(Facts())
+        self.facts: Facts = self.known.facts
         self.verdict = Verdict()
         self.recording: bytes | None = None
         self.frames = Frames()
@@ -79,6 +81,13 @@ class Call(Curtailed, Pausable, Lender):
         self._duties_only = False  # the disk had no room for what is voluntary of it
         self._plans: list[Plan] = []  # the first of them have their tapes
         self._tapes: list[Tape] = []
+        self._ended_tapes: list[Tape] = []  # before the call did
+        self._begun = 0  # parts, also those that were destroyed
+        self._given: dict[Tape, int] = {}  # what each has taken of the frames
+        self._recording_id: bytes | None = None
+        self._held_ever = False
+        self.zeroed = 0
+        """Packets that were held for too long, and zeroed."""
         self._earlier_parts = 0  # of before a restart
         self.told_before: tuple[str, int] | None = None
         """The journal's record (epoch, number) of before a restart that says who calls whom."""
@@ -86,87 +95,10 @@ class Call(Curtailed, Pausable, Lender):
         self._legs: dict[int, LegAdded | LegChanged] = {}
         self._tables: dict[int, dict[str, Any]] = {}
         self._tracks: dict[tuple[int, int], Track] = {}
+        self._left: list[Track] = []  # of which something was kept, and no more is
         self._media: list[int] = []  # first and last arrival
         self._lost: list[Span] = []
         self._unusable: set[int] = set()
-
-    # --- verdicts ---
-
-    def decide_at_start(self, facts: Facts) -> Verdict:
-        """The verdict with the call number; a duty begins to record."""
-        self.facts = facts
-        self.verdict = self._rules.at_start(facts)
-        full = self._rules.at_answer(facts)
-        if full.mandatory:
-            self.verdict = full
-            when = instants(facts, self.start_ns, self.start_ns)
-            self._plans += plans.at_onset(full, when)
-        return self.verdict
-
-    def decide_at_answer(self, time_ns: int) -> Verdict:
-        """The verdict when everything is known, once; what is voluntary may begin."""
-        if self.answer_ns is not None:  # bare RTP, or a call of before a restart
-            return self.verdict
-        self.answer_ns = time_ns
-        if self.left_out:
-            return self.verdict
-        self.verdict = self._rules.at_answer(self.facts)
-        when = instants(self.facts, self.start_ns, time_ns)
-        self._plans += plans.at_answer(self.verdict, when)
-        if self._duties_only:
-            self._drop_voluntary()
-        self._mute_card(time_ns)
-        return self.verdict
-
-    def _mute_card(self, time_ns: int) -> None:
-        """A call of which it is known that card data is said in it is paused from its answer on."""
-        if self.verdict.pause == "sad_mute":
-            self.pauses.begin(time_ns)
-
-    def join_late(self) -> Verdict:
-        """The verdict of a call whose beginning was not heard and of which no verdict is on record.
-
-        A duty holds from now on; nothing voluntary may begin, since nobody knows what was said.
-        """
-        self.answer_ns = self.start_ns
-        self._plans = [plan for plan in self._plans if plan.duty]
-        if not self.verdict.mandatory:
-            self.verdict = Verdict(codes=("JOINED_LATE",))
-        self._mute_card(self.start_ns)
-        return self.verdict
-
-    def resume(self, facts: Facts, cut: CutCall, since_ns: int) -> None:
-        """Go on after a restart, since *since_ns*: the verdict on record, and new parts."""
-        self.facts = facts
-        self.start_ns = cut.start_ns
-        self.recording = bytes.fromhex(cut.recording) if cut.recording else None
-        self._earlier_parts = cut.parts
-        self.told_before = cut.about
-        self.heard_from_ns = since_ns
-        self.answer_ns = since_ns
-        self.pauses.restore(cut.pauses)
-        # A part that was begun shows that the answer had come, and what it allowed.
-        if cut.record in ("none", "provisional_deleted") and not cut.parts:
-            self.verdict = Verdict(record=cut.record, codes=cut.codes)
-            return
-        self.verdict = self._rules.at_answer(facts)
-        when = dict.fromkeys(instants(facts, 0, 0), self.heard_from_ns)
-        self._plans = plans.at_onset(self.verdict, when) + plans.at_answer(self.verdict, when)
-        self._mute_card(since_ns)
-
-    @property
-    def rules(self) -> Rules:
-        """What the call stands under."""
-        return self._rules
-
-    def decide_at_end(self) -> Verdict:
-        """The last verdict: what a call that was never answered still waited for never came."""
-        if self.answer_ns is None and not self.verdict.mandatory and not self.left_out:
-            self.verdict = self._rules.never_answered(self.facts)
-        if self.pauses.all and self.verdict.record not in ("none", "provisional_deleted"):
-            logged = ("GAP_LOGGED",) if self.verdict.mandatory else ()
-            self.verdict = self.verdict.with_codes("PAUSE_SAD", *logged)
-        return self.verdict
 
     # --- events ---
 
@@ -196,7 +128,7 @@ class Call(Curtailed, Pausable, Lender):
         arrivals = [packet.arrival_ns for packet in packets]
         self._media = [min([*self._media, *arrivals]), max([*self._media, *arrivals])]
         leg = self._legs[event.leg]
-        if not self._plans:
+        if not self._plans and not self.holding:
             self.frames.not_recorded += len(packets)
             return
         if leg.encrypted:
@@ -265,10 +197,6 @@ class Call(Curtailed, Pausable, Lender):
             )
         return key
 
-    def _line(self, rate: int) -> tuple[Timeline, DelayLine | None]:
-        """The sample line of a leg, and where its sound waits."""
-        return Timeline(self.start_ns, rate), delay_line(self.waits_ns, rate)
-
     def _is_loss(self, gap: Gap) -> bool:
         return gap.cause in LOSSES
 
@@ -297,11 +225,16 @@ class Call(Curtailed, Pausable, Lender):
             ]
             try:
                 self._give(tape, track, items)
+                self._given[tape] = self._given.get(tape, 0) + self._amount(items)
             except NotDecodable:
                 self._unusable.add(track.number)
                 self.frames.not_recorded += len(placed)
                 return
         self._count(track, placed)
+
+    def _amount(self, dated: Sequence[Dated]) -> int:
+        """How much sound that is, in what frames are counted in."""
+        return sum(isinstance(item, Placed) for _, item in dated)
 
     def _count(self, track: Track, placed: Sequence[tuple[int, Placed]]) -> None:
         """Note which of *placed* a part has taken."""
@@ -329,14 +262,15 @@ class Call(Curtailed, Pausable, Lender):
             if planned.start_ns > now_ns:
                 return
             if self.recording is None:
-                self.recording = secrets.token_bytes(16)
+                self._recording_id = self._recording_id or secrets.token_bytes(16)
+                self.recording = self._recording_id
             plan = PartPlan(
                 device=self._archive.data.identity.device,
                 line=self._rules.line,
                 uid=self.uid,
                 epoch=self._epoch,
                 recording=self.recording,
-                number=self._earlier_parts + len(self._tapes),
+                number=self._earlier_parts + self._begun,
                 previous=self._previous,
                 purposes=planned.purposes,
                 kind=kind,
@@ -349,6 +283,7 @@ class Call(Curtailed, Pausable, Lender):
             )
             tape = Tape(plan, self._archive.recipients, self.about())
             self._previous = tape.commitment
+            self._begun += 1
             self._tapes.append(tape)
             self._archive.add(tape)
             self._tell_hidden(tape)
@@ -357,7 +292,10 @@ class Call(Curtailed, Pausable, Lender):
 
     def finish(self, reason: str) -> None:
         """No more audio comes: the parts end."""
-        self._drain()
+        if self._plans:
+            self._drain()
+        else:
+            self._forget_sound()
         for track in self._tracks.values():
             rest: list[Item] = list(track.timeline.finish())
             for tape in self._tapes:
@@ -384,13 +322,13 @@ class Call(Curtailed, Pausable, Lender):
             masked=tuple(self._paused(end_ns)),
             unusable=bool(self._unusable),
             answered=self.answer_ns is not None,
-            unwritten=unwritten_of(self._tapes),
+            unwritten=unwritten_of([*self._tapes, *self._ended_tapes]),
         )
 
     def _kept(self) -> list[Span]:
         """The span of time of what each track kept."""
         return [
             Span(*(self.start_ns + at * _SECOND // track.timeline.rate for at in track.kept))
-            for track in self._tracks.values()
+            for track in (*self._tracks.values(), *self._left)
             if track.kept
         ]

@@ -334,7 +334,7 @@ class CardLine:
         """Account for the time of the running call up to *position*."""
         at_ns = self._time_of(position)
         call = self._running()
-        if call is not None and call.waits_ns:
+        if call is not None and call.undecided:
             self._ledger.until(at_ns, UNDECIDED)
             self._decide(call)
             return
@@ -363,7 +363,7 @@ class CardLine:
         if self._call is not None:
             call = self._running()
             state, reason = state_of(call)
-            if call is not None and call.waits_ns and call.verdict.record not in NOT_KEPT:
+            if call is not None and call.undecided and call.verdict.record not in NOT_KEPT:
                 state = "recorded"
             if state != "recorded":
                 self._ledger.until(until_ns, state, reason)
@@ -373,7 +373,7 @@ class CardLine:
 
     def _decide(self, call: Call | None, *, over: bool = False) -> None:
         """Account for what is known by now of the sound of *call*; all of it where it is *over*."""
-        if not isinstance(call, LineCall) or not call.waits_ns:
+        if not isinstance(call, LineCall) or not call.undecided:
             return
 
         def time_of(at: int) -> int:

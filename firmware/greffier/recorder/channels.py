@@ -29,6 +29,7 @@ from greffier.recorder.numbers import channel_pseudonym
 from greffier.recorder.outcome import leading_code
 from greffier.recorder.recovery import CutCall, Recovered
 from greffier.recorder.rules import Rules
+from greffier.recorder.sources import pending_of
 from greffier.recorder.troubles import Troubles
 from greffier.trust import LogKey
 
@@ -64,14 +65,16 @@ def cut_lines(lines: Sequence[AnalogueLine], calls: Sequence[CutCall], key: LogK
 def rules_of(config: Config, policy: Policy, packs: Packs, call: CallStarted) -> Rules:
     """Under which rules a call on an analogue line stands: what the configuration says of it.
 
-    Nobody has looked for the notice on such a line yet, so that it was given is assumed.
+    Where nobody looks for the notice, that it was given is assumed.
     """
     (line,) = (one for one in config.analogue if one.name == call.channel)
-    given: dict[str, object] = {"dir": line.direction, "announce": "assumed_ok"}
+    pending = pending_of(config, policy, line.line)
+    given: dict[str, object] = {"dir": line.direction}
+    given |= {} if "announce" in pending else {"announce": "assumed_ok"}
     if line.extension:
         agent = agent_of(config.assignments, line.extension, call.time_ns)
         given |= {"agent": agent} if agent is not None else {}
-    return Rules(policy, packs, line.line, given)
+    return Rules(policy, packs, line.line, given, pending=pending)
 
 
 def ledger_of(

@@ -21,6 +21,7 @@ from greffier.durable import Disk
 from greffier.durable.system import failed
 from greffier.errors import AlreadyThere, StorageFailed
 from greffier.recorder.batch import Batch, EndedCall, Ending, NewEpoch, Opening
+from greffier.recorder.doomed import Destroyer
 from greffier.recorder.picture import Picture
 from greffier.recorder.reserve import Reserve
 from greffier.recorder.summary import Keeper
@@ -94,6 +95,7 @@ class Committer:
         self._dirty: dict[bytes, _Part] = {}
         self._ended: dict[bytes, _Part] = {}
         self._untold: dict[bytes, _Part] = {}
+        self._destroyer = Destroyer(log, learn, shred, vault)
         self._calls: list[EndedCall] = []
         self._rows: list[CallRow] = []
         self._heeded = 0  # of how many of them the picture was told
@@ -135,6 +137,18 @@ class Committer:
         self._calls += batch.calls
         self._received += batch.received
         self._cosigned = batch.cosigned or self._cosigned
+        for doom in batch.doomed:
+            self._drop(doom.part)
+        self._destroyer.take(batch.doomed)
+
+    def _drop(self, name: bytes) -> None:
+        """Write no more of a part that is to be destroyed."""
+        part = self._parts.pop(name, None)
+        for table in (self._dirty, self._ended, self._untold):
+            table.pop(name, None)
+        self._unsealed = [one for one in self._unsealed if one.part != name]
+        if part is not None and part.file is not None:
+            self._vault.abandon(part.file)
 
     def commit(self) -> None:
         """Make everything durable that was taken, in the order.
@@ -143,6 +157,7 @@ class Committer:
         """
         try:
             self.commit_log()
+            self._destroyer.carry_out(self.index)
             self._guard_reserve()
             self._write_parts()
             self._write_calls()

@@ -25,7 +25,8 @@ class Curtailed:
 
     def leave_out(self) -> Verdict:
         """The verdict of a call for which there is no room: counted and reported, not recorded."""
-        if self._rules.at_answer(self.facts).record not in _NOTHING:
+        full = self._rules.at_answer(self.facts)
+        if full.record not in _NOTHING or full.waiting:
             self._plans = []
             self.left_out = True
             self.verdict = Verdict(codes=(OVER_CAPACITY,))
@@ -34,7 +35,7 @@ class Curtailed:
     def keep_duties(self) -> Verdict:
         """The verdict where the disk has room for duties alone: nothing voluntary is recorded."""
         full = self._rules.at_answer(self.facts)
-        if full.record not in _NOTHING:
+        if full.record not in _NOTHING or full.waiting:
             self._duties_only = True
             self._drop_voluntary()
             if not full.mandatory:

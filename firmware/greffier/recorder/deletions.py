@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from greffier.audit.entry import Entry
 from greffier.policy.lifecycle import DAY_NS
+from greffier.trust import DeletionClass
 
 _NO_END: Final = 2**63 - 1
 
@@ -26,7 +27,9 @@ class Deletions:
     def __init__(self) -> None:
         # Guards all below.
         self._door = threading.Lock()
-        self._parts: dict[str, str] = {}  # whose destruction began and is not done -> the class
+        self._parts: dict[
+            str, DeletionClass
+        ] = {}  # whose destruction began and is not done -> the class
         self._epochs: dict[str, str] = {}
         self._destroyed: set[str] = set()  # epochs whose key the log gave up
         self._opened: dict[str, int] = {}  # epochs that have a key, and when they were opened
@@ -46,6 +49,7 @@ class Deletions:
                 if data.get("outcome") == "done":
                     for part in parts:
                         self._parts.pop(part, None)
+                        self._writing.pop(part, None)
                     for epoch in epochs:
                         self._epochs.pop(epoch, None)
                 else:
@@ -105,6 +109,12 @@ class Deletions:
         """Parts whose key is to be destroyed by the log, which does not say that it was."""
         with self._door:
             return tuple(self._parts)
+
+    def class_of(self, part: str) -> DeletionClass:
+        """What the destruction of a part is worth, of which the log says only that it begins."""
+        with self._door:
+            found: DeletionClass = self._parts.get(part, "C")
+            return found
 
     @property
     def unfinished_epochs(self) -> tuple[str, ...]:

@@ -328,7 +328,7 @@ class Intake:
         recording = call.recording.hex() if call.recording else None
         self._cover(call, heard, received)
         line = call.summary() if isinstance(call, LineCall) else None
-        self._archive.log.append(
+        ended = self._archive.log.append(
             "call.ended",
             recording,
             {
@@ -345,6 +345,7 @@ class Intake:
                 else line.missing,
             },
         )
+        self._archive.learn(ended)
         self._report(call, replace(event, sampled=line), heard, result, recording)
 
     def _cover(self, call: Call, heard: Heard, packets: int) -> None:

@@ -48,7 +48,7 @@ class LineCall(Call):
         position, count = event.position, event.samples
         until_ns = self._time_of(position + count)
         self._media = [min([*self._media, self._time_of(position)]), until_ns]
-        if not self._plans:
+        if not self._plans and not self.holding:
             self.frames.not_recorded += count
             self.decided = position + count
             return
@@ -60,7 +60,7 @@ class LineCall(Call):
         """Samples are missing: a gap in every part."""
         if event.start >= event.end:
             return
-        if not self._plans:
+        if not self._plans and not self.holding:
             self.decided = event.end
             return
         gap = Gap(event.start, event.end, 0, event.cause)
@@ -85,7 +85,8 @@ class LineCall(Call):
     @property
     def kept_from(self) -> int | None:
         """The first sample that a part has taken; None before."""
-        return min((track.kept[0] for track in self._tracks.values() if track.kept), default=None)
+        tracks = (*self._tracks.values(), *self._left)
+        return min((track.kept[0] for track in tracks if track.kept), default=None)
 
     def summary(self) -> LineSummary:
         """What became of its leg."""
@@ -147,6 +148,15 @@ class LineCall(Call):
                     track.kept = [min([*track.kept, end - kept]), max([*track.kept, end])]
             self.frames.recorded += kept
             self.frames.not_recorded += one.samples - kept
+
+    def _amount(self, dated: Sequence[Dated]) -> int:
+        return sum(item.samples for _, item in dated if isinstance(item, Placed))
+
+    def _pass(self, length: int) -> None:
+        self.decided += length
+
+    def _count_unkept(self, packets: int, samples: int) -> None:
+        self.frames.not_recorded += samples
 
     def _count_hidden(self, packets: int, samples: int) -> None:
         self.frames.masked += samples

@@ -8,7 +8,6 @@ writer alone waits for the disk; what :meth:`Live.run` does when that is not eno
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from greffier import __version__
@@ -18,6 +17,7 @@ from greffier.clock import BUILT_NS, SECOND, Clock, day_of
 from greffier.config.lines import agent_of, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board
+from greffier.control.facts import Tell
 from greffier.control.messages import Failure, Pause, Replay, Resume
 from greffier.control.notify import Notifier
 from greffier.control.transfer import SyncReport
@@ -33,19 +33,22 @@ from greffier.recorder.cards import SoundCard
 from greffier.recorder.channels import CutLines, cut_lines
 from greffier.recorder.head_office import HeadOffice
 from greffier.recorder.intake import Intake
+from greffier.recorder.late_facts import LateFacts
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, StorageWatch
 from greffier.recorder.outcome import STORAGE
 from greffier.recorder.pausing import Pausing
 from greffier.recorder.recall import Recall
-from greffier.recorder.recovery import CutCall, Recovered
+from greffier.recorder.recovery import Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
 from greffier.recorder.rules import Rules, facts_of
 from greffier.recorder.scrub import Scrub
 from greffier.recorder.snapshot import snapshot_of
+from greffier.recorder.sources import pending_of
 from greffier.recorder.taps import Port
+from greffier.recorder.telling import Telling
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source, Trunk
 from greffier.trust import load_log_key
@@ -99,6 +102,8 @@ class Live:
         self._office = HeadOffice(archive, board, self._troubles)
         self.purger = purger.of_site(archive, alarms, config.timezone, policy, packs)
         self._scrub = Scrub(archive, self._troubles)
+        late = partial(self.purger.late, LateFacts(archive, policy))
+        self.telling = Telling(config, archive, self._troubles, self.sources, self._pausing, late)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
@@ -149,7 +154,7 @@ class Live:
         cut = [call for call in found.calls if call.ended is None]
         recovery.list_open(self.archive, cut)
         lines = cut_lines(self.config.analogue, cut, load_log_key(self.archive.data.log_key))
-        cut = [self._account_for(call, last_ns) for call in lines.rest]
+        cut = [recovery.account_for(self.archive, call, last_ns) for call in lines.rest]
         self._resumable = Resumable(cut, now, self._gap)
         recovery.list_cut(self.archive, lines.stale)
         numbers = Numbers(self.archive.data.identity.device, found.numbers)
@@ -209,22 +214,6 @@ class Live:
             self._troubles, patience,
         )  # fmt: skip
 
-    def _adopt_policy(self) -> None:
-        version, sha256 = self.policy.version, self.policy.sha256
-        data = {"policy": self.policy.id, "policy_version": version, "policy_sha256": sha256}
-        self.archive.log.append("policy.adopted", None, {**data, "signed": True})
-
-    def _account_for(self, call: CutCall, last_ns: int) -> CutCall:
-        """Account for the time until *last_ns*, when the run ended that heard *call* last.
-
-        Whether it lasted longer is known when it is heard again.
-        """
-        if not call.heard or last_ns <= call.settled_ns:
-            return call
-        for interval in recovery.cut_coverage(call, last_ns):
-            self.archive.log.append("coverage", None, interval.data)
-        return replace(call, settled_ns=last_ns)
-
     def _interval(
         self, line: str, channel: str, start: int, end: int, state: str, reason: str | None = None
     ) -> None:
@@ -261,7 +250,9 @@ class Live:
         ours = facts.caller if direction == "out" else facts.called
         agent = agent_of(self.config.assignments, ours, call.time_ns)
         given |= {"agent": agent} if agent is not None else {}
-        return Rules(self.policy, self._packs, line or UNCONFIGURED, given)
+        line = line or UNCONFIGURED
+        pending = pending_of(self.config, self.policy, line)
+        return Rules(self.policy, self._packs, line, given, pending=pending)
 
     def _ended(self, call: Report) -> None:
         """A call is over: what somebody should look at becomes an alarm."""
@@ -303,7 +294,7 @@ class Live:
     def _tick(self, now: int) -> None:
         for source in self.sources:
             for call in source.running:
-                if call.waits_ns:
+                if call.undecided:
                     call.release(now)
             source.collect(now)
         self.recall.age()
@@ -323,6 +314,7 @@ class Live:
             if source.owes:
                 self._settle(source, now)
         self._pausing.watch(now)
+        self.telling.watch()
         self._scrub.look()
         self._troubles.calm()
         self.storage.look()
@@ -355,12 +347,16 @@ class Live:
             if isinstance(request, Pause | Resume):
                 self._pausing.obey(request, order)
                 self._due_ns = 0  # its answer waits for the commit
+            elif isinstance(request, Tell):
+                self.telling.obey(request, order)
+                self._due_ns = 0  # the same
             elif isinstance(request, SyncReport):
                 self._office.report(request, order)
             else:
                 refusal = Failure("refused", "not_supported")
                 order.done(obey(request, self.stop, self._alarms, refusal))
         self._pausing.answer()
+        self.telling.answer()
         if self._office.step():
             # Receipts come by the dozen: one commit is for all of a moment.
             self._due_ns = min(self._due_ns, self._ticked_ns + HURRY_NS)

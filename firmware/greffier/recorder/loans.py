@@ -1,7 +1,7 @@
 """What a call lends of its legs to the C core (greffier.recorder.armed), and takes over again."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greffier.calls.events import LegAdded, LegChanged
 from greffier.encode import Gap
@@ -38,6 +38,12 @@ class Lender:
     _tables: dict[int, dict[str, Any]]
     _tracks: dict[tuple[int, int], Track]
     _media: list[int]
+    _given: dict[Tape, int]
+
+    if TYPE_CHECKING:  # the other half's
+
+        @property
+        def holding(self) -> bool: ...
 
     def _muted(self, track: Track) -> bool:
         raise NotImplementedError
@@ -54,7 +60,7 @@ class Lender:
         """
         if not self._media or heard_ns - self._media[1] > LONGEST_SILENCE_NS:
             return None  # its times are not believed (greffier.recorder.times)
-        if not self._plans:
+        if not self._plans and not self.holding:
             return Loan(Timeline(self.start_ns, codec.rate).state, 0, ())
         if not self.may_lend(leg):
             return None
@@ -69,11 +75,12 @@ class Lender:
 
     def may_lend(self, leg: int) -> bool:
         """Whether it is worth asking: nothing forbids it that stays as it is for a while."""
-        if not self._plans:
+        if not self._plans and not self.holding:
             return True
         tracks = [track for key, track in self._tracks.items() if key[0] == leg]
         return (
             not self.waits_ns
+            and not self.holding
             and self.recall is None
             and len(self._tapes) == len(self._plans) <= MOST_PARTS
             and len(tracks) == 1
@@ -92,6 +99,8 @@ class Lender:
         self.frames.recorded += counters.recorded
         self.frames.not_recorded += counters.not_recorded
         self.frames.silent += counters.silent
+        for tape in loan.tapes:
+            self._given[tape] = self._given.get(tape, 0) + counters.recorded
         if counters.first_ns:
             self._media = [
                 min([*self._media, counters.first_ns]),

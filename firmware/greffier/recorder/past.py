@@ -91,6 +91,7 @@ def _remember(archive: Archive, picture: Picture, summary: Summary | None) -> No
     archive.unconfirmed.become(picture.unconfirmed)
     archive.origins.become(picture.origins)
     archive.deletions.become(picture.deletions)
+    archive.tellings.become(picture.tellings)
     archive.pace.take(picture.pace.dump())
     for entry in picture.kept:
         archive.holds.read(entry)

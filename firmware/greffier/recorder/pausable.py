@@ -1,6 +1,8 @@
 """What of a call waits, and what a pause hides of it; the rest is in greffier.recorder.call."""
 
+from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from greffier.encode import Gap
 from greffier.encode.delay import Dated
@@ -32,6 +34,12 @@ class Pausable:
     _tracks: dict[tuple[int, int], Track]
     _unusable: set[int]
 
+    if TYPE_CHECKING:  # the other halves'
+
+        @property
+        def holding(self) -> bool: ...
+        def _hold_on(self, now_ns: int) -> None: ...
+
     def _store(self, track: Track, dated: Sequence[Dated]) -> None:
         raise NotImplementedError
 
@@ -48,8 +56,12 @@ class Pausable:
         for track in self._tracks.values():
             if track.waiting is None or not self._mutable(track):
                 continue
-            self._pass_on(track, track.waiting.take(since, now_ns))
+            if not self.holding:
+                self._pass_on(track, track.waiting.take(since, now_ns))
             wiped = track.waiting.scrub(since)
+            if track.sizes is not None:
+                while len(track.sizes) > track.waiting.counts().items:
+                    track.sizes.pop()
             if wiped is not None:
                 self.pauses.wiped(track.number)
                 self._mask(track, wiped.start, wiped.end)
@@ -61,7 +73,10 @@ class Pausable:
         return self.pauses.end(now_ns)
 
     def release(self, now_ns: int) -> None:
-        """Store what has waited long enough."""
+        """Store what has waited long enough; of a call that is held, zero what did for too long."""
+        if self.holding:
+            self._hold_on(now_ns)
+            return
         for track in self._tracks.values():
             if track.waiting is not None:
                 self._pass_on(track, track.waiting.take(now_ns - self.waits_ns, now_ns))
@@ -100,6 +115,8 @@ class Pausable:
 
     def _hear(self, track: Track, dated: Sequence[Dated]) -> None:
         """Sound as it comes: it is hidden, or waits, or is stored at once."""
+        if self.holding and track.sizes is None:
+            track.sizes = deque()
         runs = [(False, dated)]
         if self._mutable(track):
             runs = list(self.pauses.split(track.number, track.timeline.rate, dated))

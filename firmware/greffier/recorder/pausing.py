@@ -49,7 +49,10 @@ class Pausing:
         if refusal is not None:
             order.done(Failure("refused", refusal))
             return
-        entries = [self._change(request, call, order.uid) for call in calls]
+        begins = isinstance(request, Pause)
+        entries = [
+            self.change(call, begins=begins, source=SOURCE, user=order.uid) for call in calls
+        ]
         changed = [entry.seq for entry in entries if entry is not None]
         if changed:
             self._promises.make(changed[-1], order, Done())
@@ -99,9 +102,16 @@ class Pausing:
             return (), "not_pausable"
         return able, None if able else "nothing_running"
 
-    def _change(self, request: Pause | Resume, call: Call, user: int) -> Entry | None:
-        """Log and do it; None where it was so already."""
-        begins = isinstance(request, Pause)
+    def refusal(self, call: Call) -> str | None:
+        """Why *call* cannot be paused, in a word; None where it can."""
+        if self._policy.emergency(call.rules.line):
+            return "pause_disabled_emergency"
+        return None if call.waits_ns else "not_pausable"
+
+    def change(
+        self, call: Call, *, begins: bool, source: str, user: int | None = None
+    ) -> Entry | None:
+        """Pause *call*, or go on with it: log and do it; None where it was so already."""
         if call.pauses.paused == begins:
             return None
         now = self._archive.clock.wall_ns()
@@ -110,7 +120,7 @@ class Pausing:
             "uid": call.uid,
             "line": call.rules.line,
             "at_ns": now,
-            "source": SOURCE,
+            "source": source,
             "recording": recording,
             "user": user,
         }

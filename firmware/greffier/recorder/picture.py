@@ -21,6 +21,7 @@ from greffier.audit.origins import Origins
 from greffier.audit.pace import Pace
 from greffier.recorder.deletions import Deletions
 from greffier.recorder.pauses import Window
+from greffier.recorder.tellings import Tellings
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.store.journal import Place, Record
 
@@ -35,6 +36,7 @@ KEPT: Final = frozenset(
     | frozenset(PEOPLE)
 )
 """Kinds of which there are few, and of which a start has to know every entry."""
+_TOLD: Final = ("fact", "value", "agent", "at_ns", "captured", "state")
 _UID: Final = re.compile(r"[^/]+/[^/]+/\d{10}", re.ASCII)
 
 
@@ -52,6 +54,7 @@ class Decided:
     flows: list[str] = field(default_factory=list)
     offers: list[str] = field(default_factory=list)
     pauses: list[Window] = field(default_factory=list)
+    facts: list[dict[str, Any]] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     heard: bool = True  # in the last run
     ended: dict[str, Any] | None = None
@@ -61,6 +64,11 @@ class Decided:
 def is_over(clear: Mapping[str, Any]) -> bool:
     """Whether the clear part of a record says that its call is over."""
     return clear["end_ns"] is not None or clear.get("end") == INTERRUPTED
+
+
+def told_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a restart has to know of a ``call.fact``."""
+    return {key: data[key] for key in _TOLD if key in data}
 
 
 class Begun(NamedTuple):
@@ -93,6 +101,7 @@ class Picture:
         self.origins = Origins()
         self.deletions = Deletions()
         self.pace = Pace()
+        self.tellings = Tellings()
         self.journals: dict[str, Place] = {}
         """How far the files of the journal are read."""
         self.growing: str | None = None
@@ -109,13 +118,14 @@ class Picture:
         self.origins.read(entry)
         self.deletions.read(entry)
         self.pace.read(entry)
+        self.tellings.read(entry)
         data = entry.data
         if entry.ev not in _OF_A_START:
             self.last_ns = max(self.last_ns, entry.t_ns)
         self.bound_ns = max(self.bound_ns, entry.t_lb_ns)
         if entry.ev.startswith("call."):
             self._read_call(entry, data)
-        elif entry.ev.startswith("part."):
+        elif entry.ev.startswith("part.") or entry.ev == "key.shredded":
             self._read_part(entry.ev, data)
         elif entry.ev == "coverage":
             channel, until = data["channel"], data["to_ns"]
@@ -156,6 +166,8 @@ class Picture:
             (call.offers if data.get("offer") else call.flows).append(data["flow"])
         elif entry.ev == "call.paused":
             call.pauses.append(Window(data["from_ns"]))
+        elif entry.ev == "call.fact":
+            call.facts.append(told_of(data))
         elif entry.ev == "call.unpaused":
             call.pauses[-1] = Window(call.pauses[-1].from_ns, data["at_ns"])
         elif entry.ev == "call.resumed":
@@ -164,6 +176,11 @@ class Picture:
             call.ended = dict(data)
 
     def _read_part(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "key.shredded":
+            for part in data.get("parts", ()) if data.get("outcome") == "done" else ():
+                if part in self.parts and self.parts[part].size is None:
+                    self.parts[part] = self.parts[part]._replace(size=0)
+            return
         part = data["part"]
         if kind == "part.opened":
             uid = data.get("uid", "")
@@ -267,6 +284,7 @@ class Picture:
             "origins": self.origins.dump(),
             "deletions": self.deletions.dump(),
             "pace": self.pace.dump(),
+            "tellings": self.tellings.dump(),
             "kinds": sorted(KEPT),
             "kept": [encode(entry).decode() for entry in self.kept],
         }
@@ -292,6 +310,7 @@ class Picture:
             made.origins = Origins.load(story["origins"])
             made.deletions = Deletions.load(story["deletions"])
             made.pace.take(story["pace"])
+            made.tellings = Tellings.load(story["tellings"])
             made.unconfirmed = Unconfirmed.load(sections["waits"])
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("no picture of a log") from error

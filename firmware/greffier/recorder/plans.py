@@ -11,6 +11,8 @@ from greffier.policy.purposes import MANDATORY
 from greffier.policy.verdict import Verdict
 
 _ONSET = ("onset",)
+NOTHING = ("none", "provisional_deleted")
+"""Verdicts under which nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def at_answer(verdict: Verdict, when: Mapping[str, int]) -> list[Plan]:
 def _plans(
     verdict: Verdict, when: Mapping[str, int], belongs: Callable[[tuple[str, ...]], bool]
 ) -> list[Plan]:
-    if verdict.record in ("none", "provisional_deleted"):
+    if verdict.record in NOTHING:
         return []
     groups: dict[tuple[str, ...], dict[str, tuple[int, int]]] = {}
     for purpose, days in verdict.purposes.items():

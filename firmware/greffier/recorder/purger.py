@@ -14,11 +14,13 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import partial
 from typing import Any, Final
 
 from greffier.audit.requests import SOON_NS
 from greffier.clock import SECOND, day_of
-from greffier.control.board import Board
+from greffier.control.board import Board, Reply
+from greffier.control.facts import Tell
 from greffier.control.messages import Answer, Failure
 from greffier.control.retention import (
     MOST_TOLD,
@@ -40,7 +42,8 @@ from greffier.policy.site import Policy
 from greffier.recorder import purge
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
-from greffier.recorder.purge import Blocked
+from greffier.recorder.late_facts import LateFacts
+from greffier.recorder.purge import Blocked, Hands
 from greffier.recorder.retention import Order, Report, Retention, state_of
 
 QUIET_HOUR: Final = 3
@@ -75,7 +78,7 @@ class Freed:
 class _Job:
     """An order, and what became of it so far."""
 
-    order: Order
+    order: Order | Callable[[Hands], None]
     told: Report = field(default_factory=Report)
 
 
@@ -166,6 +169,27 @@ class Purger:
             self._door.notify()
             return Ticket(self._tickets)
 
+    def late(
+        self,
+        facts: LateFacts,
+        request: Tell,
+        content: str,
+        done: Callable[[Reply], None],
+    ) -> None:
+        """Let *facts* take a fact about a call that is over; *done* is told, by any thread."""
+        with self._door:
+            refusal = None
+            if self._stopping or not self._thread.is_alive():
+                refusal = Failure("busy", "stopping")
+            elif len(self._jobs) >= MOST_ORDERS:
+                refusal = Failure("busy", "too_many_orders")
+            else:
+                work = partial(facts.take, request, content, done)
+                self._jobs.append(_Job(work))
+                self._door.notify()
+        if refusal is not None:
+            done(refusal)
+
     def told(self, request: AskTold, _uid: int) -> Answer:
         """What became of the order of a ticket so far."""
         with self._door:
@@ -228,6 +252,9 @@ class Purger:
         return not stopping
 
     def _do(self, job: _Job) -> None:
+        if callable(job.order):
+            job.order(self._retention.hands)
+            return
         self._retention.carry_out(job.order, job.told)
 
     def _free(self, octets: int) -> Freed:

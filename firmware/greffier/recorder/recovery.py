@@ -5,8 +5,8 @@ left of a part is named in the log by its length and SHA-256, because nobody on 
 its key any more and no FINAL can be added.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greffier.audit.coverage import Account
@@ -14,6 +14,7 @@ from greffier.audit.intervals import Interval
 from greffier.clock import format_time
 from greffier.recorder import holding, past
 from greffier.recorder.archive import Archive
+from greffier.recorder.doomed import erase
 from greffier.recorder.numbers import journal_name
 from greffier.recorder.operators import roll_of
 from greffier.recorder.outcome import leading_code
@@ -38,7 +39,7 @@ class CutCall:
     *parts* how many parts it began, *about* the record (epoch, number) that says who called whom.
     *heard*: the last run heard it, so its time until that run ended is known. *settled_ns*: up to
     when its time is accounted for. *pauses* are those of its sound; *waits_ns* is how long sound
-    waited in memory, and is lost.
+    waited in memory, and is lost. *facts* were told of it, as the log says them.
     """
 
     uid: str
@@ -56,6 +57,7 @@ class CutCall:
     settled_ns: int = 0
     pauses: tuple[Window, ...] = ()
     waits_ns: int = 0
+    facts: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     kept: list[StoredPart] = []
     empty: list[str] = []
     last_ns = picture.last_ns
+    finish_dooms(archive, picture.unended)
     stored, lost = past.find_parts(archive, picture.unended)
     for one in stored:
         alive()
@@ -124,6 +127,21 @@ def recover(archive: Archive, alive: Callable[[], None] = lambda: None) -> Recov
     )
 
 
+def finish_dooms(archive: Archive, unended: Collection[str]) -> None:
+    """Destroy the parts of *unended* that the log gave up while they were being written.
+
+    Raises StorageFailed.
+    """
+    doomed = sorted(part for part in unended if archive.unconfirmed.is_destroyed(part))
+    if not doomed:
+        return
+    erase(archive.shred, archive.vault, dict.fromkeys(doomed, ""))
+    archive.log.commit()
+    for part in doomed:
+        archive.shred_logged([part], "resumed", archive.deletions.class_of(part), "done")
+    archive.log.commit()
+
+
 def _cut_calls(picture: Picture) -> Iterator[CutCall]:
     for uid, call in picture.calls.items():
         ended = call.ended
@@ -145,6 +163,7 @@ def _cut_calls(picture: Picture) -> Iterator[CutCall]:
             picture.settled.get(uid, call.start_ns),
             tuple(call.pauses),
             call.waits_ns,
+            tuple(call.facts),
         )
 
 
@@ -168,6 +187,18 @@ def cut_coverage(call: CutCall, last_ns: int) -> tuple[Interval, ...]:
     # What waited for its back-date was in memory only.
     mark("lost", last_ns - call.waits_ns, waiting_to, "RESTART")
     return account.close(last_ns)
+
+
+def account_for(archive: Archive, call: CutCall, last_ns: int) -> CutCall:
+    """Account for the time until *last_ns*, when the run ended that heard *call* last.
+
+    Whether it lasted longer is known when it is heard again.
+    """
+    if not call.heard or last_ns <= call.settled_ns:
+        return call
+    for interval in cut_coverage(call, last_ns):
+        archive.log.append("coverage", None, interval.data)
+    return replace(call, settled_ns=last_ns)
 
 
 def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:

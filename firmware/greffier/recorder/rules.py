@@ -1,9 +1,10 @@
 """What one import or one line is recorded under: policy, packs, line, and facts given from outside.
 
-Facts that nobody gave and the capture does not show have their defaults, from the answer on.
+Facts that nobody gave and the capture does not show have their defaults, from the answer on; those
+of which the line has a source (``pending``) are waited for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from greffier.audit.kinds import NAME
@@ -46,7 +47,10 @@ class Rules:
     """*line* is None where none was named: every call is then on an unconfigured line.
 
     *given* are the facts from outside, by name; *fixed_draw* (or a given ``u``) replaces the
-    epoch's draw (tests and acceptance only: it shows in each decision record).
+    epoch's draw (tests and acceptance only: it shows in each decision record). *pending* names the
+    facts that somebody is expected to tell of a running call (:mod:`greffier.recorder.sources`).
+    *of_agent* says what the draw of a call becomes once its agent is known: (agent, start of the
+    call) to facts by name. *names* are agents by the pseudonym that the log has of them.
     """
 
     policy: Policy
@@ -54,6 +58,9 @@ class Rules:
     line: str
     given: Mapping[str, object] = field(default_factory=dict)
     fixed_draw: float | None = None
+    pending: frozenset[str] = frozenset()
+    of_agent: Callable[[str, int], Mapping[str, object]] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def never(self) -> bool:
@@ -76,8 +83,9 @@ class Rules:
     def facts_of(
         self, call: CallStarted | CallIdentified, start_ns: int, stratum_draw: float
     ) -> Facts:
-        """The facts of *call*, all of them known."""
+        """The facts of *call*: all of them known, but for those that are waited for."""
         items: dict[str, object] = {
+            **dict.fromkeys(self.pending, PENDING),
             "window": self.policy.in_window(start_ns),
             "t_start": start_ns,
             "u": stratum_draw,
@@ -115,6 +123,14 @@ class Rules:
     def never_answered(self, facts: Facts) -> Verdict:
         """The verdict of a call that ended before anybody answered."""
         return decision.settle_ended(self.policy, self.packs, self.line, self._waiting(facts))
+
+    def ended(self, facts: Facts) -> Verdict:
+        """The verdict of a call that was answered and has ended: what it waited for never came."""
+        return decision.settle_ended(self.policy, self.packs, self.line, facts)
+
+    def name_of(self, agent: str) -> str:
+        """The agent whose pseudonym is *agent*, where the policy names him; else the pseudonym."""
+        return self.names.get(agent, agent)
 
     @staticmethod
     def _waiting(facts: Facts) -> Facts:

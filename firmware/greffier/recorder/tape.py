@@ -30,6 +30,7 @@ from greffier.seal.frames import NO_LEG, Content, FrameType, Gap, Mask, Meta, au
 from greffier.seal.header import wipe
 from greffier.seal.keys import PublicKey, Role
 from greffier.seal.part import new_content_key
+from greffier.trust import DeletionClass
 
 _MASKED = "card"  # why: the only reason for a pause that the law knows
 LARGEST_LEG = NO_LEG - 1
@@ -63,7 +64,7 @@ class PartPlan:
     origin_ns: int
     start_ns: int
     in_file: bool
-    deletion: str
+    deletion: DeletionClass
     delayed: bool = False
 
     @property

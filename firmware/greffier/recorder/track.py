@@ -1,8 +1,9 @@
 """The sound of one leg of a call, and how many of the call's packets went where."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from greffier.clock import SECOND
 from greffier.encode import Gap
@@ -27,6 +28,20 @@ class Frames:
     silent: int = 0  # comfort noise and telephone events: they hold no sound
 
 
+class Size(NamedTuple):
+    """The samples of sound of an item that waits, and the length of line that it stands for."""
+
+    samples: int
+    length: int
+
+    @classmethod
+    def of(cls, item: Placed | Gap) -> Self:
+        """That of *item*."""
+        if isinstance(item, Gap):
+            return cls(0, item.end - item.start)
+        return cls(item.samples, item.samples)
+
+
 @dataclass(slots=True)
 class Track:
     """The sound of one leg at one rate, on the recording's sample line."""
@@ -41,6 +56,8 @@ class Track:
     hidden: list[list[int]] = field(default_factory=list)  # spans that pauses hide, in order
     crowded: list[list[int]] = field(default_factory=list)
     """Spans for which there was no room where sound waits, in order."""
+    sizes: deque[Size] | None = None
+    """How much each item is that waits, while the call is held."""
     _early: list[Dated] = field(default_factory=list)  # refused before the first sound
     _begun: bool = False
     _untold: tuple[int, Gap] | None = None  # stands for the last of them, and does not wait yet
@@ -54,6 +71,8 @@ class Track:
             if self._untold is not None and waiting.counts().items < self._full_at:
                 self._untold = None if waiting.append(*self._untold) else self._untold
             if self._untold is None and waiting.append(at, item):
+                if self.sizes is not None:
+                    self.sizes.append(Size.of(item))
                 continue
             self._crowd(at, item)
             self._full_at = waiting.counts().items

@@ -71,6 +71,9 @@ class Source(Protocol):
     def work(self, now_ns: int) -> None:
         """Follow what has come until *now_ns*, wall clock. Raises StorageFailed."""
 
+    def fetch(self, call: Call) -> None:
+        """All that comes of *call* from now on comes to it, packet by packet."""
+
     def collect(self, now_ns: int) -> None:
         """A tick is due: make everything that came until *now_ns* ready to be committed."""
 
@@ -168,6 +171,9 @@ class Trunk:
             if self._lend() or self.behind:
                 break
             self._take()
+
+    def fetch(self, call: Call) -> None:
+        self.armory.fetch(call)
 
     @property
     def owes(self) -> bool:

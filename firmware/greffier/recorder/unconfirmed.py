@@ -153,6 +153,8 @@ class Unconfirmed:
             self._received += bool(fingerprint) and not self._settled.get(key)
             self._received -= not fingerprint and bool(self._settled.get(key))
             self._settled.set(key, fingerprint)
+            if not fingerprint:
+                self._begun.pop(part, None)
             packed = self._waiting.pop(part, None)
             if packed is not None:
                 self._size -= _PACKED.unpack(packed)[4]

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from greffier.errors import IntegrityError, StorageFailed
-from greffier.store.index import Index, PartRow, part_of
+from greffier.store.index import CallRow, Index, PartRow, call_of, part_of
 
 CHUNK: Final = 1000
 """Rows that are read at once."""
@@ -116,6 +116,16 @@ class Ageing:
                 (name,),
             )
             return [part_of(row) for row in found]
+
+    def call(self, name: str) -> CallRow | None:
+        """The call of that uid in the journal, or that recording: the latest that there is."""
+        with self._reading():
+            found = self._db.execute(
+                "SELECT * FROM calls WHERE uid = ?1 OR recording = ?1"
+                " ORDER BY start_ns DESC LIMIT 1",
+                (name,),
+            ).fetchone()
+            return None if found is None else call_of(found)
 
     def ids(self) -> Iterator[str]:
         """The id of every part. Raises StorageFailed."""

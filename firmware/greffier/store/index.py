@@ -207,7 +207,7 @@ class Index:
             found = db.execute(
                 "SELECT * FROM calls WHERE ?1 IS NULL OR line = ?1 ORDER BY start_ns, uid", (line,)
             )
-            return [_call(row, by_recording) for row in found]
+            return [call_of(row, by_recording) for row in found]
 
     def search(self, query: Query) -> list[CallRow]:
         """The calls that *query* asks for, the latest first. Raises StorageFailed, IntegrityError.
@@ -220,7 +220,7 @@ class Index:
                 row = db.execute("SELECT * FROM calls WHERE uid = ?", (uid,)).fetchone()
                 of = "SELECT * FROM parts WHERE recording = ? ORDER BY number, id"
                 parts = [part_of(one) for one in db.execute(of, (row["recording"],))]
-                found.append(_call(row, {row["recording"]: parts}))
+                found.append(call_of(row, {row["recording"]: parts}))
             return found
 
     def parts(self) -> list[PartRow]:
@@ -331,7 +331,8 @@ def _call_values(one: CallRow) -> tuple[object, ...]:
     )
 
 
-def _call(row: sqlite3.Row, parts: Mapping[str, list[PartRow]]) -> CallRow:
+def call_of(row: sqlite3.Row, parts: Mapping[str, list[PartRow]] | None = None) -> CallRow:
+    """The call that *row* of the index says, with those of *parts* (by recording) that it has."""
     clear = json.loads(row["clear"])
     if not isinstance(clear, dict):
         raise TypeError("the clear part of a call is an object")
@@ -344,7 +345,7 @@ def _call(row: sqlite3.Row, parts: Mapping[str, list[PartRow]]) -> CallRow:
         clear=clear,
         epoch=row["epoch"],
         record=row["record"],
-        parts=tuple(parts.get(row["recording"], ())),
+        parts=tuple((parts or {}).get(row["recording"], ())),
     )
 
 

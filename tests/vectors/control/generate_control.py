@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from greffier import canonical
+from greffier.control import facts as f
 from greffier.control import messages as m
 from greffier.control import retention as r
 from greffier.control import transfer as t
@@ -40,6 +41,9 @@ REQUESTS: list[m.Request] = [
     m.AskStatus(), m.AskLevels(), m.AskAlarms(), m.AskAlarms(41), m.Acknowledge(7),
     m.Pause(line="accueil"), m.Pause(call="box-1a2b3c4d/accueil/0000000012"),
     m.Resume(line="accueil"), m.Replay("urgence", 30), m.Stop(),
+    f.Tell(PART, "consent", "out", "key", call="box-1a2b3c4d/accueil/0000000012"),
+    f.Tell(PART, "agent", "Zoé", "api", line="accueil", at_ns=1_795_305_600_000_000_000),
+    f.Tell(PART, "mifid", "no", "console", recording=RUN, actor="anne"),
     t.AskWork(), t.AskWork(17, 256), t.AskPart(PART), t.AskEntries(811), t.AskLeaves(),
     t.Receipts(("greffier/receipt@v1\n", "x")), t.Cosigned(NOTE),
     t.SyncReport(False, 3, 81_920, 1_795_305_600_000_000_000, ("sync.offline",)),
@@ -56,6 +60,7 @@ ANSWERS: list[m.Answer] = [
     m.Alarms(RUN, 9, (ALARM,), (NOTICE,), 0),
     m.Done(), m.Done(False), m.Failure("refused", "replay_not_available"),
     m.Failure("refused", "nothing_kept"),
+    f.FactTaken("taken", "", ("SAMPLED_IN", "OBJECTED")), f.FactTaken("refused", "no_such_call"),
     t.Work("box-1a2b3c4d", 812, NOTE, 3, (SEALED,), True),
     t.PartHanded("AQHJo1Zf"), t.EntriesHanded(65_536),
     t.Taken(("received", "known", "forged", "other")), SYNC,
@@ -80,6 +85,15 @@ def changed(message: m.Answer, name: str, *path: str | int, value: object = None
         place[path[-1]] = value
     assert found["is"] == name
     return canonical.dump(found).decode()
+
+
+def told(**changes: object) -> str:
+    """The payload of a fact, with some of its keys replaced or added."""
+    body = {
+        "call": "box-1a2b3c4d/accueil/0000000012", "line": "", "recording": "", "id": PART,
+        "actor": "", "source": "key", "fact": "consent", "value": "out", "at_ns": "0",
+    }  # fmt: skip
+    return envelope("fact", {**body, **changes})
 
 
 BAD_REQUESTS = {
@@ -153,6 +167,18 @@ BAD_REQUESTS = {
         },
     ),
     "told of no order": envelope("told", {"ticket": 0, "after": 0}),
+    "a fact about nothing": told(call=""),
+    "a fact about two things": told(line="accueil"),
+    "a fact by nobody's way": told(source="rumour"),
+    "a fact in capitals": told(fact="CONSENT"),
+    "a fact of two lines": told(value="out\n"),
+    "a fact too long": told(value="x" * 65),
+    "an actor too long": told(actor="x" * 65),
+    "a fact without an id": told(id=""),
+    "a fact with an id in capitals": told(id="F" * 32),
+    "a fact at a number": told(at_ns=1),
+    "a fact of a caller's number": told(call="+33478123456"),
+    "a fact of a word too many": told(why="so"),
     "stop now": envelope("stop", {"now": True}),
 }
 BAD_ANSWERS = {
@@ -192,6 +218,10 @@ BAD_ANSWERS = {
     "a code in small letters": changed(TOLD, "told", "said", 0, "code", value="due"),
     "a ticket of nothing": envelope("ticket", {"ticket": 0}),
     "a hold in no mode": changed(r.HoldStates((HOLD,)), "holds", "holds", 0, "mode", value=""),
+    "a fact taken perhaps": envelope("fact_taken", {"state": "maybe", "code": "", "codes": []}),
+    "a fact with a sentence": envelope(
+        "fact_taken", {"state": "refused", "code": "not now", "codes": []}
+    ),
     "done perhaps": envelope("done", {"changed": None}),
 }
 

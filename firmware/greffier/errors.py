@@ -248,6 +248,22 @@ class BadSync(GreffierError):
     step = "enrol this device again with `greffier enrol request`; recording goes on"
 
 
+class BadAgents(GreffierError):
+    """A CSV file of agents cannot be taken over; each wrong line was said before."""
+
+    exit_code = 2
+    cause = "{path}: {count} lines are wrong, {reason}"
+    step = "mend them and import it again; `--dry-run` only checks"
+
+
+class BadGate(GreffierError):
+    """A file of the gate cannot be used: its tokens, or its certificate."""
+
+    exit_code = 12
+    cause = "{path} cannot be used by the gate: {reason}"
+    step = "mend or replace it; recording goes on"
+
+
 class BadEnrolment(GreffierError):
     """The file of an enrolment is refused (docs/enrolment-format.md section 5)."""
 

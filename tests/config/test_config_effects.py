@@ -34,8 +34,10 @@ READERS: dict[type, dict[str, str]] = {
         "limits": TRUNK,
         "storage": "recorder/live.py",
         "sync": "sync/service.py",
+        "gate": "gate/running.py",
         "path": "recorder/checks.py",
         "sha256": "recorder/live.py",
+        "agents_file": "cli/agents.py",
     },
     records.Tap: {
         "name": RUN,
@@ -62,7 +64,10 @@ READERS: dict[type, dict[str, str]] = {
         LINES,
     ),
     records.Inside: dict.fromkeys(("numbers", "networks", "otherwise"), LINES),
-    records.Assignment: dict.fromkeys(("extension", "agent", "from_ns", "until_ns"), LINES),
+    records.Assignment: {
+        **dict.fromkeys(("extension", "agent", "from_ns", "until_ns"), LINES),
+        "team": "config/agents.py",
+    },
     records.AnalogueLine: {
         "name": "recorder/channels.py",
         "line": "recorder/channels.py",
@@ -104,7 +109,19 @@ READERS: dict[type, dict[str, str]] = {
         "secret": OUTPUTS,
         "on": OUTPUTS,
         "off": OUTPUTS,
+        "actions": "recorder/actions.py",
+        "lines": "config/records.py",
+        "deadline_s": "gate/acting.py",
+        "gpio": "gate/actors.py",
+        "pulse_ms": "gate/actors.py",
     },
+    records.Gate: {
+        **dict.fromkeys(("folder", "listen", "url", "certificate", "key"), "gate/running.py"),
+        **dict.fromkeys(("language", "keys"), "gate/running.py"),
+    },
+    records.Key: dict.fromkeys(
+        ("name", "extension", "fact", "input", "active", "gpio"), "gate/keys.py"
+    ),
     records.Control: {
         "socket": RUN,
         "watch": "control/access.py",

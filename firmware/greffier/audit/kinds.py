@@ -243,6 +243,14 @@ KINDS: Mapping[str, Kind] = {
             "parts": COUNT,
         },
     ),
+    "action.ordered": _kind(
+        {"action": ID, "what": WORD, "line": NAME, "uid": UID, "at_ns": TIME, "until_ns": TIME},
+        {"outputs": NAMES},
+    ),
+    "action.ended": _kind(
+        {"action": ID, "what": WORD, "line": NAME, "uid": UID, "at_ns": TIME, "outcome": WORD},
+        {"output": NAME, "reason": WORD, "user": COUNT},
+    ),
     "part.opened": _kind(
         {"part": ID, "recording": ID, "number": COUNT},
         {

@@ -78,10 +78,9 @@ def forward_command(config: Path | None) -> int:
         lambda request: ask(path, request, PATIENCE_S), clock, secrets.token_hex(16)
     )
     device = sockets.gethostname().partition(".")[0] or "greffier"
-    carried = outputs.make(
-        (one for one in found.outputs if not one.in_recorder), device, forwarder.trouble
-    )
-    own = outputs.make((one for one in found.outputs if one.in_recorder), device, forwarder.trouble)
+    told = [one for one in found.outputs if one.tells_alarms]
+    carried = outputs.make((one for one in told if not one.in_recorder), device, forwarder.trouble)
+    own = outputs.make((one for one in told if one.in_recorder), device, forwarder.trouble)
     forwarder.serve(carried, own)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,7 +15,8 @@ from greffier.errors import BadConfig, GreffierError, NotRunning
 from greffier.language import translate as _
 from greffier.policy import rules
 from greffier.recorder import load
-from greffier.recorder.checks import Finding, Subject, examine
+from greffier.recorder.checks import Subject, examine
+from greffier.recorder.finding import Finding
 from greffier.recorder.load import Load
 from greffier.sync.folder import SyncFolder
 

@@ -37,6 +37,8 @@ COMMANDS = {
     "sync": "greffier.cli.sync",
     "doctor": "greffier.cli.doctor",
     "enrol": "greffier.cli.enrol",
+    "gate": "greffier.cli.gate",
+    "agents": "greffier.cli.agents",
 }
 
 

@@ -19,15 +19,15 @@ socket_option = click.option(
 )
 
 
-def find_config(given: Path | None) -> Config | None:
+def find_config(given: Path | None, *, agents_too: bool = True) -> Config | None:
     """The configuration *given*, else $GREFFIER_CONFIG, else the usual one; None where none is.
 
-    Raises BadConfig.
+    *agents_too* is that of :func:`greffier.config.recorder.load`. Raises BadConfig.
     """
     named = given or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     if named is None and not DEFAULT_PATH.exists():
         return None
-    return load(named or DEFAULT_PATH)
+    return load(named or DEFAULT_PATH, agents_too=agents_too)
 
 
 def find_socket(socket: Path | None, config: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""Reads where alarms go: ``[outputs.NAME]``."""
+"""Reads where alarms go, and what acts on calls: ``[outputs.NAME]``."""
 
 from pathlib import Path
 from typing import cast
@@ -9,7 +9,11 @@ from greffier.config.inputs import named_tables
 from greffier.config.records import Output, OutputKind, Severity
 from greffier.language import DEFAULT, LANGUAGES
 
-KINDS = ("syslog", "led", "email", "webhook")
+KINDS = ("syslog", "led", "email", "webhook", "relay", "page")
+ACTIONS = ("play_notice", "end_call", "block_call", "offer_alternative")
+_ACTING = ("relay", "webhook", "page")
+_NEEDS_ACTIONS = ("relay", "page")
+_SWITCHED = ("led", "relay")
 SEVERITIES = ("info", "warning", "critical")
 SECURITIES = ("starttls", "tls", "none")
 # Unencrypted only where nothing leaves the machine.
@@ -38,8 +42,13 @@ def _output(name: str, table: Table, base: Path) -> Output:
         sender=table.text("from") if kind == "email" else "",
         recipients=table.texts("to") if kind == "email" else (),
         secret=_secret(table, kind, base),
-        on=table.text("on", default="1") if kind == "led" else "",
-        off=table.text("off", default="0") if kind == "led" else "",
+        on=table.text("on", default="1") if kind in _SWITCHED else "",
+        off=table.text("off", default="0") if kind in _SWITCHED else "",
+        actions=_actions(table, kind),
+        lines=table.texts("lines", default=()) if kind in _ACTING else (),
+        deadline_s=table.whole("deadline_s", 1, 60, default=10) if kind in _ACTING else 10,
+        gpio=table.optional_whole("gpio", 0, 511) if kind == "relay" else None,
+        pulse_ms=table.whole("pulse_ms", 10, 5000, default=500) if kind == "relay" else 500,
     )
     if output.kind == "email":
         _check_mail(table, output)
@@ -47,10 +56,19 @@ def _output(name: str, table: Table, base: Path) -> Output:
     return output
 
 
+def _actions(table: Table, kind: str) -> tuple[str, ...]:
+    if kind not in _ACTING:
+        return ()
+    actions = table.texts("actions", ACTIONS, default=())
+    if not actions and kind in _NEEDS_ACTIONS and table.sound("actions"):
+        table.wrong("actions", "must not be empty")
+    return actions
+
+
 def _address(table: Table, kind: str, base: Path) -> str:
     if kind == "syslog":
         return str(base / table.text("socket", default="/dev/log"))
-    if kind == "led":
+    if kind in _SWITCHED:
         return str(base / table.text("path"))
     if kind != "webhook":
         return ""

@@ -14,6 +14,7 @@ from greffier.clock import BadZone, zone
 from greffier.config import agents
 from greffier.config.bandwidth import BadLimit, read_limit
 from greffier.config.fields import Problems, Table
+from greffier.config.gate import read_gate
 from greffier.config.inputs import read_analogue, read_inside, read_matches, read_taps
 from greffier.config.numbers import Numbering
 from greffier.config.outputs import read_outputs
@@ -30,8 +31,11 @@ DEFAULT_SYNC_SOCKET = Path("/run/greffier-sync/sync.sock")
 LONGEST_TICK_MS = 750
 
 
-def load(path: Path) -> Config:
-    """The configuration in the TOML file *path*. Raises BadConfig, naming every wrong key."""
+def load(path: Path, *, agents_too: bool = True) -> Config:
+    """The configuration in the TOML file *path*. Raises BadConfig, naming every wrong key.
+
+    Without *agents_too* the file that ``[agents]`` names is not read: it may not be there yet.
+    """
     try:
         data = path.read_bytes()
         tables = tomllib.loads(data.decode("utf-8"))
@@ -41,10 +45,16 @@ def load(path: Path) -> Config:
         raise BadConfig(path=path, reason=translate("it is not UTF-8 text")) from error
     except (ValueError, RecursionError) as error:  # a TOMLDecodeError, or a NUL in the path
         raise BadConfig(path=path, reason=str(error)) from error
-    return parse(tables, path, hashlib.sha256(data).hexdigest())
+    return parse(tables, path, hashlib.sha256(data).hexdigest(), agents_too=agents_too)
 
 
-def parse(tables: Mapping[str, object], path: Path = Path("-"), sha256: str = "") -> Config:
+def parse(
+    tables: Mapping[str, object],
+    path: Path = Path("-"),
+    sha256: str = "",
+    *,
+    agents_too: bool = True,
+) -> Config:
     """The configuration of parsed *tables*; *path* names it and is where relative paths begin.
 
     Raises BadConfig.
@@ -71,13 +81,15 @@ def parse(tables: Mapping[str, object], path: Path = Path("-"), sha256: str = ""
         analogue=analogue,
         matches=read_matches(top, {one.name for one in taps}),
         inside=read_inside(top),
-        assignments=_assignments(top, base, timezone),
+        assignments=_assignments(top, base, timezone, file_too=agents_too),
         outputs=read_outputs(top, base),
         limits=_limits(top),
         storage=_storage(top, base),
         sync=_sync(top, base),
+        gate=read_gate(top, base),
         path=path,
         sha256=sha256,
+        agents_file=_agents_file(top, base),
     )
     if not taps and not analogue:
         top.wrong("taps", "or [analogue] must name at least one input")
@@ -176,12 +188,21 @@ def _users(table: Table, name: str) -> tuple[str | int, ...]:
     return tuple(value)
 
 
-def _assignments(top: Table, base: Path, timezone: ZoneInfo) -> tuple[Assignment, ...]:
+def _agents_file(top: Table, base: Path) -> Path | None:
+    table = top.values.get("agents")
+    file = table.get("file") if isinstance(table, Mapping) else None
+    return base / file if isinstance(file, str) and file and "\0" not in file else None
+
+
+def _assignments(
+    top: Table, base: Path, timezone: ZoneInfo, *, file_too: bool
+) -> tuple[Assignment, ...]:
     table = top.table("agents")
     found = agents.read_rows(table.rows("entry"), timezone)
     if "file" in table.values:
         file = _path(table, "file", base)
-        found += agents.read_csv(file, timezone, table.key("file"), table.problems)
+        if file_too:
+            found += agents.read_csv(file, timezone, table.key("file"), table.problems)
     if top.sound("timezone"):
         agents.check_overlaps(found, "agents", table.problems)
     table.done()

@@ -12,7 +12,9 @@ from greffier.config.numbers import Numbering
 Network = IPv4Network | IPv6Network
 Direction = Literal["in", "out", "int"]
 Severity = Literal["info", "warning", "critical"]
-OutputKind = Literal["syslog", "led", "email", "webhook"]
+OutputKind = Literal["syslog", "led", "email", "webhook", "relay", "page"]
+ALARM_KINDS = ("syslog", "led", "email", "webhook")
+"""The kinds of outputs that tell people of alarms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +102,26 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """*agent* works at *extension* from ``from_ns`` (inclusive) to ``until_ns`` (exclusive)."""
+    """*agent* works at *extension* from ``from_ns`` (inclusive) to ``until_ns`` (exclusive).
+
+    In that time *agent* is in the *team* ("": in none that this table knows).
+    """
 
     extension: str
     agent: str
     from_ns: int
     until_ns: int
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One place that alarms of at least ``severity`` go to; which fields are used depends on kind.
+    """Where alarms of at least ``severity`` go, or what acts on calls, or both.
 
-    ``address`` is a socket path (syslog), a file (led) or a URL (webhook); secrets are files.
+    Which fields are used depends on kind. ``address`` is a socket path (syslog), a file (led,
+    relay) or a URL (webhook); secrets are files. ``actions`` are what it can do to calls of
+    ``lines`` (all where none is named), in at most ``deadline_s``. A relay with a ``gpio`` is that
+    line of the character device ``address``; it is switched on for ``pulse_ms``.
     """
 
     name: str
@@ -129,6 +138,20 @@ class Output:
     secret: Path | None
     on: str
     off: str
+    actions: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    deadline_s: int = 10
+    gpio: int | None = None
+    pulse_ms: int = 500
+
+    @property
+    def tells_alarms(self) -> bool:
+        """Whether alarms go there."""
+        return self.kind in ALARM_KINDS
+
+    def serves(self, line: str, action: str) -> bool:
+        """Whether it can do *action* to calls of *line*."""
+        return action in self.actions and (not self.lines or line in self.lines)
 
     @property
     def in_recorder(self) -> bool:
@@ -198,6 +221,39 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A key on a desk, wired to an input: pressed, it tells *fact* of the call at *extension*.
+
+    ``input`` is a file that begins with ``active`` while it is pressed, or, with a ``gpio``, the
+    character device of which that is a line.
+    """
+
+    name: str
+    extension: str
+    fact: str
+    input: Path
+    active: str
+    gpio: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The process that takes facts and serves the desks' page: its folder and where it listens.
+
+    ``listen`` are (host, port); ``url`` is how browsers reach it, "" where that follows from the
+    first of these. Certificate and key are given both or neither.
+    """
+
+    folder: Path
+    listen: tuple[tuple[str, int], ...]
+    url: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    language: str = "fr"
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. ``sha256`` is of its bytes."""
 
@@ -219,8 +275,10 @@ class Config:
     limits: Limits
     storage: Storage
     sync: Sync
+    gate: Gate
     path: Path
     sha256: str
+    agents_file: Path | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:

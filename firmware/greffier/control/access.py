@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from greffier.config.records import Config
+from greffier.control.desks import Acted, AskCalls, AskInstructions
 from greffier.control.facts import Tell
 from greffier.control.messages import (
     Acknowledge,
@@ -51,6 +52,7 @@ OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
 STOP = (Stop,)
 TELL = (Tell,)
 RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, Enter, AskHolds, AskTold)
+TELL = (Tell, AskCalls, AskInstructions, Acted)
 SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from greffier.control.desks import Acted, AskCalls, AskInstructions
 from greffier.control.facts import Tell
 from greffier.control.messages import (
     Acknowledge,
@@ -54,7 +55,17 @@ _NO_REPLAY = Failure("refused", "replay_not_available")
 _NOT_SUPPORTED = Failure("refused", "not_supported")
 _FULL = Failure("busy", "too_many_orders")
 
-_OF_THE_LOOP = (Acknowledge, Pause, Resume, Stop, SyncReport, Tell)
+_OF_THE_LOOP = (
+    Acknowledge,
+    Pause,
+    Resume,
+    Stop,
+    SyncReport,
+    Tell,
+    AskCalls,
+    AskInstructions,
+    Acted,
+)
 _OF_AN_ARCHIVE = (
     AskWork,
     AskPart,

@@ -7,6 +7,7 @@ and taps are names of the configuration.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from greffier.control.desks import Acted, AskCalls, AskInstructions, Calls, Instructions
 from greffier.control.facts import FactTaken, Tell
 from greffier.control.fields import (
     Count,
@@ -151,6 +152,9 @@ Request = (
     | Erase
     | Enter
     | AskTold
+    | AskCalls
+    | AskInstructions
+    | Acted
 )
 
 REQUESTS: Final[dict[str, type[Request]]] = {
@@ -180,6 +184,9 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "erase": Erase,
     "enter": Enter,
     "told": AskTold,
+    "calls": AskCalls,
+    "instructions": AskInstructions,
+    "acted": Acted,
 }
 
 
@@ -359,6 +366,8 @@ Answer = (
     | Ticket
     | Told
     | HoldStates
+    | Calls
+    | Instructions
 )
 
 ANSWERS: Final[dict[str, type[Answer]]] = {
@@ -376,4 +385,6 @@ ANSWERS: Final[dict[str, type[Answer]]] = {
     "ticket": Ticket,
     "told": Told,
     "holds": HoldStates,
+    "calls": Calls,
+    "instructions": Instructions,
 }

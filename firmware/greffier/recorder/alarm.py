@@ -108,6 +108,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "pause.overrun": Kind(
         "warning", "a pause on {subject} lasts too long", "resume it: `greffier status`"
     ),
+    "action.unconfirmed": Kind(
+        "critical",
+        "nobody confirmed what was to be done to a call on {subject}; it is recorded on",
+        "end the call by hand; see `greffier doctor` for the outputs of the line",
+    ),
     "replay.short": Kind(
         "warning",
         "less of the emergency lines can be heard again than the policy says: memory is short",

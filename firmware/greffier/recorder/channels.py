@@ -74,7 +74,8 @@ def rules_of(config: Config, policy: Policy, packs: Packs, call: CallStarted) ->
     if line.extension:
         agent = agent_of(config.assignments, line.extension, call.time_ns)
         given |= {"agent": agent} if agent is not None else {}
-    return Rules(policy, packs, line.line, given, pending=pending)
+    extension = line.extension
+    return Rules(policy, packs, line.line, given, pending=pending, extension=extension)
 
 
 def ledger_of(

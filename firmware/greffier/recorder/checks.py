@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from greffier import trust
 from greffier.audit import verify
@@ -25,7 +24,8 @@ from greffier.language import translate as _
 from greffier.policy import check as compiler
 from greffier.policy import packs as law_packs
 from greffier.policy.site import Policy
-from greffier.recorder import adoption, checks_medium
+from greffier.recorder import adoption, checks_actions, checks_medium
+from greffier.recorder.finding import Finding
 from greffier.seal import keys
 from greffier.seal.keys import Role
 from greffier.store import layout
@@ -33,20 +33,8 @@ from greffier.store.layout import DataDirectory
 from greffier.trust import roots
 from greffier.trust.tpm import TpmRoot
 
-State = Literal["ok", "warn", "fail"]
-
 SYSTEM = Path("/")
 FORWARDER = "greffier-alarm"  # the user of that service
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what was found, and the command that mends it ("" where nothing has to be)."""
-
-    check: str
-    state: State
-    cause: str
-    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +167,7 @@ def _policy(subject: Subject) -> Iterator[Finding]:
     if not findings:
         yield Finding("policy", "ok", f"{policy.id} {policy.version}")
     yield from _lines(config, policy)
+    yield from checks_actions.look(config, policy, packs)
 
 
 def _lines(config: Config, policy: Policy) -> Iterator[Finding]:
@@ -190,10 +179,7 @@ def _lines(config: Config, policy: Policy) -> Iterator[Finding]:
     if unused:
         cause = _("nothing is connected to the line {names}").format(names=", ".join(unused))
         yield Finding("lines", "warn", cause, f"sudoedit {config.path}")
-    if policy.fail_mode == "block_call" or policy.announce.on_failure == "end_call":
-        cause = _("the policy ends or blocks calls, and no output can do that")
-        yield Finding("lines", "fail", cause, f"sudoedit {config.policy}")
-    elif not unknown and not unused:
+    if not unknown and not unused:
         yield Finding("lines", "ok", ", ".join(config.lines))
 
 

@@ -23,7 +23,7 @@ from greffier.control.notify import Notifier
 from greffier.control.transfer import SyncReport
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
-from greffier.recorder import channels, purger, recovery
+from greffier.recorder import channels, desks, purger, recovery
 from greffier.recorder.adoption import adopted
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
@@ -99,6 +99,7 @@ class Live:
         self.sources: list[Source] = []
         self._gap: tuple[str, str | None] = ("off", None)  # what the time before this run was
         self._pausing = Pausing(config, policy, archive, self._troubles, self.sources)
+        self._desks = desks.of_live(self, alarms, self._troubles)
         self._office = HeadOffice(archive, board, self._troubles)
         self.purger = purger.of_site(archive, alarms, config.timezone, policy, packs)
         self._scrub = Scrub(archive, self._troubles)
@@ -250,9 +251,9 @@ class Live:
         ours = facts.caller if direction == "out" else facts.called
         agent = agent_of(self.config.assignments, ours, call.time_ns)
         given |= {"agent": agent} if agent is not None else {}
-        line = line or UNCONFIGURED
+        line, extension = line or UNCONFIGURED, desks.extension_of(ours)
         pending = pending_of(self.config, self.policy, line)
-        return Rules(self.policy, self._packs, line, given, pending=pending)
+        return Rules(self.policy, self._packs, line, given, pending=pending, extension=extension)
 
     def _ended(self, call: Report) -> None:
         """A call is over: what somebody should look at becomes an alarm."""
@@ -315,6 +316,7 @@ class Live:
                 self._settle(source, now)
         self._pausing.watch(now)
         self.telling.watch()
+        self._desks.watch(now)
         self._scrub.look()
         self._troubles.calm()
         self.storage.look()
@@ -352,11 +354,12 @@ class Live:
                 self._due_ns = 0  # the same
             elif isinstance(request, SyncReport):
                 self._office.report(request, order)
-            else:
+            elif not self._desks.obey(order):
                 refusal = Failure("refused", "not_supported")
                 order.done(obey(request, self.stop, self._alarms, refusal))
         self._pausing.answer()
         self.telling.answer()
+        self._desks.answer()
         if self._office.step():
             # Receipts come by the dozen: one commit is for all of a moment.
             self._due_ns = min(self._due_ns, self._ticked_ns + HURRY_NS)

@@ -20,7 +20,7 @@ from greffier.durable import Disk
 from greffier.encode.stored import Kind
 from greffier.language import translate as _
 from greffier.policy.site import Policy
-from greffier.recorder.checks import Finding, State
+from greffier.recorder.finding import Finding, State
 from greffier.recorder.load_work import KINDS, Cost, Ticks, cost_of, ticks_of
 from greffier.seal import keys
 from greffier.seal.keys import Role

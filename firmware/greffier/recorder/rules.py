@@ -51,6 +51,7 @@ class Rules:
     facts that somebody is expected to tell of a running call (:mod:`greffier.recorder.sources`).
     *of_agent* says what the draw of a call becomes once its agent is known: (agent, start of the
     call) to facts by name. *names* are agents by the pseudonym that the log has of them.
+    *extension* is that of our side, "" where unknown.
     """
 
     policy: Policy
@@ -61,6 +62,7 @@ class Rules:
     pending: frozenset[str] = frozenset()
     of_agent: Callable[[str, int], Mapping[str, object]] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    extension: str = ""
 
     @property
     def never(self) -> bool:

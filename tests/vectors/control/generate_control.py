@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from greffier import canonical
+from greffier.control import desks as d
 from greffier.control import facts as f
 from greffier.control import messages as m
 from greffier.control import retention as r
@@ -36,6 +37,12 @@ TOLD = r.Told(
 HOLD = r.HoldState(
     PART, "", (PART,), "RG 24/0381", "floor", 1_795_305_600_000_000_000, 0, True
 )  # fmt: skip
+CALL = "box-1a2b3c4d/accueil/0000000012"
+DESK_CALL = d.DeskCall(CALL, "accueil", "101", "agent-12", 1_795_305_600_000_000_000, True)
+ORDERED = d.Instruction(
+    PART, "end_call", "accueil", CALL, "101", ("page", "relais"), 1_795_305_600_000_000_000,
+    1_795_305_610_000_000_000,
+)  # fmt: skip
 NOTICE = m.Notice(9, "raised", 1_795_305_600_000_000_000, ALARM)
 REQUESTS: list[m.Request] = [
     m.AskStatus(), m.AskLevels(), m.AskAlarms(), m.AskAlarms(41), m.Acknowledge(7),
@@ -53,6 +60,8 @@ REQUESTS: list[m.Request] = [
     r.Erase((PART,), "DSAR 12", True, 0, False), r.AskTold(1, 1000),
     r.Enter("use.restricted", '{"request": "DSAR 12"}', PART, ("anne",)),
     t.AskSync(), t.SyncNow(), t.SyncNow(PART), t.SyncPause(1_795_305_600_000_000_000),
+    d.AskCalls(), d.AskCalls(("101",), ("agent-12",)), d.AskInstructions(),
+    d.Acted(PART, "done", "relais"), d.Acted(PART, "no_output"),
 ]  # fmt: skip
 ANSWERS: list[m.Answer] = [
     STATUS,
@@ -65,6 +74,8 @@ ANSWERS: list[m.Answer] = [
     t.PartHanded("AQHJo1Zf"), t.EntriesHanded(65_536),
     t.Taken(("received", "known", "forged", "other")), SYNC,
     r.Ticket(3), TOLD, r.HoldStates((HOLD,)),
+    d.Calls((DESK_CALL,), (d.LineRule("accueil", True), d.LineRule("cse", False))),
+    d.Instructions(RUN, (ORDERED,)), d.Instructions(RUN, ()),
 ]  # fmt: skip
 
 
@@ -180,6 +191,11 @@ BAD_REQUESTS = {
     "a fact of a caller's number": told(call="+33478123456"),
     "a fact of a word too many": told(why="so"),
     "stop now": envelope("stop", {"now": True}),
+    "calls of a number": envelope("calls", {"extensions": ["0478123456"], "agents": []}),
+    "calls of nobody named": envelope("calls", {"extensions": [""], "agents": []}),
+    "calls of an extension alone": envelope("calls", {"extensions": "101", "agents": []}),
+    "acted on nothing": envelope("acted", {"instruction": "", "outcome": "done", "output": ""}),
+    "acted somehow": envelope("acted", {"instruction": PART, "outcome": "ok", "output": ""}),
 }
 BAD_ANSWERS = {
     "a request as answer": envelope("stop"),

@@ -1,20 +1,15 @@
 """Alarms as a signed POST of JSON (docs/control-protocol.md, section on the webhook)."""
 
-import hashlib
-import hmac
-import http.client
 import ssl
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from greffier import canonical
 from greffier.config.records import Output
 from greffier.control.forms import to_object
 from greffier.control.messages import Alarm, Notice
+from greffier.control.posting import PostFailed, post
 from greffier.recorder.alarm import sentence
 from greffier.recorder.outputs.outbox import OutputFailed
-
-PATIENCE_S = 10.0
 
 
 class Webhook:
@@ -31,38 +26,9 @@ class Webhook:
             return
         body = self._body(notices, standing)
         try:
-            secret = self._output.secret.read_bytes().strip() if self._output.secret else b""
-            if not secret:
-                raise OutputFailed("no secret")
-            status = self._post(body, hmac.new(secret, body, hashlib.sha256).hexdigest())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise OutputFailed(type(error).__name__) from error
-        if not 200 <= status < 300:
-            raise OutputFailed(f"status {status}")
-
-    def _post(self, body: bytes, signature: str) -> int:
-        parts = urlsplit(self._output.address)
-        host, port = parts.hostname or "", parts.port
-        connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            context = self._tls or ssl.create_default_context()
-            connection = http.client.HTTPSConnection(
-                host, port, timeout=PATIENCE_S, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
-        try:
-            headers = {
-                "Content-Type": "application/json",
-                "Greffier-Signature": f"sha256={signature}",
-                "User-Agent": "greffier",
-                "Connection": "close",
-            }
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", target, body, headers)
-            return connection.getresponse().status
-        finally:
-            connection.close()
+            post(self._output.address, self._output.secret, body, self._tls)
+        except PostFailed as error:
+            raise OutputFailed(str(error)) from error
 
     def _body(self, notices: Sequence[Notice], standing: Sequence[Alarm]) -> bytes:
         def told(alarm: Alarm) -> dict[str, object]:

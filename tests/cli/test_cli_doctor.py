@@ -155,9 +155,9 @@ def _line_without_policy(box: Subject, _: Path) -> Subject:
     return replace(box, config=replace(box.config, matches=(*box.config.matches, more)))
 
 
-def _ends_calls(box: Subject, folder: Path) -> None:
+def _blocks_calls(box: Subject, folder: Path) -> None:
     path = folder / "policy.toml"
-    path.write_text(path.read_text().replace('"no_record"', '"end_call"', 1))
+    path.write_text(path.read_text().replace('"closed"', '"block_call"', 1))
     signed(path, folder / "signers")
 
 
@@ -183,7 +183,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("policy", "fail", lambda _, folder: (folder / "signers").unlink()),
     ("lines", "warn", _line_without_input),
     ("lines", "fail", _line_without_policy),
-    ("lines", "fail", _ends_calls),
+    ("actions", "fail", _blocks_calls),
     ("tap", "fail", _no_network_card),
     ("tap", "fail", lambda box, _: (
         box.system / "sys/class/net/eth1/operstate").write_text("down") and None),

@@ -44,7 +44,14 @@ def test_the_full_file_is_read_whole(tmp_path: Path) -> None:
         ("lamp", False),
         ("mail", False),
         ("hook", False),
+        ("gong", False),
+        ("desks", False),
     ]
+    assert [one.name for one in config.outputs if one.tells_alarms][-1] == "hook"
+    assert [one.name for one in config.outputs if one.serves("vente", "end_call")] == ["gong"]
+    assert not any(one.serves("accueil", "end_call") for one in config.outputs)
+    assert config.gate.listen == (("127.0.0.1", 8760), ("::1", 8760))
+    assert config.gate.keys[0].gpio == 27
     assert len(config.assignments) == 4
     assert len(config.sha256) == 64
 

@@ -13,6 +13,7 @@ import pytest
 from greffier.clock import SystemClock
 from greffier.config.recorder import parse
 from greffier.control import access as control_access
+from greffier.control import desks as d
 from greffier.control import facts as f
 from greffier.control import messages as m
 from greffier.control import retention as r
@@ -222,7 +223,12 @@ def test_each_kind_of_request_needs_its_right(
         "watch": [m.AskStatus(), m.AskLevels(), m.AskAlarms()],
         "operate": [m.Acknowledge(1), m.Pause(line="a"), m.Resume(line="a"), m.Replay("a", 1)],
         "stop": [m.Stop()],
-        "tell": [f.Tell("0" * 32, "private", "true", "desk", line="a")],
+        "tell": [
+            f.Tell("0" * 32, "private", "true", "desk", line="a"),
+            d.AskCalls(),
+            d.AskInstructions(),
+            d.Acted("0" * 32, "done"),
+        ],
         "sync": [t.SyncReport(True, 0, 0, 0, ())],
     }
     # What this process has no use for it refuses, but only to whom it would answer.

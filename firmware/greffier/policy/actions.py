@@ -4,8 +4,7 @@ Every combination of the facts that an action hangs on is decided; so a rule tha
 pack that changes, is in the answer without anybody keeping a list.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
@@ -17,7 +16,7 @@ from greffier.policy.site import Policy
 CONTINUE: Final = "continue"
 _EVERY: Final = {
     "dir": ("in", "out", "int"),
-    "consent": ("none", "in", "out"),
+    "consent": ("none", "out"),
     "announce": ("ok", "fail"),
     "healthy": (True, False),
     "contract_notice": (False, True),
@@ -28,26 +27,17 @@ _EVERY: Final = {
 }
 
 
-def at_home(policy: Policy, packs: Packs, line: str) -> frozenset[str]:
-    """The actions of calls of *line* with consumers of the policy's own market."""
-    return _ordered(policy, packs, line, (None,))
-
-
-def anywhere(policy: Policy, packs: Packs, line: str) -> frozenset[str]:
-    """The same, wherever the consumer is: every country that the packs know (XX is any other)."""
-    return _ordered(policy, packs, line, (None, *packs.by_country))
-
-
-def _ordered(
-    policy: Policy, packs: Packs, line: str, consumers: Iterable[str | None]
+def possible(
+    policy: Policy, packs: Packs, line: str, consumer: str | None = None
 ) -> frozenset[str]:
-    found: set[str] = set()
-    for consumer in consumers:
-        for facts in _every():
-            found.add(decide(policy, packs, line, replace(facts, consumer=consumer)).action)
+    """The actions that calls of *line* may bring about, with consumers of the country *consumer*.
+
+    None stands for the policy's own market.
+    """
+    found = {decide(policy, packs, line, facts).action for facts in _every(consumer)}
     return frozenset(found - {CONTINUE})
 
 
-def _every() -> Iterator[Facts]:
+def _every(consumer: str | None) -> Iterator[Facts]:
     for values in product(*_EVERY.values()):
-        yield Facts(**dict(zip(_EVERY, values, strict=True)))  # type: ignore[arg-type]
+        yield Facts(**dict(zip(_EVERY, values, strict=True)), consumer=consumer)  # type: ignore[arg-type]

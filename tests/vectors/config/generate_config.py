@@ -145,7 +145,7 @@ EDITS: list[tuple[str, str, list[str]]] = [
     ('extension = "101"\nfact', 'extension = "0478123456"\nfact', ["gate.keys.desk-1.extension"]),
     ('input = "/dev/gpiochip0"\n', "", ["gate.keys.desk-1.input"]),
     ("gpio = 27", "gpio = 512", ["gate.keys.desk-1.gpio"]),
-    ("[gate.keys.desk-1]", '[gate.keys."0478123456"]', ["gate.keys"]),
+    ("[gate.keys.desk-1]", '[gate.keys."0478123456"]', ["gate.keys.0478123456"]),
     ("calls = 1000", "calls = 0", ["limits.calls"]),
     ("undecided_s = 60", "undecided_s = 61", ["limits.undecided_s"]),
     ("encoder_threads = 2", "threads = 2", ["limits.threads"]),

@@ -1,4 +1,4 @@
-"""What is ordered is durable before it is shown, ends once, and is an alarm where nobody does it."""
+"""What is ordered is durable before it is shown, ends once, and is an alarm if nobody does it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

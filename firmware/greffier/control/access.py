@@ -50,7 +50,6 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 WATCH = (AskStatus, AskLevels, AskAlarms, AskSync)
 OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
 STOP = (Stop,)
-TELL = (Tell,)
 RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, Enter, AskHolds, AskTold)
 TELL = (Tell, AskCalls, AskInstructions, Acted)
 SYNC = (AskWork, AskPart, AskEntries, AskLeaves, Receipts, Cosigned, SyncReport)

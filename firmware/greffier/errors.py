@@ -280,6 +280,14 @@ class NoSuchOperator(GreffierError):
     step = "see `greffier operator list --data DIR`"
 
 
+class AccessDenied(GreffierError):
+    """The rules of access do not let this person hear this for this purpose."""
+
+    exit_code = 12
+    cause = "access is denied ({code}): {reason}"
+    step = "see docs/access.md; the log says that it was asked for"
+
+
 class WrongSecret(GreffierError):
     """A passphrase or key file does not open an operator's keys."""
 

@@ -32,7 +32,7 @@ def test_every_code_of_the_rules_has_a_sentence() -> None:
 
 
 def test_no_sentence_is_for_a_code_that_no_rule_gives() -> None:
-    single = {"KEEP", "ALLOW", "ERASED", "OBJECTED"}
+    single = {"KEEP", "ALLOW", "ERASED", "OBJECTED", "RESTRICTED", "EXCESSIVE"}
     recorders = {
         "JOINED_LATE",
         "OVER_CAPACITY",

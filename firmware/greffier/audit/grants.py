@@ -36,6 +36,7 @@ class Grants:
         self._grants: dict[tuple[str, str], Grant] = {}
         self._agreed: dict[tuple[str, str], int] = {}  # recording, person -> until
         self._ever = False
+        self._broken_ns = 0
 
     def read(self, entry: Entry) -> None:
         """Take in the next entry of the log."""
@@ -56,6 +57,9 @@ class Grants:
         elif entry.ev == "role.revoked":
             with self._door:
                 self._grants.pop((data["person"], data["role"]), None)
+        elif entry.ev == "access.broken_glass":
+            with self._door:
+                self._broken_ns = max(self._broken_ns, entry.t_ns)
         elif entry.ev == "access.agreed":
             with self._door:
                 self._agreed[data["recording"], data["person"]] = data["until_ns"]
@@ -65,6 +69,12 @@ class Grants:
         """Whether a role was ever granted here: from then on everybody needs one."""
         with self._door:
             return self._ever
+
+    @property
+    def broken_ns(self) -> int:
+        """When somebody last heard more than an instant replay in an emergency; 0: never."""
+        with self._door:
+            return self._broken_ns
 
     def find(self, person: str, role: str) -> Grant | None:
         """The grant of *role* to *person* (a pseudonym)."""

@@ -13,7 +13,6 @@ VISIT: Final[Keys] = {
     "proof": "word",
     "country": "country",
     "reference": "reference",
-    "break_glass": "reference",
     "code": "code",
     "seconds": "count",
 }
@@ -56,6 +55,10 @@ PEOPLE: Final[Mapping[str, tuple[Keys, Keys]]] = {
     "use.freed": ({**_REQUEST, "recording": "id"}, _BY),
     "role.granted": (_ROLE, {"team": "name", "agent": "name", "country": "country", **_SIGNED}),
     "role.revoked": (_ROLE, _SIGNED),
+    "access.broken_glass": (
+        {"recording": "id", "reason": "reference", **_BY},
+        {"role": "name", "proof": "word"},
+    ),
     "access.agreed": (
         {"recording": "id", "person": "pseudonym", "until_ns": "ns", **_BY},
         {"reference": "reference", "proof": "word"},

@@ -7,6 +7,16 @@ import click
 
 from greffier.cli.opening import opener, operator_option
 from greffier.cli.output import answer, data_option, json_option
+from greffier.cli.retaining import Place, policy_option
+from greffier.cli.running import config_option, socket_option
+from greffier.cli.shelves import (
+    break_glass_option,
+    country_option,
+    opened,
+    policy_of,
+    reference_option,
+    role_option,
+)
 from greffier.cli.unlocking import Sources, key_option, passphrase_option
 from greffier.clock import BadTime, SystemClock, format_time, parse_time
 from greffier.durable import Disk
@@ -14,8 +24,8 @@ from greffier.encode import export
 from greffier.encode.export import LegSound, TooLong, TooManyLegs
 from greffier.errors import AlreadyThere, GreffierError, UsageError
 from greffier.language import translate as _
-from greffier.recorder.archive import Archive
-from greffier.recorder.exporting import Taken, take
+from greffier.recorder.doorway import Visitor, admit
+from greffier.recorder.exporting import Taken, note_heard, take
 from greffier.store import layout
 
 LONGEST_S = 10**9
@@ -72,6 +82,13 @@ def cut(taken: Taken, since: str | None, until: str | None) -> list[LegSound]:
 @click.option(
     "-o", "output", required=True, type=click.Path(path_type=Path), help=_("the file to write")
 )
+@role_option
+@country_option
+@reference_option
+@break_glass_option
+@policy_option
+@config_option
+@socket_option
 @json_option
 def command(
     recording: str,
@@ -86,6 +103,13 @@ def command(
     purpose: str | None,
     by: str | None,
     output: Path,
+    role: str | None,
+    country: str,
+    reference: str,
+    break_glass: str,
+    policy_file: Path | None,
+    config: Path | None,
+    socket: Path | None,
     as_json: bool,
 ) -> int:
     """Run it."""
@@ -95,20 +119,29 @@ def command(
     private = opener(layout.open(Path(data)), key, operator, sources)
     if private is None:
         raise UsageError(reason=_("give --key or --operator"))
-    with Archive.open(Path(data), SystemClock()) as archive:
-        taken = take(archive, recording, private, form, purpose, by or operator)
-    legs = cut(taken, since, until)
-    try:
-        content = export.render(legs, form)
-    except (TooManyLegs, TooLong) as error:
-        raise GreffierError(reason=error) from error
+    who = operator or by or ""
+    visitor = Visitor(
+        who, purpose or "", role or "", country, reference, break_glass, operator is not None
+    )
+    place = Place(Path(data), socket, config, policy_file)
+    with opened(place) as shelf:
+        policy = policy_of(place) if role else None
+        admission = admit(shelf, SystemClock(), recording, visitor, policy)
+        taken = take(shelf, recording, private, form, admission)
+        legs = cut(taken, since, until)
+        try:
+            content = export.render(legs, form)
+        except (TooManyLegs, TooLong) as error:
+            raise GreffierError(reason=error) from error
+        longest_s = max(len(leg.samples) / leg.rate for leg in legs)
+        note_heard(shelf, recording, longest_s, private, admission)
     Disk().create_file(output, content)
     value: dict[str, Any] = {
         "recording": recording,
         "output": str(output),
         "format": form,
         "start": format_time(taken.start_ns),
-        "seconds": max(len(leg.samples) / leg.rate for leg in legs),
+        "seconds": longest_s,
         "rate": max(leg.rate for leg in legs),
         "legs": len(legs),
         "parts": [part.header.part_id.hex() for part in taken.parts],

@@ -27,6 +27,8 @@ COMMANDS = {
     "certificate": "greffier.cli.certificate",
     "hold": "greffier.cli.hold",
     "erase": "greffier.cli.erase",
+    "request": "greffier.cli.request",
+    "role": "greffier.cli.role",
     "policy": "greffier.cli.policy",
     "status": "greffier.cli.status",
     "levels": "greffier.cli.levels",
@@ -53,6 +55,8 @@ GUARDED = frozenset(
         "calls",
         "hold",
         "purge",
+        "request",
+        "role",
         "decommission",
     }
 )

@@ -27,7 +27,16 @@ from greffier.policy import archives, rules
 from greffier.policy import packs as law
 from greffier.policy.purposes import METADATA_DAYS
 from greffier.policy.words import explain
-from greffier.recorder import erasure, holding, mass, operators, persons, purge, recovery
+from greffier.recorder import (
+    erasure,
+    holding,
+    mass,
+    operators,
+    persons,
+    purge,
+    recovery,
+    registering,
+)
 from greffier.recorder.archive import Archive
 from greffier.recorder.retention import Order, Report, Retention, state_of
 from greffier.store import layout
@@ -81,7 +90,7 @@ def carried_out(place: Place, order: Order) -> Told:
     except Busy as busy:
         socket = find_socket(place.socket, place.config)
         try:
-            _same_device(socket, place.folder)
+            same_device(socket, place.folder)
             return _checked(_asked(socket, order))
         except NotRunning:
             raise busy from None
@@ -98,7 +107,7 @@ def standing_holds(place: Place) -> Sequence[HoldState]:
     except Busy as busy:
         socket = find_socket(place.socket, place.config)
         try:
-            _same_device(socket, place.folder)
+            same_device(socket, place.folder)
             return _holds_at(socket)
         except NotRunning:
             raise busy from None
@@ -155,6 +164,17 @@ def _own_words() -> dict[str, str]:
         erasure.RESTRICTED: _("It stays for another purpose; for this one nobody may use it."),
         erasure.NOTHING_HELD: _("Nothing of it is held here, or no longer."),
         erasure.STILL_RUNNING: _("The call still runs; ask again when it is over."),
+        registering.ENTERED: _("It is in the log."),
+        registering.KNOWN: _("There is a request of this reference already."),
+        registering.NO_SUCH: _("There is no request of this reference."),
+        registering.ANSWERED: _("It was answered before."),
+        registering.UNPROVED: _("Nobody made sure who asks."),
+        registering.EXTENDED: _("Its deadline was extended before."),
+        registering.LATE: _("Its deadline has passed; it cannot be extended any more."),
+        registering.NO_ROLE: _("There is no such role."),
+        registering.NOT_GRANTED: _("This person does not have that role."),
+        registering.NOT_FREE: _("It restricts nothing."),
+        registering.MALFORMED: _("The log does not take it: something is missing or too long."),
         erasure.NO_PURPOSE: _("Nobody knows what it is kept for, so it stays."),
     }
 
@@ -193,12 +213,17 @@ def _done(archive: Archive, place: Place, order: Order) -> Told:
 # --- with one ----------------------------------------------------------------------------------
 
 
-def _same_device(socket: Path, folder: Path) -> None:
+def same_device(socket: Path, folder: Path) -> None:
     """Who answers must be the recorder of this very directory. Raises Refused, NotRunning."""
     status = ask(socket, AskStatus())
     assert isinstance(status, Status)  # noqa: S101 - the server answers what it was asked
     if status.device != layout.open(folder).identity.device:
         raise Refused(reason=_("the recorder that answers there uses another data directory"))
+
+
+def ask_order(socket: Path, order: Request) -> Told:
+    """What became of *order*, which the recorder at *socket* was asked. Raises as ``ask``."""
+    return _checked(_asked(socket, order))
 
 
 def _asked(socket: Path, order: Request) -> Told:

@@ -115,6 +115,16 @@ def _in_replay_window(request: Request) -> bool:
     return 0 <= request.replay_s <= limit
 
 
+REFERENCE_NEEDED = ("evidence", DISPUTE)
+NOT_GRANTED, NO_REFERENCE = "DENY_NOT_GRANTED", "DENY_NO_REFERENCE"
+RESTRICTED = "DENY_RESTRICTED"
+
+
+def needs_reference(purpose: str, reference: str) -> bool:
+    """Whether who opens for *purpose* still has to name the dispute or the contract."""
+    return purpose in REFERENCE_NEEDED and not reference.strip()
+
+
 def may_reclassify(role: str, second_person: str = "") -> bool:
     """Whether *role* may declare a mixed call "not MiFID": compliance, or with a second person."""
     return role == "compliance_officer" or bool(second_person.strip())

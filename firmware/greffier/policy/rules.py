@@ -28,6 +28,7 @@ from greffier.policy.site import (
     Governance,
     Justification,
     Line,
+    Notice,
     Pause,
     Policy,
     Retention,
@@ -140,6 +141,7 @@ def parse(tables: Mapping[str, object], sha256: str = "", path: str = "-") -> Po
         device_law_memo=top.text("device_law_memo", default="") or references["device_law_memo"],
         conflict_ref=top.text("conflict_ref", default="") or references["conflict_ref"],
         sha256=sha256,
+        notice=_notice(top),
     )
     for table in (top, capture, analytics, sync, access):
         table.done()
@@ -303,6 +305,14 @@ def _agents(top: Table) -> Agents:
     for each in (table, teams, rates):
         each.done()
     return agents
+
+
+def _notice(top: Table) -> Notice:
+    table = top.table("notice")
+    keys = ("controller", "contact", "dpo", "url", "recipients")
+    notice = Notice(**{key: table.text(key, default="") for key in keys})
+    table.done()
+    return notice
 
 
 def _lines(top: Table, backdate_s: int) -> dict[str, Line]:

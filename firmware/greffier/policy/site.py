@@ -138,6 +138,19 @@ class Agents:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What is printed and written to people: the controller's name and address, where they write,
+    the data protection officer, where the whole notice is. "" where the site has not said.
+    """
+
+    controller: str = ""
+    contact: str = ""
+    dpo: str = ""
+    url: str = ""
+    recipients: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line. ``codec`` is "" where the site leaves the choice to the rules."""
 
@@ -200,6 +213,7 @@ class Policy:
     device_law_memo: str
     conflict_ref: str
     sha256: str
+    notice: Notice = Notice()
 
     def never_records(self, line: str) -> bool:
         """Whether *line* is a never-record line: no call number, no ledger entry of a call."""

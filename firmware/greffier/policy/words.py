@@ -7,10 +7,10 @@ applied when a code is explained.
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 
-from greffier.language import translate
+from greffier.language import translate, translate_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,15 @@ class Why:
         return {"code": self.code, "text": self.text, "source": self.source}
 
 
-def explain(codes: Iterable[str]) -> list[Why]:
-    """The meaning of each of *codes*; a subject behind a colon stays with the code."""
+def explain(codes: Iterable[str], language: str | None = None) -> list[Why]:
+    """The meaning of each of *codes*, in *language* where one is given; a subject behind a colon
+    stays with the code.
+    """
+    say = translate if language is None else partial(translate_into, language)
     found = []
     for code in codes:
         text, source = _words().get(code.partition(":")[0], ("", ""))
-        found.append(Why(code, translate(text) if text else code, translate(source or "-")))
+        found.append(Why(code, say(text) if text else code, say(source or "-")))
     return found
 
 

@@ -139,6 +139,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the deadline of a request of a data subject has passed",
         "see `greffier request list`; answer it, and tell the DPO",
     ),
+    "access.broken_glass": Kind(
+        "warning",
+        "somebody heard an emergency call again beyond the instant replay",
+        "ask who and why: the log has the reason",
+    ),
     "clock.wrong": Kind("warning", "the clock is wrong", "run `greffier doctor`"),
     "clock.differs": Kind(
         "warning", "head office's clock is ahead of this one", "check the time on both sides"

@@ -6,10 +6,10 @@ stops the export, unless its key was destroyed on purpose.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 from greffier.audit import verify
-from greffier.audit.kinds import LONGEST_LIST
 from greffier.encode.export import LegSound
 from greffier.errors import (
     GreffierError,
@@ -19,13 +19,13 @@ from greffier.errors import (
     NotFound,
 )
 from greffier.recorder.archive import Archive
+from greffier.recorder.doorway import Admission
 from greffier.recorder.persons import pseudonym
 from greffier.recorder.recovery import TORN
-from greffier.seal.envelope import What
+from greffier.recorder.shelf import MOST_NAMED, Shelf
 from greffier.seal.keys import Opener
 from greffier.store import playback
 from greffier.store.playback import OpenedPart
-from greffier.store.shred_format import Name
 
 OUTCOMES: Mapping[type[GreffierError], str] = {
     KeyDoesNotOpen: "wrong_key",
@@ -58,7 +58,7 @@ class Taken:
     start_ns: int
 
 
-def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Known]:
+def parts_of(shelf: Shelf, recording: str, purpose: str | None) -> list[Known]:
     """The parts of *recording* (32 hex digits) in order, as the log has them.
 
     Raises NotFound when there is none, or none for *purpose*.
@@ -66,7 +66,7 @@ def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Know
     known: dict[str, Known] = {}
     purposes: dict[str, list[str]] = {}
     shredded: set[str] = set()
-    for entry in verify.entries(archive.data.path):
+    for entry in verify.entries(shelf.data.path):
         data = entry.data
         if entry.ev == "part.opened" and data["recording"] == recording:
             known[data["part"]] = Known(data["part"], data["number"])
@@ -94,21 +94,17 @@ def parts_of(archive: Archive, recording: str, purpose: str | None) -> list[Know
     return sorted(wanted, key=lambda one: one.number)
 
 
-def open_parts(archive: Archive, known: Sequence[Known], opener: Opener) -> list[OpenedPart]:
+def open_parts(shelf: Shelf, known: Sequence[Known], opener: Opener) -> list[OpenedPart]:
     """Verify and open *known*, each against the log. Raises IntegrityError, KeyDoesNotOpen."""
     opened = []
     for one in known:
         name = f"part {one.part}"
         if one.size is None:
             raise IntegrityError(what=name, reason="it was never sealed")
-        path = _path(archive, one.part, name)
-        try:
-            name_of_key = Name(What.PART, bytes.fromhex(one.part))
-            block = archive.shred.get(name_of_key, path.parent.name).block
-        except NotFound:
-            block = None
+        path = _path(shelf, one.part, name)
+        block = shelf.block_of(one.part, path.parent.name)
         # Before it is opened: bytes that somebody else wrote meet no key and no decoder.
-        digest = archive.vault.digest(one.part)
+        digest = shelf.vault.digest(one.part)
         if (digest.size, digest.sha256) != (one.size, one.digest):
             raise IntegrityError(what=name, reason="it is not the one that was sealed")
         part = playback.open_part(path, block, opener, unfinished=one.torn)
@@ -118,9 +114,9 @@ def open_parts(archive: Archive, known: Sequence[Known], opener: Opener) -> list
     return opened
 
 
-def _path(archive: Archive, part: str, name: str) -> Path:
+def _path(shelf: Shelf, part: str, name: str) -> Path:
     try:
-        return archive.vault.path_of(part)
+        return shelf.vault.path_of(part)
     except NotFound as error:
         raise IntegrityError(what=name, reason="it is missing") from error
 
@@ -130,43 +126,48 @@ def note_access(archive: Archive, what: str, opener: Opener, by: str) -> None:
 
     Raises StorageFailed.
     """
-    person = pseudonym(archive.data, by)
-    entry = {"what": what, "by": person, "key": opener.key_id.hex()}
+    entry = {"what": what, "by": pseudonym(archive.data, by), "key": opener.key_id.hex()}
     archive.log.append("access", None, entry)
     archive.log.commit()
 
 
-def take(
-    archive: Archive,
-    recording: str,
-    opener: Opener,
-    form: str,
-    purpose: str | None = None,
-    by: str | None = None,
-) -> Taken:
-    """Open *recording* with *opener*, for *purpose* in the name of *by*.
+def take(shelf: Shelf, recording: str, opener: Opener, form: str, admission: Admission) -> Taken:
+    """Open of *recording* what *admission* lets open, with *opener*.
 
     The entry is durable before the first sample is decoded; that the export then failed is a second
     one. Raises NotFound, KeyDoesNotOpen, IntegrityError, NotDecodable, StorageFailed.
     """
-    known = parts_of(archive, recording, purpose)
+    known = parts_of(shelf, recording, admission.kept_for)
+    if admission.parts is not None:
+        known = [one for one in known if one.part in admission.parts]
     entry = {
         "recording": recording,
         "format": form,
-        "parts": [one.part for one in known][:LONGEST_LIST],
-        "purpose": purpose,
-        "by": pseudonym(archive.data, by) if by else None,
+        "parts": [one.part for one in known][:MOST_NAMED],
         "key": opener.key_id.hex(),
+        **admission.entry,
     }
-    archive.log.append("export", recording, entry)
-    archive.log.commit()
+    shelf.note("export", recording, entry, admission.by)
     try:
-        parts = open_parts(archive, known, opener)
+        parts = open_parts(shelf, known, opener)
         legs, first = playback.sound(parts)
     except GreffierError as error:
         failed = {"outcome": OUTCOMES.get(type(error), "failed"), "parts": None}
-        archive.log.append("export", recording, entry | failed)
-        archive.log.commit()
+        shelf.note("export", recording, entry | failed, admission.by)
         raise
     origin = min(int(part.about.get("origin_us", 0)) for part in parts) * 1000
     return Taken(tuple(parts), tuple(legs), origin + int(first * 1_000_000_000))
+
+
+def note_heard(
+    shelf: Shelf, recording: str, seconds: float, opener: Opener, admission: Admission
+) -> None:
+    """Say in the log, durably, how much of *recording* is about to leave. Raises StorageFailed."""
+    entry = {
+        "what": "heard",
+        "recording": recording,
+        "seconds": ceil(seconds),
+        "key": opener.key_id.hex(),
+        **admission.entry,
+    }
+    shelf.note("access", recording, entry, admission.by)

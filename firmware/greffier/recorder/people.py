@@ -1,12 +1,13 @@
 """Who called whom: what the calls journal says under its epochs' keys, for who may open them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from greffier.errors import IntegrityError, KeyDoesNotOpen, NotFound
 from greffier.language import translate as _
+from greffier.policy.rights import TELLABLE
 from greffier.seal import envelope
 from greffier.seal.envelope import BadEnvelope, DoesNotOpen
 from greffier.seal.keys import Opener
@@ -71,16 +72,28 @@ def about_calls(
     return told
 
 
-def recordings_with(folder: Path, number: str, opener: Opener) -> list[str]:
-    """The recordings in which *number* is that of a party, in order of time.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Calls of a person: how many, which recordings there are of them, and why the others, as far
+    as their parties may know, were not recorded.
+    """
+
+    calls: int
+    recordings: tuple[str, ...]
+    codes: tuple[str, ...]
+
+
+def calls_with(folder: Path, number: str, opener: Opener) -> Found:
+    """The calls in which *number* is that of a party.
 
     Reads only, also beside a recorder that runs. Two numbers are the same when they have the same
-    digits, a leading ``00`` being a ``+``. Raises KeyDoesNotOpen, IntegrityError, StorageFailed.
+    digits, a leading ``00`` being a ``+``. Of a never-record line nothing is ever found: nothing of
+    its calls says who called. Raises KeyDoesNotOpen, IntegrityError, StorageFailed.
     """
     directory = layout.open(folder)
     wanted = _digits(number)
     if not wanted:
-        return []
+        return Found(0, (), ())
     shred = Blocks(blocks_in(directory.shred, METADATA))
     index = open_reading(directory.index)
     try:
@@ -88,15 +101,22 @@ def recordings_with(folder: Path, number: str, opener: Opener) -> list[str]:
     finally:
         index.close()
     told = about_calls(directory, shred, opener, rows)
-    found: dict[str, None] = {}
+    found: list[CallRow] = []
     for row in rows:
         about: dict[str, Any] = {}
         for place in (row.clear.get("about") or ("", -1), (row.epoch, row.record)):
             told_here = told.get((place[0], place[1]), {})
             about |= {key: value for key, value in told_here.items() if value}
-        if row.recording and wanted in {_digits(str(about.get(key))) for key in ("from", "to")}:
-            found[row.recording] = None
-    return list(found)
+        if wanted in {_digits(str(about.get(key))) for key in ("from", "to")}:
+            found.append(row)
+    recordings = dict.fromkeys(row.recording for row in found if row.recording)
+    codes = {code for row in found if not row.recording for code in row.clear["codes"]}
+    return Found(len(found), tuple(recordings), tuple(sorted(codes & TELLABLE)))
+
+
+def recordings_with(folder: Path, number: str, opener: Opener) -> list[str]:
+    """The recordings of :func:`calls_with`, in order of time. Raises the same."""
+    return list(calls_with(folder, number, opener).recordings)
 
 
 def _digits(number: str) -> str:

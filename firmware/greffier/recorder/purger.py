@@ -64,6 +64,7 @@ FAILED: Final = "retention.failed"
 REVIEW: Final = "hold.review"
 REQUEST_SOON: Final = "request.due"
 REQUEST_LATE: Final = "request.late"
+BROKEN_GLASS: Final = "access.broken_glass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ class Purger:
         """Work where the quiet hour has come, or something is overdue."""
         clock = self._archive.clock
         self._archive.pace.now(clock)  # often, so that it notices when trusted time jumps
-        self._look_at_requests(clock.wall_ns())
+        self._look_at_people(clock.wall_ns())
         day = self._quiet_day()
         quiet = day > self._day
         if not (quiet or clock.monotonic_ns() >= self._overdue_ns):
@@ -285,12 +286,14 @@ class Purger:
         self._day = day  # also back, where the wall clock was ahead
         self._alarms.set(False, FAILED)
 
-    def _look_at_requests(self, now_ns: int) -> None:
-        """What is owed to data subjects soon, or was, is an alarm."""
+    def _look_at_people(self, now_ns: int) -> None:
+        """What is owed to data subjects is an alarm; so is a broken glass, for a day."""
         due = [one.due_ns for one in self._archive.register if one.is_open]
         self._alarms.set(any(one < now_ns for one in due), REQUEST_LATE)
         soon = any(now_ns <= one < now_ns + SOON_NS for one in due)
         self._alarms.set(soon, REQUEST_SOON)
+        broken_ns = self._archive.register.grants.broken_ns
+        self._alarms.set(bool(broken_ns) and now_ns < broken_ns + DAY_NS, BROKEN_GLASS)
 
     def _quiet_day(self) -> str:
         """The last local day whose quiet hour has begun."""

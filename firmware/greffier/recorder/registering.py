@@ -39,11 +39,12 @@ _ALONE: Final = frozenset(
         "use.restricted",
         "use.freed",
         "access.agreed",
+        "access.broken_glass",
         "access",
         "export",
     }
 )
-_BY_ONE: Final = frozenset({"request.identified", "access.agreed"})
+_BY_ONE: Final = frozenset({"request.identified", "access.agreed", "access.broken_glass"})
 Hands = Callable[[Callable[[], None]], None]
 
 

@@ -36,6 +36,7 @@ from greffier.control.retention import (
 )
 from greffier.errors import IntegrityError, StorageFailed
 from greffier.policy import archives
+from greffier.policy.lifecycle import DAY_NS
 from greffier.policy.packs import Packs
 from greffier.policy.purposes import METADATA_DAYS
 from greffier.policy.site import Policy

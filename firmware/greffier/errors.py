@@ -75,6 +75,16 @@ class BadCases(GreffierError):
     step = "correct the file"
 
 
+class BadPrompt(GreffierError):
+    """A recording cannot be learnt as a prompt, or what was learnt of one cannot be read."""
+
+    exit_code = 2
+    cause = "the prompt {path} cannot be used: {reason}"
+    step = (
+        "give a clean recording of the whole notice, as the caller hears it (docs/notice-format.md)"
+    )
+
+
 class BadCapture(GreffierError):
     """A capture file cannot be read at all (damage inside one is counted, not raised)."""
 

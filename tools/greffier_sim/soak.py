@@ -20,6 +20,7 @@ NAMES = {
     "mix": "random schedules of overlapping calls: no sample belongs to two calls",
     "mutants": "small wrongs in sync, receipts and retention: the tests notice each",
     "nonces": "random failures of the disk: no key seals two texts under one nonce",
+    "notice": "prompts through codecs, noise, level, speed and cuts: heard; all else is not",
     "purge": "power cut after every write of a purge: each commit is all old or all new",
     "sampling": "manipulated days of a sampled branch: each is found, and no honest day is accused",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",

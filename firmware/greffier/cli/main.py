@@ -30,6 +30,7 @@ COMMANDS = {
     "request": "greffier.cli.request",
     "role": "greffier.cli.role",
     "policy": "greffier.cli.policy",
+    "notice": "greffier.cli.notice",
     "status": "greffier.cli.status",
     "levels": "greffier.cli.levels",
     "alarms": "greffier.cli.alarms",

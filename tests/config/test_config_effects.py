@@ -18,8 +18,8 @@ READERS: dict[type, dict[str, str]] = {
     records.Config: {
         "data": RUN,
         "policy": RUN,
-        "policy_signature": RUN,
-        "policy_signers": RUN,
+        "policy_signature": "recorder/governing.py",
+        "policy_signers": "recorder/governing.py",
         "packs": RUN,
         "timezone": "config/recorder.py",  # the agent table's days
         "tick_ms": "recorder/live.py",

@@ -15,6 +15,7 @@ from greffier.config.recorder import parse
 from greffier.control import access as control_access
 from greffier.control import desks as d
 from greffier.control import facts as f
+from greffier.control import governance as g
 from greffier.control import messages as m
 from greffier.control import retention as r
 from greffier.control import transfer as t
@@ -234,7 +235,7 @@ def test_each_kind_of_request_needs_its_right(
     # What this process has no use for it refuses, but only to whom it would answer.
     refused: dict[str, list[m.Request]] = {
         "watch": [t.AskSync()],
-        "operate": [t.SyncNow(), t.SyncPause(0)],
+        "operate": [t.SyncNow(), t.SyncPause(0), g.AdoptPolicy("eJwDAAAAAAE=", "x\n")],
         "retain": [
             r.Purge(),
             r.PlaceHold("0" * 32, "RG 1", "floor", ("anne", "bruno")),

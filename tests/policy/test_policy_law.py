@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_ROW = re.compile(r"\| (?P<id>[NR]\d+|[28]\.[\w.-]+) \| (?P<rest>.*) \|")
+_ROW = re.compile(r"\| (?P<id>[NR]\d+|[28]\.[\w.-]+|four-eyes|fail-mode) \| (?P<rest>.*) \|")
 _CODE = re.compile(r"`([^`]+)`")
 _CASE = re.compile(r"case ([A-Z]\d\d)")
 OPEN = ("**not built**", "context")

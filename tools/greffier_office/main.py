@@ -25,6 +25,7 @@ COMMANDS = {
     "shares": "greffier_office.shares",
     "signer": "greffier_office.signer",
     "sign": "greffier_office.sign",
+    "policy": "greffier_office.policy",
 }
 GUARDED = frozenset({"keygen", "open", "calls", "shares", "verify-sampling"})
 

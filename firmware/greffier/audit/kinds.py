@@ -161,7 +161,13 @@ KINDS: Mapping[str, Kind] = {
     "month.closed": _kind({"month": MONTH, "key": HASH}),
     "policy.adopted": _kind(
         {"policy": NAME, "policy_version": COUNT, "policy_sha256": HASH, "signed": FLAG},
-        {"packs_sha256": HASH, "packs_version": VERSION},
+        {"packs_sha256": HASH, "packs_version": VERSION, "fail_mode": WORD, "controller": NAME}
+        | {"by": PSEUDONYMS, "keys": KEY_HASHES, "signatures": SIGNATURES, "others": COUNT}
+        | dict.fromkeys(("never", "changed", "looser"), NAMES),
+    ),
+    "policy.refused": _kind(
+        {"reason": WORD},
+        {"policy": NAME, "policy_version": COUNT, "policy_sha256": HASH},
     ),
     "call.decided": _kind(
         {"uid": UID, "line": NAME, "record": RECORD, "codes": CODES, "call": HASH},

@@ -59,6 +59,7 @@ GUARDED = frozenset(
         "request",
         "role",
         "decommission",
+        "sign",
     }
 )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from greffier.cli import governing
 from greffier.cli.output import answer, json_option, table
 from greffier.clock import SystemClock
 from greffier.language import translate as _
@@ -92,6 +93,10 @@ def explain_command(
     value = {"verdict": verdict.as_json(), "why": [item.as_json() for item in why]}
     answer(value, as_json, lambda: _verdict_text(verdict, why))
     return 0
+
+
+for _command in (governing.adopt_command, governing.diff_command, governing.sign_command):
+    group.add_command(_command)
 
 
 def _why(label: str) -> Mapping[str, str]:

@@ -17,8 +17,8 @@ from greffier.control.server import Server
 from greffier.language import translate as _
 from greffier.policy import packs as law
 from greffier.recorder import cards, memory, outputs
-from greffier.recorder.adoption import adopt
 from greffier.recorder.alarm import AlarmRoom
+from greffier.recorder.governing import Governor
 from greffier.recorder.service import Inputs, Service
 from greffier.recorder.taps import Port
 from greffier.store import layout
@@ -34,7 +34,7 @@ def command(path: Path) -> int:
     locked = memory.lock_all()
     config = configuration.load(path)
     packs = law.load(config.packs)
-    policy = adopt(config.policy, config.policy_signature, config.policy_signers, packs)
+    governor = Governor(config, packs)
     clock = SystemClock()
     board = Board()
     device = layout.open(config.data).identity.device
@@ -47,7 +47,7 @@ def command(path: Path) -> int:
     )
     service = Service(
         config,
-        policy,
+        governor.policy,
         packs,
         clock,
         board,
@@ -55,6 +55,7 @@ def command(path: Path) -> int:
         device,
         open_inputs=lambda: _inputs(config, clock),
         say=lambda line: click.echo(line, err=True),
+        governor=governor,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.stop())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from greffier.config.records import Config
 from greffier.control.desks import Acted, AskCalls, AskInstructions
 from greffier.control.facts import Tell
+from greffier.control.governance import AdoptPolicy
 from greffier.control.messages import (
     Acknowledge,
     AskAlarms,
@@ -48,7 +49,7 @@ from greffier.language import translate
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 WATCH = (AskStatus, AskLevels, AskAlarms, AskSync)
-OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause)
+OPERATE = (Acknowledge, Pause, Resume, Replay, SyncNow, SyncPause, AdoptPolicy)
 STOP = (Stop,)
 RETAIN = (Purge, PlaceHold, ReleaseHold, Erase, Enter, AskHolds, AskTold)
 TELL = (Tell, AskCalls, AskInstructions, Acted)

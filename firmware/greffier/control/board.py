@@ -14,6 +14,7 @@ from typing import Any
 
 from greffier.control.desks import Acted, AskCalls, AskInstructions
 from greffier.control.facts import Tell
+from greffier.control.governance import AdoptPolicy
 from greffier.control.messages import (
     Acknowledge,
     Alarms,
@@ -80,6 +81,7 @@ _OF_AN_ARCHIVE = (
     Erase,
     Enter,
     AskTold,
+    AdoptPolicy,
 )
 
 Question = AskStatus | AskLevels | AskAlarms

@@ -179,6 +179,23 @@ def _error(failure: Failure, request: Request) -> Exception:
         "altered": translate("the file of this part is not as it was sealed"),
         "no_such_order": translate("no such order is known any more"),
         "no_such_entry": translate("the log has no such entry yet"),
+        "policy_garbled": translate("its signature file is no signed note"),
+        "policy_another": translate("the signatures are of another policy"),
+        "policy_forged": translate("a signature does not hold"),
+        "policy_unsigned": translate("nobody whom it knows signed the policy"),
+        "policy_one_person": translate("two different people must sign it"),
+        "policy_missing": translate("it has no public keys of people who may sign"),
+        "policy_malformed": translate("it is no policy"),
+        "policy_too_large": translate("it is too long"),
+        "policy_nameless": translate(
+            "the log cannot hold its id: at most six digits, and no other characters"
+        ),
+        "policy_errors": translate("it does not compile: see `greffier policy check`"),
+        "policy_older": translate("a newer version was adopted before"),
+        "policy_same_version": translate("this version was adopted with other content"),
+        "policy_needs_restart": translate(
+            "it makes a sound card's line a never-record line, or no more: restart with it"
+        ),
     }
     text = known.get(failure.reason, failure.reason)
     return Refused(reason=text, code=failure.code, word=failure.reason)

@@ -23,6 +23,7 @@ from greffier.control.fields import (
     Word,
 )
 from greffier.control.forms import Text, Whole
+from greffier.control.governance import AdoptPolicy
 from greffier.control.retention import (
     AskHolds,
     AskTold,
@@ -155,6 +156,7 @@ Request = (
     | AskCalls
     | AskInstructions
     | Acted
+    | AdoptPolicy
 )
 
 REQUESTS: Final[dict[str, type[Request]]] = {
@@ -187,6 +189,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "calls": AskCalls,
     "instructions": AskInstructions,
     "acted": Acted,
+    "policy_adopt": AdoptPolicy,
 }
 
 

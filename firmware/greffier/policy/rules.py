@@ -85,13 +85,22 @@ def read_tables(path: Path) -> tuple[dict[str, object], str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadPolicy(path=str(path), reason=reason) from error
+    return tables_of(data, str(path)), hashlib.sha256(data).hexdigest()
+
+
+def tables_of(data: bytes, path: str = "-") -> dict[str, object]:
+    """The tables of the TOML in *data*; *path* names it in the error. Raises BadPolicy."""
     try:
-        tables = tomllib.loads(data.decode("utf-8"))
+        return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise BadPolicy(path=str(path), reason=translate("it is not UTF-8 text")) from error
+        raise BadPolicy(path=path, reason=translate("it is not UTF-8 text")) from error
     except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
-        raise BadPolicy(path=str(path), reason=str(error)) from error
-    return tables, hashlib.sha256(data).hexdigest()
+        raise BadPolicy(path=path, reason=str(error)) from error
+
+
+def of_content(data: bytes, path: str = "-") -> Policy:
+    """The policy in the file content *data*; *path* names it in the error. Raises BadPolicy."""
+    return parse(tables_of(data, path), hashlib.sha256(data).hexdigest(), path)
 
 
 def parse(tables: Mapping[str, object], sha256: str = "", path: str = "-") -> Policy:

@@ -156,6 +156,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the last operator is gone: nobody can replay here, head office can",
         "make a new one with `greffier operator add`; months before stay closed here",
     ),
+    "policy.refused": Kind(
+        "warning",
+        "the policy of the configuration may not be adopted; the one before goes on",
+        "see `greffier doctor`; two people sign it with `greffier-office policy sign`",
+    ),
+    "policy.unreadable": Kind(
+        "critical",
+        "the policy that was adopted cannot be read: its fail mode decides of every call",
+        "put a policy that two people signed where the configuration names it, and restart",
+    ),
     "priority.missing": Kind(
         "warning", "capture runs without real-time priority", "give the service LimitRTPRIO"
     ),

@@ -8,6 +8,7 @@ would have ended it anyway.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Protocol
 
 from greffier.audit.intervals import Interval
 from greffier.calls.events import CallStarted
@@ -62,20 +63,28 @@ def cut_lines(lines: Sequence[AnalogueLine], calls: Sequence[CutCall], key: LogK
     return CutLines(latest, stale, rest)
 
 
-def rules_of(config: Config, policy: Policy, packs: Packs, call: CallStarted) -> Rules:
+class Ruled(Protocol):
+    """What knows the rules of calls that begin now: its policy may be another one later."""
+
+    config: Config
+    policy: Policy
+    packs: Packs
+
+
+def rules_of(site: Ruled, call: CallStarted) -> Rules:
     """Under which rules a call on an analogue line stands: what the configuration says of it.
 
     Where nobody looks for the notice, that it was given is assumed.
     """
-    (line,) = (one for one in config.analogue if one.name == call.channel)
-    pending = pending_of(config, policy, line.line)
+    (line,) = (one for one in site.config.analogue if one.name == call.channel)
+    pending = pending_of(site.config, site.policy, line.line)
     given: dict[str, object] = {"dir": line.direction}
     given |= {} if "announce" in pending else {"announce": "assumed_ok"}
     if line.extension:
-        agent = agent_of(config.assignments, line.extension, call.time_ns)
+        agent = agent_of(site.config.assignments, line.extension, call.time_ns)
         given |= {"agent": agent} if agent is not None else {}
     extension = line.extension
-    return Rules(policy, packs, line.line, given, pending=pending, extension=extension)
+    return Rules(site.policy, site.packs, line.line, given, pending=pending, extension=extension)
 
 
 def ledger_of(

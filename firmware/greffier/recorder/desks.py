@@ -55,6 +55,11 @@ class Desks:
         self._lines = tuple(LineRule(line, self._may(line)) for line in config.lines)
         self._actions = actions
 
+    def adopt(self, policy: Policy) -> None:
+        """Calls that begin from now on are those of *policy*."""
+        self._policy = policy
+        self._lines = tuple(LineRule(one.line, self._may(one.line)) for one in self._lines)
+
     def watch(self, now_ns: int) -> None:
         """Order what the rules say now; a tick is done."""
         self._actions.watch(now_ns)

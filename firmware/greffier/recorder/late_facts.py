@@ -62,6 +62,10 @@ class LateFacts:
         self._policy = policy
         self._key = load_log_key(archive.data.log_key)
 
+    def adopt(self, policy: Policy) -> None:
+        """The days of what comes from now on are those of *policy*. Any thread."""
+        self._policy = policy
+
     def take(
         self, request: Tell, content: str, done: Callable[[Reply], None], hands: Hands
     ) -> None:

@@ -24,13 +24,13 @@ from greffier.control.transfer import SyncReport
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.recorder import channels, desks, purger, recovery
-from greffier.recorder.adoption import adopted
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.card import CardSource
 from greffier.recorder.card_line import Cut
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.channels import CutLines, cut_lines
+from greffier.recorder.governing import Fixed, Governor
 from greffier.recorder.head_office import HeadOffice
 from greffier.recorder.intake import Intake
 from greffier.recorder.late_facts import LateFacts
@@ -79,8 +79,9 @@ class Live:
         board: Board,
         alarms: AlarmRoom,
         recall: Recall | None = None,
+        governor: Governor | None = None,
     ) -> None:
-        """*recall* is given where it is older than this run, and lives longer."""
+        """*recall* is given where it is older than this run; a *governor* names what runs."""
         self.recall = Recall(policy, config.lines, clock) if recall is None else recall
         self._shortened = self.recall.shortened  # what is known of that
         board.route({Replay: self.recall.play})
@@ -88,7 +89,8 @@ class Live:
         self.policy = policy
         self.clock = clock
         self.archive = archive
-        self._packs = packs
+        self.packs = packs
+        self._governor = governor or Fixed(policy)
         self._board = board
         self._alarms = alarms
         self._stop = threading.Event()
@@ -103,7 +105,8 @@ class Live:
         self._office = HeadOffice(archive, board, self._troubles)
         self.purger = purger.of_site(archive, alarms, config.timezone, policy, packs)
         self._scrub = Scrub(archive, self._troubles)
-        late = partial(self.purger.late, LateFacts(archive, policy))
+        self._late = LateFacts(archive, policy)
+        late = partial(self.purger.late, self._late)
         self.telling = Telling(config, archive, self._troubles, self.sources, self._pausing, late)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
@@ -150,7 +153,7 @@ class Live:
         self._office.meet(found.trusted)
         if outage is not None:
             self.archive.log.append("storage.outage", None, outage.entry(now))
-        self.archive.log.append("policy.adopted", None, adopted(self.policy))
+        self._adopt(self._governor.meet(self.archive, self._troubles, self._board))
         recovery.list_cut(self.archive, [call for call in found.calls if call.ended is not None])
         cut = [call for call in found.calls if call.ended is None]
         recovery.list_open(self.archive, cut)
@@ -163,9 +166,7 @@ class Live:
             # A start settles its outage before it is logged itself: nothing may lie between them.
             since = found.settled.get(tap.name, found.settled[""])
             if since:
-                # Since its last heartbeat it listened, until the process ended.
-                self._interval(tap.name, tap.name, since, max(since, last_ns), "idle")
-                self._interval(tap.name, tap.name, max(since, last_ns), now, *self._gap)
+                recovery.tell_tap(self.archive, tap.name, since, last_ns, now, self._gap)
             intake = Intake(
                 self.archive,
                 self._rules_of(tap.name),
@@ -196,11 +197,9 @@ class Live:
     ) -> CardSource:
         """The source over a sound card; *outage*: when the last run ended, and this one began."""
         last_ns, now = outage
-        rules = partial(channels.rules_of, self.config, self.policy, self._packs)
-        room = self._has_room
         intake = Intake(
-            self.archive, rules, numbers, self._ended, self._resumable, room, self.recall,
-            self._refuses,
+            self.archive, partial(channels.rules_of, self), numbers, self._ended, self._resumable,
+            self._has_room, self.recall, self._refuses,
         )  # fmt: skip
         ledgers = {}
         for line in card.lines:
@@ -215,14 +214,12 @@ class Live:
             self._troubles, patience,
         )  # fmt: skip
 
-    def _interval(
-        self, line: str, channel: str, start: int, end: int, state: str, reason: str | None = None
-    ) -> None:
-        if start < end:
-            account = Account(line, channel, start)
-            account.mark(state, start, end, reason)
-            for interval in account.close(end):
-                self.archive.log.append("coverage", None, interval.data)
+    def _adopt(self, policy: Policy) -> None:
+        """Calls that begin from now on are recorded under *policy*."""
+        self.policy = policy
+        for one in (self.recall, self._pausing, self._late, self._desks, self.storage):
+            one.adopt(policy)
+        self.purger.adopt(policy, self.packs)
 
     def _has_room(self) -> bool:
         """Whether one more call may be recorded."""
@@ -253,7 +250,7 @@ class Live:
         given |= {"agent": agent} if agent is not None else {}
         line, extension = line or UNCONFIGURED, desks.extension_of(ours)
         pending = pending_of(self.config, self.policy, line)
-        return Rules(self.policy, self._packs, line, given, pending=pending, extension=extension)
+        return Rules(self.policy, self.packs, line, given, pending=pending, extension=extension)
 
     def _ended(self, call: Report) -> None:
         """A call is over: what somebody should look at becomes an alarm."""
@@ -360,6 +357,8 @@ class Live:
         self._pausing.answer()
         self.telling.answer()
         self._desks.answer()
+        if self._governor.step(self._adopt):
+            self._due_ns = 0  # its answer waits for the commit
         if self._office.step():
             # Receipts come by the dozen: one commit is for all of a moment.
             self._due_ns = min(self._due_ns, self._ticked_ns + HURRY_NS)
@@ -370,6 +369,7 @@ class Live:
         """Seal the parts, and let running calls be resumed. Raises StorageFailed."""
         self._notifier.stopping()
         self._office.leave()
+        self._governor.leave()
         self._scrub.stop()
         self.storage.stop()
         self.purger.stop(self.config.limits.stall_s)
@@ -391,6 +391,7 @@ class Live:
         What can be replayed stays, and so do entries of replays that are not durable.
         """
         self._office.leave()
+        self._governor.leave()
         self.purger.stop(0)
         self._scrub.stop()
         self.recall.detach()

@@ -72,6 +72,10 @@ class StorageWatch:
             voluntary=any(line.voluntary for line in policy.lines.values()),
         )
 
+    def adopt(self, policy: Policy) -> None:
+        """Calls that begin from now on are those of *policy*."""
+        self.space.voluntary = any(line.voluntary for line in policy.lines.values())
+
     @property
     def storage(self) -> Storage:
         """What the status shows of the disk; of one that does not answer only what is certain."""

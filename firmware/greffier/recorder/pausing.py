@@ -43,6 +43,10 @@ class Pausing:
         self._promises = Promises(archive.log)
         self._overrun: set[str] = set()
 
+    def adopt(self, policy: Policy) -> None:
+        """Orders are judged by *policy* from now on; what a call's sound waits for stays."""
+        self._policy = policy
+
     def obey(self, request: Pause | Resume, order: Order) -> None:
         """Carry out *request*; a refusal is answered at once, the rest by :meth:`answer`."""
         calls, refusal = self._meant(request)

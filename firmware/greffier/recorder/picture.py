@@ -19,6 +19,7 @@ from greffier.audit.entry import Entry, decode, encode
 from greffier.audit.kinds_people import PEOPLE
 from greffier.audit.origins import Origins
 from greffier.audit.pace import Pace
+from greffier.policy.succession import Succession
 from greffier.recorder.deletions import Deletions
 from greffier.recorder.pauses import Window
 from greffier.recorder.tellings import Tellings
@@ -102,6 +103,7 @@ class Picture:
         self.deletions = Deletions()
         self.pace = Pace()
         self.tellings = Tellings()
+        self.policies = Succession()
         self.journals: dict[str, Place] = {}
         """How far the files of the journal are read."""
         self.growing: str | None = None
@@ -139,6 +141,8 @@ class Picture:
             self.running = False
         elif entry.ev == "office.trusted":
             self.trusted = data["sha256"]
+        elif entry.ev == "policy.adopted":
+            self.policies.read(data)
         elif entry.ev in KEPT:
             self.kept.append(entry)
         if not self.size % EVERY:
@@ -285,6 +289,7 @@ class Picture:
             "deletions": self.deletions.dump(),
             "pace": self.pace.dump(),
             "tellings": self.tellings.dump(),
+            "policies": self.policies.dump(),
             "kinds": sorted(KEPT),
             "kept": [encode(entry).decode() for entry in self.kept],
         }
@@ -311,6 +316,7 @@ class Picture:
             made.deletions = Deletions.load(story["deletions"])
             made.pace.take(story["pace"])
             made.tellings = Tellings.load(story["tellings"])
+            made.policies = Succession.load(story["policies"])
             made.unconfirmed = Unconfirmed.load(sections["waits"])
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("no picture of a log") from error

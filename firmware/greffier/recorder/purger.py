@@ -132,6 +132,11 @@ class Purger:
         board.route(dict.fromkeys((Purge, PlaceHold, ReleaseHold, Erase, Enter), self.order))
         board.route({AskTold: self.told, AskHolds: self.holds})
 
+    def adopt(self, policy: Policy, packs: Packs) -> None:
+        """Visa and metadata are those of *policy* from now on."""
+        self._blocked, self._days = _blocked(policy, packs), policy.retention.metadata
+        self._retention.adopt(self._blocked, self._days)
+
     def stop(self, patience_s: float) -> None:
         """Take no more orders, and wait at most so long until nothing is under way."""
         with self._door:
@@ -326,11 +331,9 @@ def of_site(
     archive: Archive, alarms: AlarmRoom, zone: tzinfo, policy: Policy, packs: Packs
 ) -> Purger:
     """The purger of a recorder with *policy*, where clocks show the time of *zone*."""
+    return Purger(archive, alarms, zone, _blocked(policy, packs), policy.retention.metadata)
+
+
+def _blocked(policy: Policy, packs: Packs) -> Blocked:
     lacking = archives.lacking(policy, packs)
-    return Purger(
-        archive,
-        alarms,
-        zone,
-        lambda row: lacking(row.line, row.purposes),
-        policy.retention.metadata,
-    )
+    return lambda row: lacking(row.line, row.purposes)

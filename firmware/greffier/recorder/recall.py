@@ -107,6 +107,10 @@ class Recall:
         self.shortened = 0
         """How often sound went before its time, for want of memory; counted under the lock."""
 
+    def adopt(self, policy: Policy) -> None:
+        """Calls that begin from now on are kept as *policy* says. The recorder's thread."""
+        self._policy = policy
+
     def reach_ns(self, line: str) -> int:
         """How long sound of *line* is kept: no longer than can be asked for; 0: not at all."""
         return min(self._policy.replay_s(line), MOST_REPLAY_S) * SECOND

@@ -167,6 +167,18 @@ def _cut_calls(picture: Picture) -> Iterator[CutCall]:
         )
 
 
+def account_for(archive: Archive, call: CutCall, last_ns: int) -> CutCall:
+    """Account for the time until *last_ns*, when the run ended that heard *call* last.
+
+    Whether it lasted longer is known when it is heard again.
+    """
+    if not call.heard or last_ns <= call.settled_ns:
+        return call
+    for interval in cut_coverage(call, last_ns):
+        archive.log.append("coverage", None, interval.data)
+    return replace(call, settled_ns=last_ns)
+
+
 def cut_coverage(call: CutCall, last_ns: int) -> tuple[Interval, ...]:
     """What became of the time of *call* until *last_ns*, since it was accounted for last."""
     account = Account(call.line, call.uid, call.settled_ns)
@@ -187,18 +199,6 @@ def cut_coverage(call: CutCall, last_ns: int) -> tuple[Interval, ...]:
     # What waited for its back-date was in memory only.
     mark("lost", last_ns - call.waits_ns, waiting_to, "RESTART")
     return account.close(last_ns)
-
-
-def account_for(archive: Archive, call: CutCall, last_ns: int) -> CutCall:
-    """Account for the time until *last_ns*, when the run ended that heard *call* last.
-
-    Whether it lasted longer is known when it is heard again.
-    """
-    if not call.heard or last_ns <= call.settled_ns:
-        return call
-    for interval in cut_coverage(call, last_ns):
-        archive.log.append("coverage", None, interval.data)
-    return replace(call, settled_ns=last_ns)
 
 
 def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:
@@ -298,3 +298,18 @@ def _recover_part(archive: Archive, stored: StoredPart) -> int:
         },
     )
     return digest.size
+
+
+def tell_tap(
+    archive: Archive, name: str, since: int, last_ns: int, now: int, gap: tuple[str, str | None]
+) -> None:
+    """The time of the tap *name* from *since*, where a start left it, as entries: it listened until
+    *last_ns*, when the process ended, and then there is the *gap*.
+    """
+    until = max(since, last_ns)
+    for from_ns, to_ns, state, reason in ((since, until, "idle", None), (until, now, *gap)):
+        if from_ns < to_ns:
+            account = Account(name, name, from_ns)
+            account.mark(state, from_ns, to_ns, reason)
+            for interval in account.close(to_ns):
+                archive.log.append("coverage", None, interval.data)

@@ -78,6 +78,10 @@ class Retention:
         self._between = between
         self._complain = complain
 
+    def adopt(self, blocked: Blocked, metadata_days: int) -> None:
+        """By another policy from now on; a purge that is under way ends as it began. Any thread."""
+        self._blocked, self._days = blocked, metadata_days
+
     def carry_out(self, order: Order, told: Report) -> None:
         """Carry *order* out, and tell it; an error too."""
         try:

@@ -30,6 +30,7 @@ from greffier.recorder import reserve
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.cards import SoundCard
+from greffier.recorder.governing import Governor
 from greffier.recorder.live import Live
 from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, alarm_of, word_of
@@ -64,6 +65,7 @@ class Service:
         device: str,
         open_inputs: Callable[[], Inputs],
         say: Callable[[str], None],
+        governor: Governor | None = None,
     ) -> None:
         """*open_inputs* opens what is listened to, once a beginning and never before the disk is
         there; *device* is the name that the status shows while nothing else is known. *say* is
@@ -78,6 +80,7 @@ class Service:
         self._device = device
         self._open_inputs = open_inputs
         self._say = say
+        self._governor = governor  # what it says is the policy, once an archive is recovered
         self._notifier = Notifier()
         self._stop = threading.Event()
         self._live: Live | None = None  # replaced whole; stop() looks at it from any thread
@@ -154,6 +157,7 @@ class Service:
             self._board,
             self._alarms,
             self.recall,
+            self._governor,
         )
         try:
             inputs = self._open_inputs()

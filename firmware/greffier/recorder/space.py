@@ -43,7 +43,7 @@ class SpaceWatch:
         self._alarms = alarms
         self.probe = probe
         self._ladder = ladder
-        self._voluntary = voluntary
+        self.voluntary = voluntary
         self._window_s = window_s
         self._pace = Pace(window_s)
         self._written: int | None = None  # when the pace was taken last
@@ -135,11 +135,11 @@ class SpaceWatch:
             self._written, self._paced_ns = written, now
 
     def _hours(self, measured: Measured, losing: bool) -> int | None:
-        if losing or (self._voluntary and self.refuses):
+        if losing or (self.voluntary and self.refuses):
             return 0
         if not measured.space.sane or self.is_stale():
             return None
-        room = self._ladder.room(measured.space, voluntary=self._voluntary) + measured.yielding
+        room = self._ladder.room(measured.space, voluntary=self.voluntary) + measured.yielding
         due_s = None
         if measured.due_ns:
             due_s = (measured.due_ns - self._archive.clock.lower_bound().t_ns) / SECOND

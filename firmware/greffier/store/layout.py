@@ -98,6 +98,11 @@ class DataDirectory:
         return self.path / "summary"
 
     @property
+    def policies(self) -> Path:
+        """Folder of the policies that were adopted, by hash; missing before the first one."""
+        return self.path / "policies"
+
+    @property
     def index(self) -> Path:
         """The index, which may be missing."""
         return self.path / "index.sqlite"

@@ -6,6 +6,7 @@ from pathlib import Path
 from greffier import canonical
 from greffier.control import desks as d
 from greffier.control import facts as f
+from greffier.control import governance as g
 from greffier.control import messages as m
 from greffier.control import retention as r
 from greffier.control import transfer as t
@@ -62,6 +63,7 @@ REQUESTS: list[m.Request] = [
     t.AskSync(), t.SyncNow(), t.SyncNow(PART), t.SyncPause(1_795_305_600_000_000_000),
     d.AskCalls(), d.AskCalls(("101",), ("agent-12",)), d.AskInstructions(),
     d.Acted(PART, "done", "relais"), d.Acted(PART, "no_output"),
+    g.AdoptPolicy("eJwDAAAAAAE=", "greffier-policy\nx\n\n— k aWk=\n"),
 ]  # fmt: skip
 ANSWERS: list[m.Answer] = [
     STATUS,
@@ -135,6 +137,9 @@ BAD_REQUESTS = {
     "after with a fraction": '{"body":{"after":1.5},"is":"alarms","v":1}',
     "after beyond 2**53": '{"body":{"after":9007199254740992},"is":"alarms","v":1}',
     "acknowledge nothing": envelope("acknowledge", {"alarm": None}),
+    "a policy that is no base64": envelope("policy_adopt", {"content": "{}", "signature": "x"}),
+    "a policy without signature": envelope("policy_adopt", {"content": "eJwDAAAAAAE="}),
+    "a policy too long": envelope("policy_adopt", {"content": "A" * 11_004, "signature": "x"}),
     "pause of nothing": envelope("pause", {"line": "", "call": ""}),
     "pause of both": envelope("pause", {"line": "a", "call": "b/a/0000000001"}),
     "pause without call": envelope("pause", {"line": "a"}),

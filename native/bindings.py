@@ -7,7 +7,7 @@ from cffi import FFI
 
 HERE = Path(__file__).parent
 SOUND = ("g711", "opus", "flac", "narrow")
-SPOOL = ("place", "spool", "leg", "coder", "voice", "tap", "flow")
+SPOOL = ("place", "ear", "spool", "leg", "coder", "voice", "tap", "flow")
 ROOMS = ("ring", "record", "rtp", "event", "stream", "delay", *SOUND, "udp", "seal", *SPOOL)
 # Used by other rooms only: Python does not see their declarations.
 INNER = (

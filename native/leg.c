@@ -56,6 +56,20 @@ static int kind_of(const greffier_leg *leg, uint8_t type)
     return type == leg->usual ? GREFFIER_PLACE_SOUND : leg->kinds[type & 0x7f];
 }
 
+void greffier_leg_listen(greffier_leg *leg, greffier_ear *ear, int law)
+{
+    leg->ear = ear;
+    leg->law = (uint8_t)law;
+}
+
+static void let_hear(greffier_leg *leg, int kind, const greffier_stream_packet *packet, const uint8_t *payload)
+{
+    if (kind == GREFFIER_PLACE_SOUND)
+        greffier_ear_hear(leg->ear, leg->law, payload, packet->length, packet->arrival_ns);
+    else if (kind == GREFFIER_PLACE_EVENT)
+        greffier_ear_event(leg->ear, (uint32_t)packet->timestamp, payload, packet->length, packet->arrival_ns);
+}
+
 /* One packet whose turn it is. */
 static void take(greffier_leg *leg, const greffier_stream_packet *packet, const uint8_t *payload)
 {
@@ -70,6 +84,8 @@ static void take(greffier_leg *leg, const greffier_stream_packet *packet, const 
         leg->next_touched = leg->spool->touched;
         leg->spool->touched = leg;
     }
+    if (leg->ear != NULL)
+        let_hear(leg, kind, packet, payload);
     if (leg->track_count == 0) {
         counters->not_recorded++;
         return;

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ear.h"
 #include "place.h"
 #include "spool.h"
 #include "stream.h"
@@ -52,6 +53,10 @@ int greffier_leg_attach(greffier_leg *leg, greffier_part *part, uint8_t number, 
 
 /* The part gets no more of the leg. 0, or -1: it is not attached. */
 int greffier_leg_detach(greffier_leg *leg, greffier_part *part);
+
+/* From now on `ear`, which stays the caller's, hears every packet whose turn it is, also where no part wants
+ * it; `law` is the sound's (ear.h). NULL: none does. */
+void greffier_leg_listen(greffier_leg *leg, greffier_ear *ear, int law);
 
 /* Asks for the memory that the next packet needs, in three steps (0 to 2) some time apart. */
 void greffier_leg_expect(const greffier_leg *leg, int step);

@@ -11,6 +11,8 @@ struct greffier_leg { /* what every packet needs comes first, so that it lies cl
     uint16_t track_count;
     uint8_t left, touched;
     uint8_t usual; /* the payload type of its sound */
+    uint8_t law;   /* of its sound, for the ear */
+    greffier_ear *ear;
     greffier_place place;
     greffier_leg_counters counters;
     greffier_track tracks[GREFFIER_LEG_PARTS];

@@ -35,6 +35,7 @@ READERS: dict[type, dict[str, str]] = {
         "storage": "recorder/live.py",
         "sync": "sync/service.py",
         "gate": "gate/running.py",
+        "star_codes": "recorder/trunk_rules.py",
         "path": "recorder/checks.py",
         "sha256": "recorder/live.py",
         "agents_file": "cli/agents.py",

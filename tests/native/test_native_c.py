@@ -71,8 +71,8 @@ def test_c_program_passes_under_address_and_undefined_sanitizers(
 
 # What the threaded programs are made of: recompiling all of the core for them takes long.
 PACKETS = ["udp", "rtp", "event", "sequence", "window", "stream", "expect", "place", "table"]
-SEALING = ["hkdf", "tree", "twins", "seal", "track", "leg", "attach", "spool"]
-ENCODING = ["pool", "coder", "voice", "opus", "g711"]
+SEALING = ["hkdf", "ear", "g711", "tree", "twins", "seal", "track", "leg", "attach", "spool"]
+ENCODING = ["pool", "coder", "voice", "opus"]
 SHARED = {
     "ring_threads": ["ring", "record"],
     "flow_threads": [
@@ -97,7 +97,7 @@ SHARED = {
 def build_threaded(name: str, program: Path, *words: str) -> None:
     """A threaded program with the rooms that its threads share."""
     sources = [HERE / f"{name}.c", *(NATIVE / f"{room}.c" for room in SHARED[name])]
-    libraries = ["-lcrypto", "-ldeflate", "-lopus"]
+    libraries = ["-lcrypto", "-ldeflate", "-lopus", "-lspandsp"]
     compile_c(*FLAGS, *THREAD, *words, *map(str, sources), *libraries, "-o", str(program))
 
 

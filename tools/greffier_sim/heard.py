@@ -37,6 +37,7 @@ class HeardCall:
     identified: e.CallIdentified | None = None
     answered: e.CallAnswered | None = None
     holds: list[e.CallHeld | e.CallResumed] = field(default_factory=list)
+    told: list[e.KeyTold] = field(default_factory=list)
     legs: list[HeardLeg] = field(default_factory=list)
     ended: e.CallEnded | None = None
 
@@ -88,8 +89,13 @@ class Heard:
         else:
             self._take_leg(call, event)
 
-    def _take_leg(self, call: HeardCall, event: e.LegAdded | e.LegChanged | e.LegMedia) -> None:
-        """An event of a leg."""
+    def _take_leg(
+        self, call: HeardCall, event: e.KeyTold | e.LegAdded | e.LegChanged | e.LegMedia
+    ) -> None:
+        """An event of a leg, or a key."""
+        if isinstance(event, e.KeyTold):
+            call.told.append(event)
+            return
         if isinstance(event, e.LegAdded):
             if event.leg != len(call.legs):
                 raise OutOfOrder(f"leg {event.leg} is not the next one")

@@ -26,6 +26,7 @@ class Call:
         "from_",
         "held",
         "holding",
+        "informed",
         "invited",
         "invites",
         "joined_late",
@@ -74,6 +75,8 @@ class Call:
         """Of the callee's dialogs that had an ACK."""
         self.invites: set[tuple[str | None, int]] = set()
         """(From tag, CSeq) of the INVITEs seen: what comes again opens nothing again."""
+        self.informed: set[tuple[str | None, int]] = set()
+        """(From tag, CSeq) of the last INFOs that told keys: what is sent again tells none."""
         self.answered_ns: int | None = None
         self.one_way: dict[Side, bool] = {}
         """Which side's first description stopped audio already."""

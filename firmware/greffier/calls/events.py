@@ -107,6 +107,16 @@ class CallResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyTold:
+    """A SIP INFO says that *side* pressed a key; told once, however often it is sent."""
+
+    call: int
+    time_ns: int
+    side: Side
+    digit: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LegAdded:
     """One RTP source between two addresses belongs to the call."""
 
@@ -200,6 +210,7 @@ Event = (
     | CallAnswered
     | CallHeld
     | CallResumed
+    | KeyTold
     | LegAdded
     | LegChanged
     | LegMedia

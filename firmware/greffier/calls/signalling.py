@@ -4,7 +4,8 @@ from collections import Counter, deque
 
 from greffier.calls.call import Call
 from greffier.calls.claims import Claims, media_address, other_side
-from greffier.calls.events import CallHeld, CallResumed, Farewell, Side
+from greffier.calls.events import CallHeld, CallResumed, Farewell, KeyTold, Side
+from greffier.calls.keys import told_keys
 from greffier.calls.media import MediaPath
 from greffier.calls.register import Register
 from greffier.capture.datagram import Address, Datagram
@@ -15,6 +16,7 @@ from greffier.sip.multipart import sdp_parts
 Described = list[tuple[sdp.Media, Address | None]]
 _DESCRIBING = {"INVITE", "ACK", "PRACK", "UPDATE"}
 _MOST_FAREWELLS = 1024
+_MOST_INFORMED = 1024  # INFOs of one call that are told from what is sent again
 _GONE = {
     481,
     408,
@@ -51,6 +53,8 @@ class Signalling:
         described = self._media_of(message, datagram.source.host)
         if isinstance(message, Request):
             self._request(call, message, described, datagram.time_ns)
+            if message.method == "INFO":
+                self._keys(call, message, datagram)
         else:
             self._response(call, message, datagram.time_ns)
         if described:
@@ -120,6 +124,19 @@ class Signalling:
             # never acknowledged is no conversation: gateways that merge branches leave such.
             if not call.answered_tags & call.acked_tags or remote not in call.callee_tags:
                 self._register.end(call, time_ns, "bye")
+
+    def _keys(self, call: Call, request: Request, datagram: Datagram) -> None:
+        """Tell the keys that an INFO names."""
+        keys = told_keys(request)
+        name = (request.from_.tag if request.from_ else None, request.cseq.number)
+        if not keys or not call.listed or name in call.informed:
+            return
+        if len(call.informed) == _MOST_INFORMED:
+            call.informed.clear()
+        call.informed.add(name)
+        side = self._sender(call, request, datagram)
+        for key in keys:
+            self._register.out.append(KeyTold(call.number, datagram.time_ns, side, key))
 
     def _invite(self, call: Call, request: Request, tag: str | None, described: Described) -> None:
         """A first INVITE, a repetition, another attempt, or a re-INVITE."""

@@ -59,6 +59,11 @@ class Tracker:
         )
         self._signalling = Signalling(self._register, claims, self._media, self.ignored)
 
+    @property
+    def now_ns(self) -> int:
+        """The time that it believes to be, a quarter of a second late at most; 0 at first."""
+        return self._now_ns
+
     def feed(self, datagram: Datagram) -> list[Event]:
         """What a datagram, and the time that has passed, bring about."""
         time_ns, source, destination, payload, transport, _ = datagram

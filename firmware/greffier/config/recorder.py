@@ -19,6 +19,7 @@ from greffier.config.inputs import read_analogue, read_inside, read_matches, rea
 from greffier.config.numbers import Numbering
 from greffier.config.outputs import read_outputs
 from greffier.config.records import Assignment, Config, Control, Limits, Storage, Sync
+from greffier.config.star_codes import read_star_codes
 from greffier.errors import BadConfig
 from greffier.language import translate
 
@@ -87,6 +88,7 @@ def parse(
         storage=_storage(top, base),
         sync=_sync(top, base),
         gate=read_gate(top, base),
+        star_codes=read_star_codes(top),
         path=path,
         sha256=sha256,
         agents_file=_agents_file(top, base),

@@ -1,5 +1,6 @@
 """What the recorder is told about its site. Frozen; :mod:`greffier.config.recorder` reads them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -255,7 +256,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file. ``sha256`` is of its bytes."""
+    """The whole file. ``sha256`` is of its bytes; ``star_codes`` are as in config.star_codes."""
 
     data: Path
     policy: Path
@@ -276,6 +277,7 @@ class Config:
     storage: Storage
     sync: Sync
     gate: Gate
+    star_codes: Mapping[str, str]
     path: Path
     sha256: str
     agents_file: Path | None = None

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from greffier.policy import purposes
 from greffier.policy.windows import Window
 
-ASKED = frozenset({"api", "agent_key"})
-"""Sources of pauses that somebody asks for, by way of the control socket."""
+PAUSING = frozenset({"api", "agent_key", "dtmf"})
+"""Sources of pauses: an order over the control socket, a key of the agent's, card data itself."""
 _LATEST = 253_370_764_800  # 9999-01-01: as far as the calendar of datetime goes
 
 
@@ -235,10 +235,10 @@ class Policy:
         """How far back, in seconds, a pause on *line* reaches; 0 where nothing can pause it.
 
         Emergency lines are never paused, nor is a line that the policy does not name, or one of a
-        policy whose sources are not among :data:`ASKED`: the recorder hears no digits itself.
+        policy without sources of pauses.
         """
         rules = self.lines.get(line)
-        if rules is None or rules.emergency or rules.never or not ASKED & {*self.pause.sources}:
+        if rules is None or rules.emergency or rules.never or not PAUSING & {*self.pause.sources}:
             return 0
         return rules.backdate_s
 

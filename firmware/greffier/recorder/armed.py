@@ -45,6 +45,8 @@ class Lent:
         self.core = core
         self.call = call
         self.loan = loan
+        self.heard_rate = 0
+        """Hz of the ear that hears it; 0: none does."""
         self._armory = armory
         self._latest = (-1, 0)  # asked at, and what was said
 
@@ -167,6 +169,8 @@ class Armory:
                 law=sound.name if sound is not None else "",
             )
         flow = (leg.source, leg.destination, leg.ssrc, lent.core.handle)
+        if sound is not None:
+            self._listen(lent, sound.rate, sound.name)
         held = name in self._held
         try:
             armed = self._flows.bind(*flow) if held else self._flows.arm(*flow)
@@ -181,6 +185,17 @@ class Armory:
         self._lent[number] = lent
         self._tracker.lend(leg, lent)
         return True
+
+    def _listen(self, lent: Lent, rate: int, law: str) -> None:
+        """Let an ear hear what the core has, where keys mean anything."""
+        ear = lent.call.ear_of(lent.leg.number, rate) if lent.call is not None else None
+        if ear is not None:
+            lent.core.listen(ear, law)
+            lent.heard_rate = rate
+
+    def _collect_keys(self, lent: Lent) -> None:
+        if lent.call is not None and lent.heard_rate:
+            lent.call.collect_keys(lent.leg.number, lent.heard_rate)
 
     def _part(self, tape: Tape, leg: int) -> int:
         """The spool's number of the part that *tape* makes, which leg number *leg* goes to."""
@@ -208,6 +223,7 @@ class Armory:
         self._let_go(lent)
         if lent.call is not None:
             lent.call.take_over(leg.number, lent.loan, state, counters)
+            self._collect_keys(lent)
         del self._lent[lent.number]
 
     def _put_off(self, leg: Leg, packets: Iterable[Late]) -> None:
@@ -254,6 +270,8 @@ class Armory:
         self._write(self._spool.settle(self._flows))
         self._spool.expire(settled_ns)
         self._write(self._spool.seal())
+        for lent in self._lent.values():
+            self._collect_keys(lent)
 
     def _write(self, batches: Iterable[Batch]) -> None:
         parts = self._parts
@@ -289,7 +307,7 @@ def kinds_of(leg: Leg) -> dict[int, Kind]:
     kinds = {leg.last_type: Kind.SOUND}
     for number in leg.types:
         codec = _meant(leg, number)
-        if codec is not None and codec.purpose == "event":
+        if codec is not None and codec.name == "telephone-event":
             kinds[number] = Kind.EVENT
         elif codec is not None and codec.purpose == "noise" and codec.clock == sound.rate:
             kinds[number] = Kind.NOISE

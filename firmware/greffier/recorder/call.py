@@ -76,6 +76,7 @@ class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
         self.waits_ns = waits_ns
         self.recall = recall
         self.pauses = Pauses()
+        self._begin_to_listen(started.call, started.channel)
         self.left_out = False
         """It should be recorded, and there was no room for it."""
         self._duties_only = False  # the disk had no room for what is voluntary of it
@@ -128,6 +129,7 @@ class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
         arrivals = [packet.arrival_ns for packet in packets]
         self._media = [min([*self._media, *arrivals]), max([*self._media, *arrivals])]
         leg = self._legs[event.leg]
+        self._listen(event, packets)
         if not self._plans and not self.holding:
             self.frames.not_recorded += len(packets)
             return

@@ -14,6 +14,7 @@ from greffier.recorder.card_line import CardLine, Heard
 from greffier.recorder.cards import SoundCard
 from greffier.recorder.contacts import Contacts
 from greffier.recorder.intake import Intake
+from greffier.recorder.pausable import release_all
 from greffier.recorder.troubles import Troubles
 
 AT_ONCE: Final = 1 << 18
@@ -94,6 +95,9 @@ class CardSource:
 
     def fetch(self, call: Call) -> None:
         """Samples come through Python anyway."""
+
+    def release(self, now_ns: int) -> None:
+        release_all(self.running, now_ns)  # each line knows by itself how far it was heard
 
     def collect(self, now_ns: int) -> None:
         self.work(now_ns)

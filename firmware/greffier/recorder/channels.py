@@ -83,8 +83,15 @@ def rules_of(site: Ruled, call: CallStarted) -> Rules:
     if line.extension:
         agent = agent_of(site.config.assignments, line.extension, call.time_ns)
         given |= {"agent": agent} if agent is not None else {}
-    extension = line.extension
-    return Rules(site.policy, site.packs, line.line, given, pending=pending, extension=extension)
+    return Rules(
+        site.policy,
+        site.packs,
+        line.line,
+        given,
+        pending=pending,
+        extension=line.extension,
+        stars=site.config.star_codes,
+    )
 
 
 def ledger_of(

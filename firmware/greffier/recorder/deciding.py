@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from greffier.policy.facts import PENDING, Facts
 from greffier.policy.verdict import Verdict
 from greffier.recorder import plans
+from greffier.recorder.hearing import Hearing
 from greffier.recorder.live_facts import GIVEN, ONLY_LOWERS, Known, NotTaken, Said, raises, told
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import NOTHING, Plan
@@ -43,6 +44,7 @@ class Deciding:
     known: Known
     verdict: Verdict
     pauses: Pauses
+    hearing: Hearing | None
     start_ns: int
     heard_from_ns: int
     answer_ns: int | None
@@ -120,6 +122,8 @@ class Deciding:
         self.heard_from_ns = since_ns
         self.answer_ns = since_ns
         self.pauses.restore(cut.pauses)
+        if self.hearing is not None:
+            self.hearing.keypad.connected()  # what was dialled was dialled long ago
         for one in cut.facts:
             self._remember(one)
         # A part that was begun shows that the answer had come, and what it allowed.

@@ -15,11 +15,14 @@ from greffier.recorder import recovery
 from greffier.recorder.archive import Archive
 from greffier.recorder.intake import Intake
 from greffier.recorder.numbers import Numbers
+from greffier.recorder.pausable import release_all
 from greffier.recorder.report import Report
 from greffier.recorder.rules import Rules
 
 # As in the live recorder: what was accepted is durable at most this much later.
 TICK_NS = 3 * SECOND // 4
+# As often, by the capture's clock, what had to wait for card data is stored.
+RELEASE_NS = SECOND // 4
 # How many frames go by between two looks at the clock.
 TICK_FRAMES = 256
 # A frame that says that it was captured after 2200 says nothing: its clock was never set.
@@ -55,7 +58,7 @@ def import_capture(
         intake = Intake(archive, lambda _call: rules, numbers, calls.append)
         dissector, tracker = Dissector(), Tracker()
         due = clock.monotonic_ns() + TICK_NS
-        last_ns = timeless = 0
+        last_ns = timeless = released_ns = 0
         for record in reader:
             if record.time_ns >= LATEST_NS:
                 timeless += 1
@@ -65,6 +68,9 @@ def import_capture(
                 events = tracker.feed(datagram)
                 if events:
                     intake.take(events)
+            if tracker.now_ns - released_ns >= RELEASE_NS:
+                released_ns = tracker.now_ns
+                release_all(intake.running, released_ns)
             if not dissector.frames % TICK_FRAMES and clock.monotonic_ns() >= due:
                 archive.tick()
                 report(reader.position)

@@ -16,6 +16,7 @@ from greffier.calls.events import (
     CallIdentified,
     CallStarted,
     Event,
+    KeyTold,
     LegAdded,
     LegChanged,
     LegMedia,
@@ -133,19 +134,19 @@ class Intake:
                     call.not_captured(event)
                 case LineJoined():
                     call.join(event)
-        match event:
+        match event:  # hold changes no verdict; silence is in the audio
             case LegMedia():
                 call.media(event)
             case LegAdded() | LegChanged():
                 self._leg(call, event)
             case CallAnswered():
                 call.decide_at_answer(event.time_ns)
+            case KeyTold():
+                call.told(event)
             case CallIdentified():
                 call.identify(event)
             case CallEnded():
                 self._end(self._calls.pop(event.call), event)
-            case _:
-                pass  # hold changes no verdict; silence is in the audio
 
     def _leg(self, call: Call, event: LegAdded | LegChanged) -> None:
         if self._resumable is not None and isinstance(event, LegAdded):
@@ -222,8 +223,8 @@ class Intake:
 
     def _made(self, rules: Rules, event: CallStarted, uid: str) -> Call:
         recall = self._recall.of(rules.line, uid) if self._recall is not None else None
-        # Nobody can pause an import.
-        waits_ns = rules.waits_ns if self._resumable is not None else 0
+        # Nobody can pause an import but the card data in it.
+        waits_ns = rules.waits_ns if self._resumable is not None or rules.hides_cards else 0
         if event.channel:
             return LineCall(self._archive, rules, event, uid, waits_ns, recall)
         return Call(self._archive, rules, event, uid, waits_ns, recall)

@@ -7,6 +7,8 @@ without loss as FLAC then.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from greffier.calls.sampled import LineJoined, LineSummary, NotCaptured, Sampled
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec, by_name
@@ -48,6 +50,9 @@ class LineCall(Call):
         position, count = event.position, event.samples
         until_ns = self._time_of(position + count)
         self._media = [min([*self._media, self._time_of(position)]), until_ns]
+        if self.hearing is not None:
+            pcm = np.frombuffer(event.octets, ">i2").astype(np.int16)
+            self._listen_to(_LEG, self.codec.rate, pcm, until_ns)
         if not self._plans and not self.holding:
             self.frames.not_recorded += count
             self.decided = position + count
@@ -65,6 +70,10 @@ class LineCall(Call):
             return
         gap = Gap(event.start, event.end, 0, event.cause)
         self._hear(self._track(), [(self._time_of(event.end), gap)])
+
+    def release(self, now_ns: int, heard_ns: int | None = None) -> None:
+        """As of any call; a line is heard without a break, so it knows by itself how far it is."""
+        super().release(now_ns, self._media[1] if self._media else heard_ns)
 
     def drain(self) -> None:
         """Nothing hides any more what waits: it is stored."""

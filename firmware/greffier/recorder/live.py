@@ -14,7 +14,6 @@ from greffier import __version__
 from greffier.audit.coverage import Account
 from greffier.calls.events import CallStarted
 from greffier.clock import BUILT_NS, SECOND, Clock, day_of
-from greffier.config.lines import agent_of, direction_of, line_of
 from greffier.config.records import Config
 from greffier.control.board import Board
 from greffier.control.facts import Tell
@@ -23,7 +22,7 @@ from greffier.control.notify import Notifier
 from greffier.control.transfer import SyncReport
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
-from greffier.recorder import channels, desks, purger, recovery
+from greffier.recorder import channels, desks, purger, recovery, trunk_rules
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
 from greffier.recorder.card import CardSource
@@ -33,27 +32,27 @@ from greffier.recorder.channels import CutLines, cut_lines
 from greffier.recorder.governing import Fixed, Governor
 from greffier.recorder.head_office import HeadOffice
 from greffier.recorder.intake import Intake
+from greffier.recorder.key_facts import hand_on
 from greffier.recorder.late_facts import LateFacts
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, StorageWatch
 from greffier.recorder.outcome import STORAGE
+from greffier.recorder.pausable import hurried
 from greffier.recorder.pausing import Pausing
 from greffier.recorder.recall import Recall
 from greffier.recorder.recovery import Recovered
 from greffier.recorder.report import Report
 from greffier.recorder.resume import RESUMABLE_NS, Resumable
-from greffier.recorder.rules import Rules, facts_of
+from greffier.recorder.rules import Rules
 from greffier.recorder.scrub import Scrub
 from greffier.recorder.snapshot import snapshot_of
-from greffier.recorder.sources import pending_of
 from greffier.recorder.taps import Port
 from greffier.recorder.telling import Telling
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source, Trunk
 from greffier.trust import load_log_key
 
-UNCONFIGURED = "unconfigured"
 CALL_OCTETS = 20_000
 """A second of a call, both directions of G.711 as they came, sealed."""
 HEARTBEAT_NS = 60_000_000_000
@@ -234,23 +233,8 @@ class Live:
         return self.storage.space.refuses
 
     def _rules_of(self, tap: str) -> Callable[[CallStarted], Rules]:
-        return lambda call: self._rules_for(call, tap)
-
-    def _rules_for(self, call: CallStarted, tap: str) -> Rules:
-        """Which line the call is on, and which way it goes, by the configuration."""
-        facts = facts_of(call, tap)
-        line = line_of(self.config, facts)
-        if line is None:
-            self._troubles.happened("line.unknown")
-        direction = direction_of(self.config, facts)
-        given: dict[str, object] = {"dir": direction}
-        # Of a call that stays inside it is who answers.
-        ours = facts.caller if direction == "out" else facts.called
-        agent = agent_of(self.config.assignments, ours, call.time_ns)
-        given |= {"agent": agent} if agent is not None else {}
-        line, extension = line or UNCONFIGURED, desks.extension_of(ours)
-        pending = pending_of(self.config, self.policy, line)
-        return Rules(self.policy, self.packs, line, given, pending=pending, extension=extension)
+        unknown = partial(self._troubles.happened, "line.unknown")
+        return partial(trunk_rules.rules_of, self, tap, unknown)
 
     def _ended(self, call: Report) -> None:
         """A call is over: what somebody should look at becomes an alarm."""
@@ -273,6 +257,9 @@ class Live:
             now = self.clock.wall_ns()
             for source in self.sources:
                 source.work(now)
+            hidden = hurried(call for source in self.sources for call in source.running)
+            if hand_on(self.telling, self.sources) or hidden:
+                self._due_ns = 0  # what was said holds, whatever happens now
             if self.clock.monotonic_ns() >= self._due_ns:
                 self._tick(now)
             if self.clock.monotonic_ns() >= heartbeat:
@@ -291,9 +278,7 @@ class Live:
 
     def _tick(self, now: int) -> None:
         for source in self.sources:
-            for call in source.running:
-                if call.undecided:
-                    call.release(now)
+            source.release(now)
             source.collect(now)
         self.recall.age()
         if self.recall.shortened > self._shortened:

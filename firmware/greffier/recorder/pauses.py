@@ -19,10 +19,14 @@ KEPT_NS = 120 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A pause: what arrived from ``from_ns`` up to ``to_ns`` (None: it lasts), since the epoch."""
+    """A pause: what arrived from ``from_ns`` up to ``to_ns`` (None: it lasts), since the epoch.
+
+    ``source`` is what began it: ``api``, ``agent_key``, ``dtmf``, or "" where nobody said.
+    """
 
     from_ns: int
     to_ns: int | None = None
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -58,13 +62,18 @@ class Pauses:
         """The pauses of before a restart; one that lasted goes on."""
         self.windows = list(windows)
 
-    def begin(self, from_ns: int) -> bool:
+    @property
+    def heard_ns(self) -> int:
+        """When the latest sound came of which it was said whether it is hidden; 0 for none."""
+        return max((line.arrival_ns for line in self._lines.values()), default=0)
+
+    def begin(self, from_ns: int, source: str = "") -> bool:
         """Hide what arrived at *from_ns* or later. False: a pause lasts already."""
         if self.paused:
             return False
         old = [one for one in self.windows if (one.to_ns or 0) < from_ns - KEPT_NS]
         self._past += old
-        self.windows = [*self.windows[len(old) :], Window(from_ns)]
+        self.windows = [*self.windows[len(old) :], Window(from_ns, None, source)]
         return True
 
     def end(self, now_ns: int) -> bool:
@@ -79,9 +88,9 @@ class Pauses:
                 line.barrier = line.end + ahead * line.rate // SECOND
         return True
 
-    def wiped(self, line: Hashable) -> None:
+    def wiped(self, line: Hashable, rate: int) -> None:
         """What came last of *line* was hidden after all."""
-        self._lines[line].hidden = True
+        self._lines.setdefault(line, _Line(rate)).hidden = True
 
     def split(
         self, name: Hashable, rate: int, dated: Sequence[Dated]

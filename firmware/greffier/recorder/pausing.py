@@ -135,5 +135,5 @@ class Pausing:
         data["from_ns"] = now - call.waits_ns
         data["legs"] = "card" if call.verdict.mandatory else "all"
         entry = self._archive.log.append("call.paused", recording, data)
-        call.pause(now)
+        call.pause(now, source=source)
         return entry

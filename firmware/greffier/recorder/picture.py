@@ -12,7 +12,7 @@ One thread at a time owns a Picture: who opens the archive, then who commits.
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
 from greffier.audit.entry import Entry, decode, encode
@@ -169,11 +169,11 @@ class Picture:
         if entry.ev == "call.linked":
             (call.offers if data.get("offer") else call.flows).append(data["flow"])
         elif entry.ev == "call.paused":
-            call.pauses.append(Window(data["from_ns"]))
+            call.pauses.append(Window(data["from_ns"], None, data["source"]))
         elif entry.ev == "call.fact":
             call.facts.append(told_of(data))
         elif entry.ev == "call.unpaused":
-            call.pauses[-1] = Window(call.pauses[-1].from_ns, data["at_ns"])
+            call.pauses[-1] = replace(call.pauses[-1], to_ns=data["at_ns"])
         elif entry.ev == "call.resumed":
             call.heard = True
         elif entry.ev == "call.ended":

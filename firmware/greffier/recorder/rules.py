@@ -51,7 +51,8 @@ class Rules:
     facts that somebody is expected to tell of a running call (:mod:`greffier.recorder.sources`).
     *of_agent* says what the draw of a call becomes once its agent is known: (agent, start of the
     call) to facts by name. *names* are agents by the pseudonym that the log has of them.
-    *extension* is that of our side, "" where unknown.
+    *extension* is that of our side, "" where unknown. *stars* are the star codes of our telephones:
+    what each means, and the digit behind its star.
     """
 
     policy: Policy
@@ -63,6 +64,7 @@ class Rules:
     of_agent: Callable[[str, int], Mapping[str, object]] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     extension: str = ""
+    stars: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def never(self) -> bool:
@@ -73,6 +75,11 @@ class Rules:
     def waits_ns(self) -> int:
         """How long sound of the line waits before it is stored, so that a pause reaches back."""
         return self.policy.backdate_s(self.line) * SECOND
+
+    @property
+    def hides_cards(self) -> bool:
+        """Whether card data that is keyed in pauses the recording by itself."""
+        return self.waits_ns > 0 and "dtmf" in self.policy.pause.sources
 
     @property
     def policy_name(self) -> str:

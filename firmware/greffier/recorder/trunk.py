@@ -18,6 +18,7 @@ from greffier.control.messages import Level
 from greffier.recorder.armed import Armory
 from greffier.recorder.call import Call
 from greffier.recorder.intake import Intake
+from greffier.recorder.pausable import release_all
 from greffier.recorder.taps import Port
 from greffier.recorder.times import LONGEST_SILENCE_NS
 from greffier.recorder.troubles import Troubles
@@ -73,6 +74,9 @@ class Source(Protocol):
 
     def fetch(self, call: Call) -> None:
         """All that comes of *call* from now on comes to it, packet by packet."""
+
+    def release(self, now_ns: int) -> None:
+        """Let its calls store what has waited long enough. Raises StorageFailed."""
 
     def collect(self, now_ns: int) -> None:
         """A tick is due: make everything that came until *now_ns* ready to be committed."""
@@ -178,6 +182,10 @@ class Trunk:
     @property
     def owes(self) -> bool:
         return self._lost and self._now_ns - self._account.settled_ns >= _TOLD_NS
+
+    def release(self, now_ns: int) -> None:
+        heard_ns = min(now_ns, self._until_ns) if self.behind else None
+        release_all(self.running, now_ns, heard_ns)
 
     def collect(self, now_ns: int) -> None:
         self._now_ns = now_ns

@@ -15,6 +15,8 @@ from greffier.capture.flows import Flows
 from greffier.capture.rtp import Octets, Stream
 from greffier.encode import Gap
 from greffier.encode.core import OpusCoder
+from greffier.encode.ear import LAWS as EAR_LAWS
+from greffier.encode.ear import Ear
 from greffier.encode.timeline import State
 from greffier.seal.core import CoreWriter, refusal
 from greffier.seal.frames import NO_LEG
@@ -115,6 +117,7 @@ class Leg:
         self._spool = spool
         self._stream = stream  # the core goes on using it
         self._leg = leg
+        self._ear: Ear | None = None
 
     @property
     def handle(self) -> "CData":
@@ -154,6 +157,11 @@ class Leg:
     def detach(self, part: int) -> None:
         """The part gets no more of this leg; nothing happens if it got nothing."""
         lib.greffier_leg_detach(self._leg, self._spool.handle_of(part))
+
+    def listen(self, ear: Ear, law: str) -> None:
+        """Let *ear* hear every packet from now on, until :meth:`close`; *law* as in attach."""
+        self._ear = ear  # the core goes on using it
+        lib.greffier_leg_listen(self._leg, ear.handle, EAR_LAWS[law])
 
     def receive(self, packet: Octets, arrival_ns: int) -> int:
         """Take one packet, where no capture thread does. native/leg.h, greffier_leg_receive."""

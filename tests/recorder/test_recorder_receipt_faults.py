@@ -101,7 +101,7 @@ def test_a_receipt_is_answered_when_it_is_durable_whatever_fails(
             assert box.given(Receipts((data.decode(),))) == [Taken(("known",))]
         with Box(folder) as again:
             assert again.work().parts == ()
-            assert again.archive.index.unsynced() == []
+            assert list(again.archive.index.unsynced()) == []
             assert again.bring(data) == ["known"]
         assert entries(folder) == 1
         assert verify.verify(folder).ok
@@ -130,7 +130,7 @@ def test_a_power_cut_keeps_a_receipt_or_leaves_the_part_waiting(
         with Box(folder) as again:
             kept = again.archive.unconfirmed.totals.received == 1
             assert kept or not replies
-            assert (again.archive.index.unsynced() == []) == kept
+            assert (list(again.archive.index.unsynced()) == []) == kept
             assert again.bring(data) == (["known"] if kept else ["received"])
         assert entries(folder) == 1
         assert verify.verify(folder).ok
@@ -164,7 +164,7 @@ def test_an_index_that_fails_is_tried_again(
         while failures:
             box.turn_once()
         box.turn_once()
-        assert box.archive.index.unsynced() == []
+        assert list(box.archive.index.unsynced()) == []
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.KEPT])

@@ -16,9 +16,11 @@ from greffier.errors import StorageFailed
 from greffier.seal.frames import Meta
 from greffier.seal.part import PartWriter
 from greffier.store import journal, layout
+from greffier.store.ageing import Ageing, open_reading
 from greffier.store.index import DAY_NS, CallRow, Index, PartRow
 from greffier.store.layout import DataDirectory
-from greffier.store.rebuild import Rebuilt, call_row, part_row, rebuild
+from greffier.store.rebuild import Rebuilt, _compared, call_row, part_row, rebuild
+from greffier.store.room import waiting_at
 from greffier.store.shred import ShredStore
 from greffier.store.shred_format import PART, Entry, Name
 
@@ -90,7 +92,7 @@ def filled(folder: Path) -> tuple[DataDirectory, ShredStore]:
 def listing(directory: DataDirectory) -> tuple[list[CallRow], list[PartRow], list[str], list[str]]:
     index = Index.open(directory.index, Disk())
     try:
-        return index.calls(), index.parts(), index.recordings(), index.orphans()
+        return index.calls(), index.parts(), list(index.recordings()), index.orphans()
     finally:
         index.close()
 
@@ -128,6 +130,7 @@ def test_an_index_that_grew_equals_one_that_was_rebuilt(tmp_path: Path) -> None:
     directory, shred = filled(tmp_path)
     index = Index.open(directory.index, Disk())
     assert index.fresh
+    index.replace([], [])
     for stored in reversed(directory.vault(Disk()).parts()):
         index.put(parts=[part_row(stored, shred)])
     for record in journal.everything(directory.calls):
@@ -203,10 +206,53 @@ def test_an_index_of_another_version_is_begun_again(tmp_path: Path) -> None:
     db.close()
     index = Index.open(path, Disk())
     assert index.fresh
+    index.replace([], [])
     index.close()
     again = Index.open(path, Disk())
     assert not again.fresh
     again.close()
+
+
+def test_an_index_that_was_begun_and_not_filled_is_begun_again_and_nobody_reads_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "index.sqlite"
+    for _ in range(2):  # a kill between the two must not leave an empty index behind
+        begun = Index.open(path, Disk())
+        assert begun.fresh
+        begun.put(calls=[row("a")])
+        for read in (Ageing.open, open_reading):
+            with pytest.raises(StorageFailed, match="is not filled"):
+                read(path)
+        with pytest.raises(StorageFailed, match="is not filled"):
+            waiting_at(path, START)
+        begun.close()
+    begun = Index.open(path, Disk())
+    begun.replace([], [])
+    begun.close()
+    again = Index.open(path, Disk())
+    assert not again.fresh and again.calls() == []
+    again.close()
+    with Ageing.open(path) as ageing:
+        assert ageing.count() == waiting_at(path, START) == 0
+    open_reading(path).close()
+
+
+def test_a_rebuild_keeps_no_day_of_the_shred_store_in_memory(tmp_path: Path) -> None:
+    directory, shred = filled(tmp_path)
+    shred.close()
+    shred = directory.shred_store(Disk(), whole=False)
+    rebuild(directory, Disk(), shred)
+    assert not shred._days and not shred._where
+    assert len(shred.names()) == 4 and shred.get(Name(PART, identifier("two/0")))
+
+
+@given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
+def test_what_came_and_what_went_is_counted_without_holding_either(
+    before: set[int], after: set[int]
+) -> None:
+    names = [iter([f"{one:02}" for one in sorted(some)]) for some in (before, after)]
+    assert _compared(*names) == (len(after), len(after - before), len(before - after))
 
 
 def test_an_index_is_for_the_owner_only_and_commits_fully(tmp_path: Path) -> None:

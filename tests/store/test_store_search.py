@@ -102,7 +102,7 @@ def test_damage_that_is_met_ends_the_file_and_the_next_opening_begins_it_again(
 ) -> None:
     path = tmp_path / "index.sqlite"
     index = Index.open(path, Disk())
-    index.put(row(number, (number % 10, 0, 0, 0, 0, 1)) for number in range(2000))
+    index.replace((row(number, (number % 10, 0, 0, 0, 0, 1)) for number in range(2000)), ())
     index.close()
     data = bytearray(path.read_bytes())
     for at in range(8 * 4096, len(data), 4096):

@@ -25,7 +25,7 @@ def rebuild_command(data: str, as_json: bool) -> int:
     directory = layout.open(Path(data))
     disk = Disk()
     with directory.lock(disk):
-        shred = directory.shred_store(disk)
+        shred = directory.shred_store(disk, whole=False)
         try:
             made = reindex(directory, disk, shred)
         finally:

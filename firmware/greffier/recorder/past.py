@@ -4,7 +4,7 @@ From the latest summary and what came since, or from everything: the same comes 
 says the same. :mod:`greffier.recorder.recovery` says what becomes of it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from greffier.audit import verify
@@ -12,6 +12,7 @@ from greffier.audit.entry import Entry, decode
 from greffier.errors import IntegrityError, NotFound
 from greffier.recorder.archive import Archive
 from greffier.recorder.picture import Picture
+from greffier.recorder.settled import Ids
 from greffier.recorder.summary import Keeper, Summary
 from greffier.store.index import CallRow
 from greffier.store.journal_recovery import Followed, Mended, follow
@@ -30,7 +31,7 @@ class Since:
     mended: tuple[Mended, ...]
     rows: tuple[CallRow, ...] = ()
     ended: tuple[str, ...] = ()
-    received: frozenset[str] = frozenset()
+    received: Container[str] = ()
 
 
 def remembered(archive: Archive, alive: Callable[[], None]) -> tuple[Picture, Since]:
@@ -41,7 +42,7 @@ def remembered(archive: Archive, alive: Callable[[], None]) -> tuple[Picture, Si
         except (ValueError, IntegrityError):  # of another program, or the journal is another
             pass
     followed = follow(archive.data.calls, archive.disk)
-    received: set[str] = set()
+    received = Ids()
 
     def entries() -> Iterator[Entry]:
         for entry in verify.entries(archive.data.path):
@@ -54,14 +55,14 @@ def remembered(archive: Archive, alive: Callable[[], None]) -> tuple[Picture, Si
     picture.read_all(entries(), followed.records)
     _know_files(picture, followed)
     _remember(archive, picture, None)
-    return picture, Since(True, followed.mended, received=frozenset(received))
+    return picture, Since(True, followed.mended, received=received)
 
 
 def _continued(archive: Archive, past: Summary, alive: Callable[[], None]) -> tuple[Picture, Since]:
     """Raises ValueError, IntegrityError: the summary cannot be gone by; nothing was changed."""
     picture = past.picture()
     ended: list[str] = []
-    received: set[str] = set()
+    received = Ids()
     for seq, raw in enumerate(archive.log.tail or (), picture.size):
         alive()
         entry = decode(raw)
@@ -82,7 +83,7 @@ def _continued(archive: Archive, past: Summary, alive: Callable[[], None]) -> tu
     picture.settle()
     _know_files(picture, followed)
     _remember(archive, picture, past)
-    since = Since(False, followed.mended, tuple(rows.values()), tuple(ended), frozenset(received))
+    since = Since(False, followed.mended, tuple(rows.values()), tuple(ended), received)
     return picture, since
 
 
@@ -149,10 +150,13 @@ def mend_index(
         archive.index.mark_synced(late)
 
 
-def _received_in(archive: Archive) -> frozenset[str]:
+def _received_in(archive: Archive) -> Ids:
     """The parts of which the log has a receipt, by id: all of it is read."""
-    entries = verify.entries(archive.data.path)
-    return frozenset(entry.data["part"] for entry in entries if entry.ev == "part.received")
+    found = Ids()
+    for entry in verify.entries(archive.data.path):
+        if entry.ev == "part.received":
+            found.add(entry.data["part"])
+    return found
 
 
 def _catch_up(

@@ -11,7 +11,7 @@ One thread at a time owns a Picture: who opens the archive, then who commits.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
@@ -22,6 +22,7 @@ from greffier.audit.pace import Pace
 from greffier.policy.succession import Succession
 from greffier.recorder.deletions import Deletions
 from greffier.recorder.pauses import Window
+from greffier.recorder.settled import Marks
 from greffier.recorder.tellings import Tellings
 from greffier.recorder.unconfirmed import Unconfirmed
 from greffier.store.journal import Place, Record
@@ -109,7 +110,7 @@ class Picture:
         self.growing: str | None = None
         """The epoch whose file may grow."""
         self._over: set[str] = set()  # calls whose last record says that they are
-        self._past: Collection[int] = ()  # hashes of those whose records were read first
+        self._past = Marks()  # hashes of those whose records were read first
 
     # --- the log ---
 
@@ -214,8 +215,7 @@ class Picture:
         for uid in self._over:
             self.calls.pop(uid, None)
         self._over.clear()
-        if self._past:
-            self.calls = {u: call for u, call in self.calls.items() if hash(u) not in self._past}
+        self.calls = {u: call for u, call in self.calls.items() if hash(u) not in self._past}
         self.parts = {
             part: begun
             for part, begun in self.parts.items()
@@ -228,7 +228,7 @@ class Picture:
 
     def read_all(self, entries: Iterable[Entry], records: Iterable[Record]) -> None:
         """Take in a whole log and a whole journal, without holding either."""
-        past: set[int] = set()
+        past = Marks()
         running: dict[str, Record] = {}
         for record in records:  # first, so that what is over can be let go at once
             uid = record.clear.get("number")
@@ -244,7 +244,7 @@ class Picture:
         for entry in entries:
             self.read(entry)
         self.settle()
-        self._past = ()
+        self._past = Marks()
         for record in running.values():
             self.heed(record.epoch, record.number, record.clear)
 

@@ -4,6 +4,7 @@ from greffier.audit import verify
 from greffier.audit.holds import Holds
 from greffier.durable import Disk
 from greffier.recorder.deletions import Deletions
+from greffier.recorder.settled import Ids
 from greffier.store.layout import DataDirectory
 from greffier.store.rebuild import Rebuilt, rebuild
 from greffier.store.shred import ShredStore
@@ -14,7 +15,7 @@ def reindex(directory: DataDirectory, disk: Disk, shred: ShredStore) -> Rebuilt:
 
     Raises StorageFailed, and then the old index stays; IntegrityError.
     """
-    holds, deletions, received = Holds(), Deletions(), set()
+    holds, deletions, received = Holds(), Deletions(), Ids()
     for entry in verify.entries(directory.path):
         holds.read(entry)
         deletions.read(entry)

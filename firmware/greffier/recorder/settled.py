@@ -15,6 +15,8 @@ from typing import Final, Self
 DESTROYED: Final = 0
 _KEY = 8
 _PRINT = 7  # octets of a fingerprint
+_MOST_RECENT: Final = 1 << 16
+"""Numbers that stand in front of the arrays before a set takes them in."""
 
 
 class Settled:
@@ -85,6 +87,43 @@ class Settled:
         if rest:
             raise ValueError("no table of parts")
         return made
+
+
+class Marks:
+    """A set of 64-bit numbers, 15 octets each: of hashes, or of what a device drew."""
+
+    def __init__(self) -> None:
+        self._known = Settled()
+
+    def add(self, number: int) -> None:
+        """It is in."""
+        self._put(number, 1)
+
+    def discard(self, number: int) -> None:
+        """It is not in."""
+        self._put(number, DESTROYED)
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and bool(self._known.get(number % 2**64))
+
+    def _put(self, number: int, value: int) -> None:
+        self._known.set(number % 2**64, value)
+        if len(self._known._recent) >= _MOST_RECENT:
+            self._known.merge()
+
+
+class Ids:
+    """A set of ids that a device drew, such as parts', by their first 8 octets."""
+
+    def __init__(self) -> None:
+        self._marks = Marks()
+
+    def add(self, name: str) -> None:
+        """It is in. Raises ValueError for what is no id."""
+        self._marks.add(int(name[: 2 * _KEY], 16))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and int(name[: 2 * _KEY], 16) in self._marks
 
 
 def _swapped(keys: "array[int]") -> "array[int]":

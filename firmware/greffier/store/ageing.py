@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from greffier.errors import IntegrityError, StorageFailed
 from greffier.store.index import CallRow, Index, PartRow, call_of, part_of
+from greffier.store.index_file import check_filled
 
 CHUNK: Final = 1000
 """Rows that are read at once."""
@@ -40,7 +41,7 @@ class Ageing:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Read the index at *path*, which its owner has open. Raises StorageFailed."""
-        return cls(path, _read_only(path))
+        return cls(path, _filled(path))
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +154,32 @@ class Ageing:
 
 def open_reading(path: Path) -> Index:
     """The index at *path* for reading only, beside its owner. Raises StorageFailed."""
-    return Index(path, _read_only(path), None, fresh=False)
+    return Index(path, _filled(path), None, fresh=False)
+
+
+def open_as_it_is(path: Path) -> Index:
+    """As :func:`open_reading`; it goes on saying what it says now, whatever its owner writes.
+
+    As long as it is open the write-ahead log cannot be folded. Raises StorageFailed.
+    """
+    db = _read_only(path)
+    try:
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # only now it stands still
+    except sqlite3.Error as error:
+        db.close()
+        raise StorageFailed(path=path, reason=str(error)) from error
+    return Index(path, db, None, fresh=False)
+
+
+def _filled(path: Path) -> sqlite3.Connection:
+    db = _read_only(path)
+    try:
+        check_filled(db, path)
+    except StorageFailed:
+        db.close()
+        raise
+    return db
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -2,7 +2,8 @@
 
 SQLite writes this one file by itself, with WAL and ``synchronous=FULL`` (NORMAL loses committed
 rows at a power cut). A missing, old or damaged index is begun again, empty: then ``fresh`` is set
-and :func:`greffier.store.rebuild.rebuild` fills it.
+and :func:`greffier.store.rebuild.rebuild` fills it. Until it did, the file does not say that it is
+an index: a process that is killed before leaves one that is begun again.
 """
 
 import json
@@ -117,7 +118,6 @@ class Index:
         with self._writing() as db:
             for statement in TABLES.split(";"):
                 db.execute(statement)
-            db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def close(self) -> None:
         """Let the file go."""
@@ -133,10 +133,11 @@ class Index:
         with self._writing() as db:
             db.executemany("UPDATE parts SET synced = 1 WHERE id = ?", [(one,) for one in part_ids])
 
-    def unsynced(self) -> list[str]:
+    def unsynced(self) -> Iterator[str]:
         """The id of every part that head office is not known to have. Raises StorageFailed."""
         with self._reading() as db:
-            return [one for (one,) in db.execute("SELECT id FROM parts WHERE NOT synced")]
+            for (one,) in db.execute("SELECT id FROM parts WHERE NOT synced"):
+                yield one
 
     def mark_held(self, holds: Mapping[str, Sequence[str]]) -> None:
         """These parts have these holds and no other; all or none, durable. Raises StorageFailed."""
@@ -190,12 +191,16 @@ class Index:
             db.executemany("DELETE FROM parts WHERE id = ?", [(one,) for one in part_ids])
 
     def replace(self, calls: Iterable[CallRow], parts: Iterable[PartRow]) -> None:
-        """Make these rows the whole index, all or none, durable. Raises StorageFailed."""
+        """Make these rows the whole index, all or none, durable; the last row of an id counts.
+
+        They may be more than fit into memory. Raises StorageFailed.
+        """
         with self._writing() as db:
             db.execute("DELETE FROM calls")
             db.execute("DELETE FROM facets")
             db.execute("DELETE FROM parts")
             _insert(db, calls, parts)
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def calls(self, line: str | None = None) -> list[CallRow]:
         """Every call with its parts, by start and uid. Raises StorageFailed, IntegrityError."""
@@ -229,10 +234,11 @@ class Index:
             found = db.execute("SELECT * FROM parts ORDER BY recording, number, id")
             return [part_of(row) for row in found]
 
-    def recordings(self) -> list[str]:
+    def recordings(self) -> Iterator[str]:
         """The id of every recording that has a part, ordered. Raises StorageFailed."""
         with self._reading() as db:
-            return [one for (one,) in db.execute("SELECT id FROM recordings ORDER BY id")]
+            for (one,) in db.execute("SELECT DISTINCT recording FROM parts ORDER BY recording"):
+                yield one
 
     def orphans(self) -> list[str]:
         """Recordings that no call names (the recorder died before it wrote the call's record)."""

@@ -120,6 +120,20 @@ def sound(path: Path, *, whole: bool) -> sqlite3.Connection | None:
     return None
 
 
+def check_filled(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse the index of *db* as long as nobody filled it: what it lacks is no answer.
+
+    Raises StorageFailed.
+    """
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise StorageFailed(path=path, reason=str(error)) from error
+    if version != SCHEMA:
+        reason = "it is not filled yet, or of another version; run `greffier index rebuild`"
+        raise StorageFailed(path=path, reason=reason)
+
+
 def is_whole(db: sqlite3.Connection) -> bool:
     """Whether all pages of the index are what they must be. Raises sqlite3.Error."""
     return bool(db.execute("PRAGMA quick_check").fetchone()[0] == "ok")

@@ -4,8 +4,10 @@ The recorder uses the same functions for a single part or call, so an index that
 was rebuilt are equal.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Final, Literal
 
 from greffier.durable import Disk
@@ -13,6 +15,7 @@ from greffier.seal.header import BadPart, Header
 from greffier.seal.reader import Reader
 from greffier.seal.structure import State
 from greffier.store import journal
+from greffier.store.ageing import open_as_it_is
 from greffier.store.index import CallRow, Index, PartRow
 from greffier.store.layout import DataDirectory
 from greffier.store.shred import ShredStore
@@ -42,37 +45,60 @@ def rebuild(
     disk: Disk,
     shred: ShredStore,
     holds: Callable[[str, str], tuple[str, ...]] = lambda part, recording: (),
-    synced: Collection[str] = (),
+    synced: Container[str] = (),
     forgotten: Collection[str] = (),
 ) -> Rebuilt:
     """Make the index of *directory* anew; the lock must be held.
 
+    The rows go from the files to the index one by one: it takes the memory of a day's names.
     *holds* (of a part and its recording), *synced* (by part id) and *forgotten*, the epochs whose
     metadata key was given up, come from the audit log, which this room does not know. Raises
     StorageFailed, and then the old index stays.
     """
-    parts: list[PartRow] = []
     unreadable: list[str] = []
-    for stored in directory.vault(disk).parts():
-        try:
-            row = part_row(stored, shred)
-        except BadPart:
-            unreadable.append(stored.part_id)
-            continue
-        kept = holds(row.part_id, row.recording)
-        parts.append(replace(row, holds=kept, synced=row.part_id in synced))
-    calls = {
-        record.clear["uid"]: call_row(record, forgotten)
-        for record in journal.everything(directory.calls)
-    }
-    index = Index.open(directory.index, disk)
-    try:
-        before = set(index.recordings())
-        index.replace(calls.values(), parts)
-        after = set(index.recordings())
-    finally:
-        index.close()
-    return Rebuilt(len(after), len(after - before), len(before - after), tuple(unreadable))
+
+    def parts() -> Iterator[PartRow]:
+        for row in _part_rows(directory.vault(disk).walk(), shred, unreadable):
+            kept = holds(row.part_id, row.recording)
+            yield replace(row, holds=kept, synced=row.part_id in synced)
+
+    calls = (call_row(record, forgotten) for record in journal.everything(directory.calls))
+    with (
+        closing(Index.open(directory.index, disk)) as index,
+        closing(open_as_it_is(directory.index)) as before,
+    ):
+        index.replace(calls, parts())
+        found = _compared(before.recordings(), index.recordings())
+    return Rebuilt(*found, tuple(unreadable))
+
+
+def _part_rows(
+    stored: Iterable[StoredPart], shred: ShredStore, unreadable: list[str]
+) -> Iterator[PartRow]:
+    """The row of each part; those whose header is damaged are named in *unreadable*."""
+    for day, those in groupby(stored, lambda one: one.day):
+        for one in those:
+            try:
+                yield part_row(one, shred)
+            except BadPart:
+                unreadable.append(one.part_id)
+        shred.let_go(day)
+
+
+def _compared(before: Iterator[str], after: Iterator[str]) -> tuple[int, int, int]:
+    """How many there are after, how many of them are new, and how many have gone; both ordered."""
+    count = added = removed = 0
+    old = next(before, None)
+    for name in after:
+        count += 1
+        while old is not None and old < name:
+            removed += 1
+            old = next(before, None)
+        if old == name:
+            old = next(before, None)
+        else:
+            added += 1
+    return count, added, removed + (old is not None) + sum(1 for _ in before)
 
 
 def lags(directory: DataDirectory, rows: Iterable[CallRow]) -> bool:

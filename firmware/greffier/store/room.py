@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from greffier.errors import StorageFailed
+from greffier.store.index_file import check_filled
 
 _DAY_NS = 86_400 * 1_000_000_000
 
@@ -62,6 +63,7 @@ def waiting_at(index: Path, at_ns: int) -> int:
         with closing(
             sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
         ) as db:
+            check_filled(db, index)
             kinds = [one for (one,) in db.execute("SELECT DISTINCT purposes FROM parts")]
             found = 0
             for kind in kinds:

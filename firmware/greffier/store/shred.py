@@ -30,10 +30,11 @@ from greffier.store.shred_format import (
     seal_root,
 )
 from greffier.store.shred_glimpse import Found, Glimpses, find_root, is_whole, read_at
-from greffier.store.shred_recovery import mend, recover_day
+from greffier.store.shred_recovery import mend, recover_day, sweep
 from greffier.trust.effaceable import COPIES, KEY_FILE, DeletionClass, EffaceableRoot
 
 _LOOKS = 3
+_UNKNOWN = "its content is being replaced, or that failed; ask again"
 
 
 class ShredStore:
@@ -107,6 +108,15 @@ class ShredStore:
             return self._find(name, None)
         bucket = self._bucket(day)
         return day if bucket is not None and name in bucket.placed else None
+
+    def let_go(self, day: str) -> None:
+        """Keep nothing in memory of a bucket that nobody writes, until it is needed again."""
+        with self._door:
+            bucket = self._days.get(day)
+            if bucket is not None and bucket.sound and not bucket.appenders:
+                del self._days[day]
+                for name in bucket.placed:
+                    self._where.pop(name, None)
 
     def take_reports(self) -> list[Report]:
         """What was mended or lost since the last call. Any thread may call this."""
@@ -186,13 +196,13 @@ class ShredStore:
         """The entry *name*, from whichever copy has it whole; nothing is mended.
 
         *day* is where to look first. Any thread may call this. Raises NotFound, IntegrityError if
-        no copy has it, StorageFailed while nobody knows what the medium holds (a commit failed; the
-        owner finds out).
+        no copy has it, StorageFailed while nobody knows what the medium holds (a commit is under
+        way, or failed and the owner has not looked yet).
         """
         for _ in range(_LOOKS):
             with self._door:
                 if self._stale:
-                    raise StorageFailed(path=self._folders[0], reason="a commit failed")
+                    raise StorageFailed(path=self._folders[0], reason=_UNKNOWN)
                 at = self._where.get(name)
                 known = None if at is None else self._days[at]
                 closed = {
@@ -384,17 +394,4 @@ class ShredStore:
     def _sweep(self) -> int:
         named = {f"{day}.{key.generation}" for day, key in self._root.buckets.items()}
         named |= {KEY_FILE, f"root.{self._root.generation % 2}"}
-        rest = [
-            path
-            for folder in self._folders
-            for path in sorted(folder.iterdir())
-            if path.name not in named
-        ]
-        if not rest:
-            return 0
-        try:
-            self._disk.remove(rest)
-        except StorageFailed:
-            # Without E the files are noise; they are tried again when the store is opened.
-            return sum(path.exists() for path in rest)
-        return 0
+        return sweep(self._disk, self._folders, named)

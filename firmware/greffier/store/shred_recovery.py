@@ -1,9 +1,10 @@
 """A bucket of the shred store is read for the first time: both copies become what both tell."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from greffier.durable import Disk
+from greffier.errors import StorageFailed
 from greffier.store.shred_day import Day, Report
 from greffier.store.shred_format import BadBucket, BucketKey, walk
 from greffier.store.shred_glimpse import content
@@ -48,3 +49,20 @@ def recover_day(
     if walked.lost:
         found.append(Report(day, "lost", walked.lost))
     return bucket, found
+
+
+def sweep(disk: Disk, folders: Sequence[Path], named: Collection[str]) -> int:
+    """Remove all files but those *named*; how many could not be.
+
+    Without the root's key they are noise; they are tried again when the store is opened.
+    """
+    rest = [
+        path for folder in folders for path in sorted(folder.iterdir()) if path.name not in named
+    ]
+    if not rest:
+        return 0
+    try:
+        disk.remove(rest)
+    except StorageFailed:
+        return sum(path.exists() for path in rest)
+    return 0

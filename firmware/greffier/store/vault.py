@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -240,13 +240,14 @@ class Vault:
 
     def parts(self) -> list[StoredPart]:
         """Every part's file, ordered by day and id."""
-        found: list[StoredPart] = []
+        return list(self.walk())
+
+    def walk(self) -> Iterator[StoredPart]:
+        """As :meth:`parts`, with no more than the names of one day in memory."""
         for folder in sorted(_folders(self._folder)):
             for path in sorted(folder.iterdir()):
                 if _NAME.fullmatch(path.name) and _is_file(path):
-                    size = path.stat().st_size
-                    found.append(StoredPart(path.stem, folder.name, path, size))
-        return found
+                    yield StoredPart(path.stem, folder.name, path, path.stat().st_size)
 
     def path_of(self, part_id: str) -> Path:
         """The file of *part_id*. Raises NotFound."""

@@ -388,7 +388,6 @@ def test_what_an_old_outbox_holds_and_the_recorder_does_not_is_forgotten(
         Running(tmp_path, box, recorder) as sync,
     ):
         until(lambda: part in recorder.received)
-        until(lambda: sync.state().queued == 0)
-        assert sync.state().size == 0
+        until(lambda: sync.state().queued == 0 and sync.state().size == 0)
     assert office.offers == [part]
     assert recorder.asked.count("part") == 1

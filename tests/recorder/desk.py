@@ -1,7 +1,7 @@
 """A recorder without threads: calls on a line, a clock that the test moves, orders, ticks."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +87,11 @@ class Desk:
         )
         self.answers: list[Answer] = []
         self.told: list[Reply] = []
-        self.facts = LateFacts(self.archive, self.rules.policy)
-        self.telling = Telling(parsed, self.archive, troubles, [self], self.pausing, self._late)
+        late = LateFacts(self.archive, self.rules.policy, lambda work: work(self.archive.perform))
+        self.telling = Telling(parsed, self.archive, troubles, [self], self.pausing, late)
 
     def _rules_of(self, _call: CallStarted) -> Rules:
         return self.rules
-
-    def _late(self, request: Tell, content: str, done: Callable[[Reply], None]) -> None:
-        self.facts.take(request, content, done, self.archive.perform)
 
     # --- what a source is ---
 

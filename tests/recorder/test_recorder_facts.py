@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.recorder.desk import Desk
-from tests.stories.box import RETAIL, Box, coded, payloads
+from tests.stories.box import DESK, RETAIL, SDIS, Box, coded, payloads
 
 from greffier.capture.datagram import Datagram
 from greffier.control.facts import FactTaken
+from greffier.policy.lifecycle import DAY_NS
+from greffier.recorder import purge
 from greffier.seal.part import WriterClosed
+from greffier.store.ageing import Ageing
+from greffier.store.playback import OpenedPart
 from greffier_sim import captures
 from greffier_sim.captures import MS, Plan
 
@@ -32,12 +37,14 @@ def still(folder: Path, policy: Path = RETAIL) -> Path:
     return path
 
 
-def play(desk: Desk, steps: Sequence[Step] = (), until_ms: int = 20_000) -> None:
+def play(
+    desk: Desk, steps: Sequence[Step] = (), until_ms: int = 140_000, plan: Plan = PLAN
+) -> None:
     """Let the call come up to *until_ms*, a tick each 300 ms, and the facts at their times."""
-    end_ns = PLAN.answer_ns + until_ms * MS
-    ways: list[Datagram] = [one for one in captures.call(PLAN) if one.time_ns < end_ns]
-    moments = [(PLAN.answer_ns + at * MS, 0, number) for number, (at, *_) in enumerate(steps)]
-    moments += [(at, 1, 0) for at in range(PLAN.start_ns, end_ns, 300 * MS)]
+    end_ns = plan.answer_ns + until_ms * MS
+    ways: list[Datagram] = [one for one in captures.call(plan) if one.time_ns < end_ns]
+    moments = [(plan.answer_ns + at * MS, 0, number) for number, (at, *_) in enumerate(steps)]
+    moments += [(at, 1, 0) for at in range(plan.start_ns, end_ns, 300 * MS)]
     for at, is_tick, number in sorted(moments):
         due = [one for one in ways if one.time_ns < at]
         ways = ways[len(due) :]
@@ -53,14 +60,28 @@ def play(desk: Desk, steps: Sequence[Step] = (), until_ms: int = 20_000) -> None
     desk.tick()
 
 
-def kept(box: Box) -> set[tuple[str, int]]:
-    """Side and index of every packet that some part holds."""
+def rest(desk: Desk, since_ms: int, plan: Plan = PLAN) -> None:
+    """Let the rest of the call come, and its end."""
+    since_ns = plan.answer_ns + since_ms * MS
+    desk.hear([one for one in captures.call(plan) if one.time_ns >= since_ns])
+    desk.clock.move_to(plan.end_ns + 120_000 * MS)
+    desk.tick()
+    desk.tick()
+    desk.close()
+
+
+def kept_in(part: OpenedPart) -> set[tuple[str, int]]:
+    """Side and index of every packet that *part* holds."""
     found = set()
-    for part in box.opened():
-        for one in payloads([part]):
-            _, side, index, *_ = one.decode("ascii", "replace").split("/")
-            found.add((side, int(index)))
+    for one in payloads([part]):
+        _, side, index, *_ = one.decode("ascii", "replace").split("/")
+        found.add((side, int(index)))
     return found
+
+
+def kept(box: Box) -> set[tuple[str, int]]:
+    """The same of all parts."""
+    return {one for part in box.opened() for one in kept_in(part)}
 
 
 def left(box: Box, *needles: bytes) -> list[str]:
@@ -104,15 +125,11 @@ def test_what_a_fact_takes_away_is_nowhere_any_more(
     assert not left(box, sealed[600:640], envelopes[-64:])
     with pytest.raises(WriterClosed):
         tape.writer.finish("end")
-    desk.hear([one for one in captures.call(PLAN) if one.time_ns >= PLAN.answer_ns + 8_000 * MS])
-    desk.clock.move_to(PLAN.end_ns + 120_000 * MS)
-    desk.tick()
-    desk.tick()
+    rest(desk, 8_000)
     (report,) = desk.reports
     assert (report.clear["record"], report.clear["recording"]) == ("none", None)
     assert report.clear["codes"] == list(codes) and report.clear["result"] == "ok"
     assert desk.accounted["recorded"] == 0 == desk.accounted["lost"]
-    desk.close()
     assert box.parts == [] and not left(box, sealed[600:640], envelopes[-64:])
     said = [entry for entry in box.entries() if entry.ev in ("call.fact", "key.shredded")]
     assert [one.ev for one in said] == ["call.fact", "key.shredded", "key.shredded"]
@@ -181,3 +198,224 @@ def test_a_fact_of_an_unknown_call_is_refused(box: Box) -> None:
         "refused", "no_such_recording"
     )
     desk.close()
+
+
+def test_what_waits_for_an_acceptance_is_held_and_begins_with_it(box: Box) -> None:
+    """Nothing before the acceptance is kept, though the facts come late and out of order."""
+    for turn, waits in enumerate((False, True)):
+        (box.folder / f"in{turn}").mkdir()
+        here = Box(box.folder / f"in{turn}")
+        policy = coded(box.folder, "original") if waits else still(box.folder)
+        given = {"consumer": "DE"}
+        desk = Desk(
+            here, "vente", policy, PLAN.start_ns, pending=("consent", "announce"), given=given
+        )
+        play(desk, until_ms=6_000)
+        (call,) = desk.running
+        assert call.holding and not call.captured and here.parts == []
+        assert call.verdict.waiting == "NOTICE_PENDING"
+        at_ns = PLAN.answer_ns + 4_000 * MS
+        desk.tell("consent", "in", at_ns=at_ns)
+        assert call.holding and call.verdict.waiting == "NOTICE_PENDING"
+        desk.tell("announce", "ok", at_ns=PLAN.answer_ns + 2_000 * MS)
+        assert not call.holding
+        rest(desk, 6_000)
+        assert desk.reports[0].clear["codes"] == ["SAMPLED_IN"]
+        assert indices(kept(here)) == (200, 449)
+        assert desk.accounted["lost"] == 0 and desk.accounted["recorded"] == 500
+        assert here.verified()["ok"]
+
+
+@pytest.mark.parametrize(
+    ("line", "pending", "code"),
+    [
+        ("accueil", "announce", "ANNOUNCE_FAILED"),
+        ("accueil", "consent", "CONSENT_MISSING"),
+        ("accueil", "agent", "AGENT_PENDING"),
+    ],
+)
+def test_a_call_that_ends_waiting_keeps_nothing(
+    box: Box, line: str, pending: str, code: str
+) -> None:
+    desk = Desk(
+        box, line, still(box.folder), PLAN.start_ns, pending=(pending,), given={"consumer": "DE"}
+        if pending == "consent" else {},
+    )  # fmt: skip
+    play(desk, until_ms=3_000)
+    rest(desk, 3_000)
+    (report,) = desk.reports
+    assert report.clear["record"] == "none" and code in report.clear["codes"]
+    assert desk.accounted["not_recorded"] == 900 == desk.accounted["received"]
+    assert box.parts == [] and box.verified()["ok"]
+
+
+def test_what_is_held_for_more_than_a_minute_is_zeroed_and_counted(box: Box) -> None:
+    plan = replace(PLAN, talk_ms=70_000)
+    desk = Desk(box, "vente", still(box.folder), plan.start_ns, pending=("announce",))
+    play(desk, until_ms=69_000, plan=plan)
+    (call,) = desk.running
+    assert call.holding and 440 * 2 < call.zeroed < 460 * 2
+    desk.tell("announce", "ok", at_ns=plan.answer_ns + 1_000 * MS)
+    rest(desk, 69_000, plan)
+    first, last = indices(kept(box))
+    assert 400 < first < 460 and last == 3_499
+    assert box.verified()["ok"]
+
+
+def test_a_person_cannot_accept_for_another_where_that_is_needed(box: Box) -> None:
+    given = {"consumer": "DE"}
+    desk = Desk(box, "accueil", still(box.folder), PLAN.start_ns, pending=("consent",), given=given)
+    play(desk, until_ms=1_000)
+    for source in ("desk", "console", "gpio"):
+        assert desk.tell("consent", "in", source=source) == FactTaken(
+            "refused", "proof_needed", ("SAMPLED_IN", "CONSENT_PENDING")
+        )
+    future = desk.clock.wall_ns() + 60_000 * MS
+    refused = desk.tell("consent", "in", at_ns=future)
+    assert isinstance(refused, FactTaken) and refused.code == "in_the_future"
+    for fact, value in [("u", "0"), ("quota_used", "0"), ("healthy", "true"), ("window", "true")]:
+        refused = desk.tell(fact, value)
+        assert isinstance(refused, FactTaken) and refused.code == "unknown_fact"
+    desk.close()
+
+
+def test_a_kill_between_the_entry_and_its_effect_is_finished_by_the_next_start(box: Box) -> None:
+    desk = Desk(box, "accueil", still(box.folder), PLAN.start_ns)
+    play(desk, until_ms=4_000)
+    (path,) = box.parts
+    sealed = path.read_bytes()[600:640]
+    desk.tell("consent", "out", id="b" * 32)
+    desk.archive.log.commit()  # and no more
+    at_ns = desk.clock.wall_ns()
+    desk.die()
+    assert path.exists()
+    again = Desk(box, "accueil", still(box.folder), at_ns)
+    assert not path.exists() and not left(box, sealed)
+    again.hear([one for one in captures.call(PLAN) if one.time_ns >= at_ns])
+    again.clock.move_to(PLAN.end_ns + 120_000 * MS)
+    again.tick()
+    again.tick()
+    assert again.tell("consent", "out", id="b" * 32, source="key") is None
+    again.tick()
+    assert again.told == [FactTaken("known")]
+    again.close()
+    assert box.parts == [] and box.verified()["ok"]
+
+
+def test_what_was_told_of_a_call_holds_over_a_restart(box: Box) -> None:
+    """What was kept of a run before goes with what is kept of this one, and nothing comes after."""
+    plan = replace(PLAN, talk_ms=40_000)
+    desk = Desk(box, "accueil", still(box.folder), plan.start_ns)
+    play(desk, until_ms=2_000, plan=plan)
+    first_ns = desk.clock.wall_ns()
+    desk.die()
+    second = Desk(box, "accueil", still(box.folder), first_ns)
+    ways = [one for one in captures.call(plan) if one.time_ns >= first_ns]
+    middle = first_ns + 15_000 * MS
+    second.hear([one for one in ways if one.time_ns < middle])
+    second.tick()
+    second.tick()
+    assert len(box.parts) == 2
+    second.tell("private", "true")
+    second.tick()
+    second.tick()
+    assert box.parts == []
+    second.die()
+    third = Desk(box, "accueil", still(box.folder), middle)
+    third.hear([one for one in ways if one.time_ns >= middle])
+    third.clock.move_to(plan.end_ns + 120_000 * MS)
+    third.tick()
+    third.tick()
+    (report,) = third.reports
+    assert report.clear["codes"] == ["PRIVATE_MODE", "DISCARD_NOW"]
+    third.close()
+    assert box.parts == [] and box.verified()["ok"]
+
+
+def over(box: Box, line: str, policy: Path, steps: Sequence[Step] = ()) -> tuple[Desk, str, str]:
+    """A call that is over: the recorder, its number, its recording."""
+    desk = Desk(box, line, policy, PLAN.start_ns)
+    play(desk, steps)
+    clear = desk.reports[0].clear
+    return desk, str(clear["number"]), str(clear["recording"])
+
+
+def test_a_late_refusal_takes_quality_and_leaves_evidence(box: Box) -> None:
+    desk, uid, recording = over(box, "vente", still(box.folder), [(2_000, "proof", "true")])
+    assert len(box.parts) == 2
+    taken = desk.tell("consent", "out", call=uid, id="c" * 32)
+    assert isinstance(taken, FactTaken) and taken.state == "late"
+    with Ageing.open(desk.archive.data.index) as ageing:
+        (row,) = ageing.of(recording)
+    assert row.purposes == {"evidence": (0, 365)} and [one.stem for one in box.parts] == [
+        row.part_id
+    ]
+    assert desk.tell("consent", "out", call=uid, id="c" * 32) is None  # known: when it is durable
+    desk.tick()
+    assert desk.told[-1] == FactTaken("known")
+    taken = desk.tell("private", "true", recording=recording)
+    assert isinstance(taken, FactTaken) and taken.state == "late"
+    assert box.parts == []
+    desk.close()
+    assert box.verified()["ok"]
+
+
+def test_no_investment_service_needs_two_persons(box: Box) -> None:
+    desk, uid, _ = over(box, "conseil", DESK)
+    assert len(box.parts) == 1
+    for actor, codes in [("anne", "second_person_needed"), ("anne", "second_person_needed")]:
+        taken = desk.tell("mifid", "no", call=uid, actor=actor)
+        assert isinstance(taken, FactTaken) and taken.code == codes
+        assert len(box.parts) == 1
+    assert desk.archive.tellings.unclassified(2**62) == 1
+    taken = desk.tell("mifid", "no", call=uid, actor="bruno")
+    assert taken == FactTaken("late", "", ("MANDATORY_MIFID", "MIXED_PROVISIONAL"))
+    assert box.parts == [] and desk.archive.tellings.unclassified(2**62) == 0
+    desk.close()
+    assert {one.data["reason"] for one in box.entries() if one.ev == "key.shredded"} == {
+        "reclassified"
+    }
+    assert box.verified()["ok"]
+
+
+def test_a_mixed_call_is_reclassified_while_it_runs(box: Box) -> None:
+    desk = Desk(box, "conseil", still(box.folder, DESK), PLAN.start_ns)
+    play(desk, until_ms=3_000)
+    assert len(box.parts) == 1
+    for actor in ("anne", "bruno"):
+        desk.tell("mifid", "no", actor=actor)
+        desk.tick()
+    assert box.parts == [] and desk.told[-1] == FactTaken(
+        "taken", "", ("MIXED_RECLASSIFIED_DELETE",)
+    )
+    desk.tell("mifid", "yes")
+    rest(desk, 3_000)
+    assert indices(kept(box))[0] in (149, 150, 151)
+    assert box.verified()["ok"]
+
+
+def test_an_authority_order_keeps_longer_what_is_there(box: Box) -> None:
+    desk, uid, recording = over(box, "desk", DESK)
+    taken = desk.tell("authority_order", "true", call=uid)
+    assert isinstance(taken, FactTaken) and taken.state == "late"
+    with Ageing.open(desk.archive.data.index) as ageing:
+        (row,) = ageing.of(recording)
+    created_ns = desk.archive.origins.created_ns(row.part_id, row.created_ns)
+    assert created_ns is not None
+    assert desk.archive.tellings.kept_until_ns(recording) == created_ns + 2557 * DAY_NS
+    for days, code in [(1860, "KEEP_HOLD"), (2556, "KEEP_HOLD"), (2558, "NOT_RECEIVED")]:
+        now = created_ns + days * DAY_NS
+        assert purge.judge(desk.archive, row, now, blocked=False).code == code
+    desk.close()
+
+
+def test_a_transfer_is_a_part_of_its_own_from_then_on(box: Box) -> None:
+    desk = Desk(box, "l18", SDIS, PLAN.start_ns)
+    play(desk, [(4_000, "transfer", "15")])
+    desk.close()
+    fire, medical = box.opened()
+    assert fire.header.meta["purposes"] == {"emergency_fire": [0, 59]}
+    assert medical.header.meta["purposes"] == {"emergency_medical": [1827, 1857]}
+    assert min(indices(kept_in(medical))) in (199, 200)
+    assert "SHARED_PLATFORM_LONGEST" in desk.reports[0].clear["codes"]
+    assert box.verified()["ok"]

@@ -18,7 +18,7 @@ from greffier.policy.lifecycle import (
     KEEP_HOLD,
     KEEP_MANDATORY,
 )
-from greffier.policy.purposes import EMERGENCY
+from greffier.policy.purposes import EMERGENCY, MANDATORY
 
 DELETE_ASKED: Final = "DELETE_ASKED"
 DELETING: Final = frozenset({DELETE_DUE, DELETE_ASKED})
@@ -57,7 +57,9 @@ def judge(subject: Subject, now_ns: int, visa: bool) -> str:
     *visa*: the archives administration agreed to the destruction of public archives (Code du
     patrimoine L.212-2); without it emergencies stay.
     """
-    held = any(one.until_ns is None for one in subject.claims)
+    # A fact that was told (a signature, an authority's order) holds a duty's part until its day.
+    duty = any(name in MANDATORY for name in subject.purposes)
+    held = any(one.until_ns is None or (duty and one.until_ns > now_ns) for one in subject.claims)
     lost = _suspended(subject.claims)
     if not subject.purposes or subject.created_ns is None:  # its header is damaged
         due = subject.until_ns is not None and now_ns >= subject.until_ns + lost

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from greffier.audit.entry import Entry
 from greffier.audit.origins import TOLERANCE_NS
+from greffier.policy.lifecycle import DAY_NS
 from greffier_office.disposal import FOR_ROOM
 
 
@@ -154,6 +155,21 @@ def _held(db: sqlite3.Connection, device: str, entry: Entry) -> None:
         )
 
 
+def _told(db: sqlite3.Connection, device: str, entry: Entry) -> None:
+    """A fact that makes a duty's term longer holds the recording until the new minimum."""
+    data = entry.data
+    if not {"recording", "min_days", "from_ns"} <= data.keys():
+        return
+    until_ns = data["from_ns"] + data["min_days"] * DAY_NS
+    db.execute(
+        "INSERT OR IGNORE INTO holds VALUES (?, ?, 'floor', ?, ?)",
+        (device, data["id"], entry.t_lb_ns, until_ns),
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO held VALUES (?, ?, ?)", (device, data["recording"], data["id"])
+    )
+
+
 def _released(db: sqlite3.Connection, device: str, entry: Entry) -> None:
     db.execute(
         "UPDATE holds SET until_ns = max(since_ns, ?)"
@@ -181,6 +197,7 @@ def witness(db: sqlite3.Connection, device: str, size: int, now_ns: int) -> None
 _KINDS: dict[str, Callable[[sqlite3.Connection, str, Entry], None]] = {
     "call.decided": _decided,
     "call.ended": _ended,
+    "call.fact": _told,
     "part.opened": _opened,
     "part.sealed": _closed,
     "part.recovered": _closed,

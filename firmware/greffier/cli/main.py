@@ -36,6 +36,7 @@ COMMANDS = {
     "alarms": "greffier.cli.alarms",
     "pause": "greffier.cli.pause",
     "resume": "greffier.cli.resume",
+    "fact": "greffier.cli.fact",
     "replay": "greffier.cli.replay",
     "sync": "greffier.cli.sync",
     "doctor": "greffier.cli.doctor",

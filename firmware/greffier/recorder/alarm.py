@@ -100,6 +100,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the recorder cannot keep up: sound becomes durable later than promised",
         "run `greffier doctor --load`; use the codec original, or fewer lines",
     ),
+    "agent.unpicks": Kind(
+        "warning",
+        "an agent takes calls away far more often than the others, by private key or refusal",
+        "the log's entries `call.fact` tell which and when",
+    ),
     "mifid.unclassified": Kind(
         "warning",
         "calls of a mixed line are kept, and nobody has said within a day what they were",

@@ -32,6 +32,7 @@ from greffier.recorder.pausable import Pausable
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import Plan
 from greffier.recorder.recall import CallRecall
+from greffier.recorder.recovery import EarlierPart
 from greffier.recorder.rules import Rules
 from greffier.recorder.tape import LARGEST_LEG, PartPlan, Tape, first_sample, unwritten_of
 from greffier.recorder.times import with_known_times
@@ -90,6 +91,8 @@ class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
         self.zeroed = 0
         """Packets that were held for too long, and zeroed."""
         self._earlier_parts = 0  # of before a restart
+        self.earlier: tuple[EarlierPart, ...] = ()
+        """Those of them that are in the vault."""
         self.told_before: tuple[str, int] | None = None
         """The journal's record (epoch, number) of before a restart that says who calls whom."""
         self._previous: str | None = None

@@ -17,7 +17,7 @@ from greffier.recorder.hearing import Hearing
 from greffier.recorder.live_facts import GIVEN, ONLY_LOWERS, Known, NotTaken, Said, raises, told
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import NOTHING, Plan
-from greffier.recorder.recovery import CutCall
+from greffier.recorder.recovery import CutCall, EarlierPart
 from greffier.recorder.rules import Rules, instants
 from greffier.recorder.tape import Tape
 
@@ -25,7 +25,8 @@ CONFIRMED: Final = "action_confirmed"
 TOO_LATE: Final = "too_late"
 _LIVE: Final = frozenset({("announce", "ok"), ("consent", "in")})
 """Facts that show, over a restart, that what is voluntary may go on."""
-_DESTROYED: Final = frozenset({"DISCARD_NOW", "MIXED_RECLASSIFIED_DELETE"})
+DESTROYED: Final = frozenset({"DISCARD_NOW", "MIXED_RECLASSIFIED_DELETE"})
+"""Codes by which the law destroys also what a duty has."""
 _NEVER_AFTER_REFUSAL: Final = frozenset({"quality", "training", "evidence"})
 
 
@@ -51,6 +52,7 @@ class Deciding:
     recording: bytes | None
     left_out: bool
     told_before: tuple[str, int] | None
+    earlier: tuple[EarlierPart, ...]
     _rules: Rules
     _plans: list[Plan]
     _tapes: list[Tape]
@@ -118,6 +120,7 @@ class Deciding:
         self.start_ns = cut.start_ns
         self.recording = bytes.fromhex(cut.recording) if cut.recording else None
         self._earlier_parts = cut.parts
+        self.earlier = cut.begun
         self.told_before = cut.about
         self.heard_from_ns = since_ns
         self.answer_ns = since_ns
@@ -250,7 +253,7 @@ class Deciding:
             if not any(name in wanted for name in plan.purposes)
         ]
         # What a duty had is only ever destroyed where the law says so in so many words.
-        destroyed = bool(_DESTROYED & {*self.verdict.codes})
+        destroyed = bool(DESTROYED & {*self.verdict.codes})
         if any(self._plans[number].duty and not destroyed for number in over):
             self._drain()
         doomed: dict[Tape, bool] = {}

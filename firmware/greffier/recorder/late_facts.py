@@ -5,15 +5,16 @@ law lets it go; a signature and an authority's order make longer what a duty kee
 the thread of the retention engine, which may wait for the disk.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from greffier.control.board import Reply
 from greffier.control.facts import FactTaken, Tell
 from greffier.control.messages import Failure
 from greffier.errors import IntegrityError, StorageFailed
-from greffier.policy.combination import insurance_days, mifid_days
 from greffier.policy.purposes import SAMPLED, VOLUNTARY
 from greffier.policy.site import Policy
 from greffier.recorder.archive import Archive
@@ -28,11 +29,13 @@ from greffier.recorder.telling import (
     SECOND_PERSON,
     entry_of,
     is_alone,
+    longer,
+    since_ns,
 )
 from greffier.recorder.tellings import LATE, WAITS
 from greffier.store.ageing import Ageing
 from greffier.store.index import CallRow, PartRow
-from greffier.trust import load_log_key
+from greffier.trust import DeletionClass, load_log_key
 
 NO_RECORDING: Final = "no_such_recording"
 RUNNING: Final = Failure("busy", "starting")
@@ -55,21 +58,42 @@ class Effect:
 
 
 class LateFacts:
-    """For one opened archive. The retention engine's thread calls :meth:`take`."""
+    """For one opened archive. *lend* lets the retention engine's thread do something, soon."""
 
-    def __init__(self, archive: Archive, policy: Policy) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        policy: Policy,
+        lend: Callable[[Callable[[Hands], None]], Failure | None],
+    ) -> None:
         self._archive = archive
         self._policy = policy
+        self._lend = lend
         self._key = load_log_key(archive.data.log_key)
 
     def adopt(self, policy: Policy) -> None:
         """The days of what comes from now on are those of *policy*. Any thread."""
         self._policy = policy
 
-    def take(
+    # --- the recorder's thread ---
+
+    def take(self, request: Tell, content: str, done: Callable[[Reply], None]) -> None:
+        """Take a fact about no running call; it is answered when what it changes is done."""
+        refusal = self._lend(partial(self._answer, request, content, done))
+        if refusal is not None:
+            done(refusal)
+
+    def discard(self, parts: Collection[str], reason: str) -> None:
+        """Destroy these parts, of which the log has told. Where the engine has no time for it now,
+        its next look at what is not finished does it.
+        """
+        self._lend(partial(self._discard, tuple(parts), reason))
+
+    # --- the retention engine's ---
+
+    def _answer(
         self, request: Tell, content: str, done: Callable[[Reply], None], hands: Hands
     ) -> None:
-        """Take a fact about no running call, and answer when what it changes is done."""
         try:
             done(self._taken(request, content, hands))
         except (StorageFailed, IntegrityError):
@@ -98,6 +122,19 @@ class LateFacts:
         said = Said(request.fact, value, min(request.at_ns or now, now), bool(rows))
         return self._log(request, content, said, call, rows, hands)
 
+    def _discard(self, parts: Sequence[str], reason: str, hands: Hands) -> None:
+        with suppress(StorageFailed, IntegrityError):  # the next purge goes on
+            with Ageing.open(self._archive.data.index) as ageing:
+                rows = [row for part in parts for row in ageing.of(part) if row.part_id == part]
+            self._destroy(rows, reason, hands)
+
+    def _destroy(self, rows: Sequence[PartRow], reason: str, hands: Hands) -> None:
+        by_class: dict[DeletionClass, list[PartRow]] = {}
+        for row in rows:
+            by_class.setdefault(class_of(row, self._archive.shred.class_name), []).append(row)
+        for deletion, some in by_class.items():
+            destroy(self._archive, some, reason, deletion, hands)
+
     def _log(
         self,
         request: Tell,
@@ -123,12 +160,7 @@ class LateFacts:
             "max_days": most,
         }
         archive.learn(archive.log.append("call.fact", call.recording, data))
-        by_class: dict[str, list[PartRow]] = {}
-        for row in effect.doomed:
-            by_class.setdefault(class_of(row, archive.shred.class_name), []).append(row)
-        for some in by_class.values():
-            deletion = class_of(some[0], archive.shred.class_name)
-            destroy(archive, some, effect.reason, deletion, hands)
+        self._destroy(effect.doomed, effect.reason, hands)
         if not effect.doomed:
             hands(lambda: None)
         codes = tuple(call.clear.get("codes", ()))
@@ -138,9 +170,15 @@ class LateFacts:
 
     def _effect(self, said: Said, call: CallRow, rows: Sequence[PartRow]) -> Effect:
         """What *said* does to the parts *rows* of *call*. Holds are stronger than any of it."""
-        days = self._longer(said, rows)
+        days = longer(self._policy, said, {name for row in rows for name in row.purposes})
         if days is not None:
-            return Effect(days=days, from_ns=said.at_ns)
+            created = [
+                self._archive.origins.created_ns(one.part_id, one.created_ns) for one in rows
+            ]
+            known = [one for one in created if one is not None]
+            now = self._archive.clock.lower_bound().t_ns  # where nobody knows, it counts from now
+            created_ns = max(known) if len(known) == len(created) else max([*known, now])
+            return Effect(days=days, from_ns=since_ns(said, created_ns))
         wanted, reason = self._wanted(said, call)
         doomed = [row for row in rows if row.purposes and row.purposes.keys() <= wanted]
         holds = self._archive.holds
@@ -168,21 +206,3 @@ class LateFacts:
             case "mifid", "no" if line is not None and line.mixed:
                 return {"regulatory"}, "reclassified"
         return found, "private" if said.fact in ("private", "call_kind") else "refused"
-
-    def _longer(self, said: Said, rows: Iterable[PartRow]) -> tuple[int, int] | None:
-        """The new term of what a duty keeps, in days, where *said* makes it another one."""
-        purposes = {name for row in rows for name in row.purposes}
-        if said.fact == "contract" and said.value == "signed" and "insurance" in purposes:
-            return insurance_days(self._policy)
-        if said.fact == "authority_order" and "regulatory" in purposes:
-            return mifid_days(self._policy, ordered=True)
-        return None
-
-
-def terms_of(data: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """Of a ``call.fact``: the days that its duty's parts are kept, and from when on; None: as they
-    say themselves.
-    """
-    if "min_days" not in data or "max_days" not in data or "from_ns" not in data:
-        return None
-    return data["min_days"], data["max_days"], data["from_ns"]

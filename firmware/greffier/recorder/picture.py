@@ -79,6 +79,7 @@ class Begun(NamedTuple):
     uid: str
     recording: str
     size: int | None
+    purposes: tuple[str, ...] = ()
 
 
 class Picture:
@@ -189,7 +190,8 @@ class Picture:
         part = data["part"]
         if kind == "part.opened":
             uid = data.get("uid", "")
-            self.parts[part] = Begun(uid, data["recording"], None)
+            purposes = tuple(data.get("purposes", ()))
+            self.parts[part] = Begun(uid, data["recording"], None, purposes)
             if uid in self.calls:
                 self.calls[uid].parts.append(part)
         elif kind in ("part.sealed", "part.recovered") and part in self.parts:
@@ -262,6 +264,11 @@ class Picture:
                 return self.parts[part].recording
         return None
 
+    def parts_of(self, uid: str) -> list[tuple[str, tuple[str, ...]]]:
+        """The parts of a call of which something is left, and what each is for."""
+        found = ((part, self.parts[part]) for part in self.calls[uid].parts if part in self.parts)
+        return [(part, begun.purposes) for part, begun in found if begun.size]
+
     def begun_in(self, recording: str | None, uid: str) -> int:
         """How many parts of *recording* the call has begun."""
         return sum(self.parts[part].recording == recording for part in self.calls[uid].parts)
@@ -307,7 +314,10 @@ class Picture:
             for name in ("settled", "states", "numbers", "growing"):
                 setattr(made, name, story[name])
             made.calls = {uid: _decided(one) for uid, one in story["calls"].items()}
-            made.parts = {part: Begun(*one) for part, one in story["parts"].items()}
+            made.parts = {
+                part: Begun(one[0], one[1], one[2], tuple(one[3]))
+                for part, one in story["parts"].items()
+            }
             made.journals = {name: Place(*one) for name, one in story["journals"].items()}
             if story["kinds"] != sorted(KEPT):
                 raise ValueError("a program kept other entries")

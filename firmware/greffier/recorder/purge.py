@@ -20,6 +20,7 @@ from greffier.policy.lifecycle import (
     KEEP_MANDATORY,
     MASS_ABORTED,
 )
+from greffier.policy.purposes import VOLUNTARY
 from greffier.recorder.archive import Archive
 from greffier.store.ageing import Ageing, Kindred
 from greffier.store.index import PartRow
@@ -120,11 +121,16 @@ def judge(
         row.purposes,
         received=archive.unconfirmed.is_received(row.part_id),
         claims=claims,
+        held=archive.tellings.kept_until_ns(row.recording) > now_ns and not _is_voluntary(row),
         blocked=blocked,
         space=space,
     )
     _least, most = lifecycle.terms(row.purposes, claims)
     return Verdict(row, code, None if most is None or known_ns is None else created_ns + most)
+
+
+def _is_voluntary(row: PartRow) -> bool:
+    return all(name in VOLUNTARY for name in row.purposes)
 
 
 def has_due(archive: Archive, now_ns: int, blocked: Blocked) -> bool:

@@ -14,13 +14,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import partial
 from typing import Any, Final
 
 from greffier.audit.requests import SOON_NS
 from greffier.clock import SECOND, day_of
-from greffier.control.board import Board, Reply
-from greffier.control.facts import Tell
+from greffier.control.board import Board
 from greffier.control.messages import Answer, Failure
 from greffier.control.retention import (
     MOST_TOLD,
@@ -43,7 +41,6 @@ from greffier.policy.site import Policy
 from greffier.recorder import purge
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.archive import Archive
-from greffier.recorder.late_facts import LateFacts
 from greffier.recorder.purge import Blocked, Hands
 from greffier.recorder.retention import Order, Report, Retention, state_of
 
@@ -176,26 +173,16 @@ class Purger:
             self._door.notify()
             return Ticket(self._tickets)
 
-    def late(
-        self,
-        facts: LateFacts,
-        request: Tell,
-        content: str,
-        done: Callable[[Reply], None],
-    ) -> None:
-        """Let *facts* take a fact about a call that is over; *done* is told, by any thread."""
+    def lend(self, work: Callable[[Hands], None]) -> Failure | None:
+        """Let the engine's thread do *work*, before the next batch; why it does not."""
         with self._door:
-            refusal = None
             if self._stopping or not self._thread.is_alive():
-                refusal = Failure("busy", "stopping")
-            elif len(self._jobs) >= MOST_ORDERS:
-                refusal = Failure("busy", "too_many_orders")
-            else:
-                work = partial(facts.take, request, content, done)
-                self._jobs.append(_Job(work))
-                self._door.notify()
-        if refusal is not None:
-            done(refusal)
+                return Failure("busy", "stopping")
+            if len(self._jobs) >= MOST_ORDERS:
+                return Failure("busy", "too_many_orders")
+            self._jobs.append(_Job(work))
+            self._door.notify()
+        return None
 
     def told(self, request: AskTold, _uid: int) -> Answer:
         """What became of the order of a ticket so far."""

@@ -7,7 +7,7 @@ its key any more and no FINAL can be added.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from greffier.audit.coverage import Account
 from greffier.audit.intervals import Interval
@@ -30,6 +30,13 @@ TORN = "torn"
 """The end of a part that was cut: its whole frames count, there is no FINAL."""
 
 
+class EarlierPart(NamedTuple):
+    """A part of a call that a restart cut, and what it is kept for."""
+
+    part: str
+    purposes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CutCall:
     """A call that the log knows and the journal does not: the process ended before its record.
@@ -39,7 +46,8 @@ class CutCall:
     *parts* how many parts it began, *about* the record (epoch, number) that says who called whom.
     *heard*: the last run heard it, so its time until that run ended is known. *settled_ns*: up to
     when its time is accounted for. *pauses* are those of its sound; *waits_ns* is how long sound
-    waited in memory, and is lost. *facts* were told of it, as the log says them.
+    waited in memory, and is lost. *facts* were told of it, as the log says them; *begun* are its
+    parts of which something is left.
     """
 
     uid: str
@@ -58,6 +66,7 @@ class CutCall:
     pauses: tuple[Window, ...] = ()
     waits_ns: int = 0
     facts: tuple[Mapping[str, Any], ...] = ()
+    begun: tuple[EarlierPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,7 @@ def _cut_calls(picture: Picture) -> Iterator[CutCall]:
             tuple(call.pauses),
             call.waits_ns,
             tuple(call.facts),
+            tuple(EarlierPart(*one) for one in picture.parts_of(uid)),
         )
 
 

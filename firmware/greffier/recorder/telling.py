@@ -7,26 +7,32 @@ entry is durable, since every tick writes the log first. The answer waits until 
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from greffier import canonical
 from greffier.audit.entry import Entry
 from greffier.calls.events import CallStarted
 from greffier.clock import SECOND
 from greffier.config.records import Config
-from greffier.control.board import Order
+from greffier.control.board import Order, Reply
 from greffier.control.facts import FactTaken, Tell
-from greffier.control.messages import Answer
+from greffier.policy.combination import insurance_days, mifid_days
+from greffier.policy.facts import PENDING
+from greffier.policy.purposes import MANDATORY, VOLUNTARY
+from greffier.policy.site import Policy
+from greffier.policy.verdict import Verdict
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
+from greffier.recorder.deciding import DESTROYED, reason_of
 from greffier.recorder.live_facts import GIVEN, NotTaken, Said, checked
 from greffier.recorder.pausing import Pausing
+from greffier.recorder.plans import NOTHING
 from greffier.recorder.promises import Promises
 from greffier.recorder.tellings import WAITS
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source
-from greffier.trust import load_log_key
+from greffier.trust import DeletionClass, load_log_key
 
 AHEAD_NS: Final = 5 * SECOND
 """By how much the clock of who tells may be ahead of ours."""
@@ -42,14 +48,21 @@ PROOF: Final = "proof_needed"
 _BY_A_PERSON: Final = ("desk", "console", "gpio")
 _UNCLASSIFIED_NS: Final = 24 * 3600 * SECOND
 
-Late = Callable[[Tell, str, Callable[[Answer], None]], None]
-"""Takes a fact about a call that is over: the fact, the keyed hash of its content, its answer."""
+
+class Late(Protocol):
+    """What a fact does to what is in the vault already. It returns at once."""
+
+    def take(self, request: Tell, content: str, done: Callable[[Reply], None]) -> None:
+        """A fact about no running call, and the keyed hash of its content; any thread answers."""
+
+    def discard(self, parts: Collection[str], reason: str) -> None:
+        """Destroy these parts, of which the log has told."""
 
 
 class Telling:
     """Owned by the recorder's thread; *sources* is the loop's own list.
 
-    *late* takes what is told about calls that are over; it answers from any thread.
+    *late* takes what is told about calls that are over, and what a call has of before a restart.
     """
 
     def __init__(
@@ -84,7 +97,7 @@ class Telling:
             return
         found = self._meant(request)
         if found is None:
-            self._late(request, content, order.done)
+            self._late.take(request, content, order.done)
             return
         if isinstance(found, str):
             order.done(FactTaken("refused", found))
@@ -118,6 +131,8 @@ class Telling:
         bound_ns = self._archive.clock.wall_ns() - _UNCLASSIFIED_NS
         late = self._archive.tellings.unclassified(bound_ns)
         self._troubles.set(bool(late), "mifid.unclassified")
+        agents = len({one.agent for one in self._config.assignments})
+        self._troubles.set(bool(self._archive.tellings.outliers(agents)), "agent.unpicks")
 
     # --- who is meant ---
 
@@ -176,6 +191,8 @@ class Telling:
         waits = is_alone(self._archive, said, call.uid, by)
         verdict = call.verdict if waits else weighed.verdict
         recording = call.recording.hex() if call.recording else None
+        created_ns = max(call.start_ns, self._archive.clock.lower_bound().t_ns)
+        least, most = longer(call.rules.policy, said, verdict.purposes) or (None, None)
         entry = self._archive.log.append(
             "call.fact",
             recording,
@@ -184,20 +201,45 @@ class Telling:
                 "uid": call.uid,
                 "line": call.rules.line,
                 "recording": recording,
+                "agent": self._agent_of(call, said),
                 "state": WAITS if waits else "taken",
                 "record": verdict.record,
                 "codes": list(verdict.codes),
+                "min_days": least,
+                "max_days": most,
+                "from_ns": since_ns(said, created_ns) if least else None,
             },
         )
         self._archive.learn(entry)
         if waits:
             return entry, FactTaken("taken", SECOND_PERSON, verdict.codes)
+        before = call.verdict
         if source is not None:
             source.fetch(call)
         call.heed(weighed, now)
+        self._discard_earlier(call, gone(before, verdict))
         if said.fact == "card":
             self._pausing.change(call, begins=said.value == "true", source=request.source)
         return entry, FactTaken("taken", "", call.verdict.codes)
+
+    def _agent_of(self, call: Call, said: Said) -> str | None:
+        """The pseudonym of the agent whom the fact is, or is counted for."""
+        agent = said.value if said.fact == "agent" else call.facts.agent
+        counted = said.fact in ("agent", "private", "consent") and agent not in ("", PENDING)
+        return self._key.person(agent) if counted else None
+
+    def _discard_earlier(self, call: Call, lost: frozenset[str]) -> None:
+        """Destroy what the call has of before a restart for the purposes *lost* alone."""
+        doomed = [one for one in call.earlier if one.purposes and {*one.purposes} <= lost]
+        if not doomed:
+            return
+        reason, names = reason_of(call.verdict), [one.part for one in doomed]
+        for part in doomed:
+            duty = any(name in MANDATORY for name in part.purposes)
+            deletion: DeletionClass = "C" if duty else self._archive.shred.class_name
+            self._archive.shred_logged([part.part], reason, deletion)
+        call.earlier = tuple(one for one in call.earlier if one not in doomed)
+        self._late.discard(names, reason)
 
     def _said(self, request: Tell, call: Call, now: int) -> Said:
         """The fact as it counts. Raises NotTaken."""
@@ -216,6 +258,17 @@ class Telling:
         return Said(request.fact, value, at_ns, call.captured)
 
 
+def gone(before: Verdict, after: Verdict) -> frozenset[str]:
+    """The purposes whose parts a verdict takes away: all but those that it names.
+
+    Of a duty, only where the law says so in so many words.
+    """
+    kept = after.purposes if after.record not in NOTHING else {}
+    destroyed = bool(DESTROYED & {*after.codes})
+    lost = (name for name in before.purposes if name not in kept)
+    return frozenset(name for name in lost if destroyed or name in VOLUNTARY)
+
+
 def is_alone(archive: Archive, said: Said, uid: str, by: str | None) -> bool:
     """Whether *said* needs a second person, and *by* (a pseudonym) is the first.
 
@@ -225,6 +278,26 @@ def is_alone(archive: Archive, said: Said, uid: str, by: str | None) -> bool:
         return False
     first = archive.tellings.first_of(uid)
     return first is None or by is None or first in ("", by)
+
+
+def longer(policy: Policy, said: Said, purposes: Collection[str]) -> tuple[int, int] | None:
+    """The new term, in days from *said* on, of what a duty among *purposes* keeps; None: as it was.
+
+    A signature begins the two years of a solicitation (Code des assurances R.112-7), an authority's
+    order holds for what is there already too (MiFID II art. 16(7)).
+    """
+    if (said.fact, said.value) == ("contract", "signed") and "insurance" in purposes:
+        return insurance_days(policy)
+    if said.fact == "authority_order" and "regulatory" in purposes:
+        return mifid_days(policy, ordered=True)
+    return None
+
+
+def since_ns(said: Said, created_ns: int) -> int:
+    """From when on the new term counts: the signature, or the recording's creation, *created_ns*,
+    before which nobody signed anything.
+    """
+    return max(said.at_ns, created_ns) if said.fact == "contract" else created_ns
 
 
 def channel_of(call: Call) -> str:

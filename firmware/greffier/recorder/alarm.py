@@ -45,6 +45,8 @@ _PORT = "check the cable and the mirror port of the switch"
 _UPLINK = "check the network; see `greffier sync status`"
 _ENROL = "see `greffier sync status`; enrol this box again"
 _CARD = "check the sound card and its cable"
+_CLASSIFY = "tell what they were with `greffier fact`"
+_UNPICKS = "see the entries call.fact of the log"
 
 KINDS: Final[Mapping[str, Kind]] = {
     "storage.failed": Kind("critical", "recordings cannot be written", _DISK),
@@ -100,16 +102,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the recorder cannot keep up: sound becomes durable later than promised",
         "run `greffier doctor --load`; use the codec original, or fewer lines",
     ),
-    "agent.unpicks": Kind(
-        "warning",
-        "an agent takes calls away far more often than the others, by private key or refusal",
-        "the log's entries `call.fact` tell which and when",
-    ),
-    "mifid.unclassified": Kind(
-        "warning",
-        "calls of a mixed line are kept, and nobody has said within a day what they were",
-        "tell it with `greffier fact`",
-    ),
+    "agent.unpicks": Kind("warning", "an agent takes calls away far too often", _UNPICKS),
+    "mifid.unclassified": Kind("warning", "mixed calls are not classified after a day", _CLASSIFY),
     "pause.overrun": Kind(
         "warning", "a pause on {subject} lasts too long", "resume it: `greffier status`"
     ),

@@ -105,7 +105,8 @@ class Live:
         self.purger = purger.of_site(archive, alarms, config.timezone, policy, packs)
         self._scrub = Scrub(archive, self._troubles)
         self._late = LateFacts(archive, policy, self.purger.lend)
-        self.telling = Telling(config, archive, self._troubles, self.sources, self._pausing, self._late)
+        told = (self.sources, self._pausing, self._late)
+        self.telling = Telling(config, archive, self._troubles, *told)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic

@@ -34,6 +34,7 @@ from greffier.control.server import Server
 from greffier.gate.actors import Actor
 from greffier.gate.registry import Registry
 from greffier.gate.running import Gate
+from greffier_sim.broker import free_port
 
 RUN = "00112233445566778899aabbccddeeff"
 NOW = 1_772_438_400_000_000_000
@@ -161,10 +162,20 @@ def a_config(tmp_path: Path, more: str = "") -> Config:
 
 @contextmanager
 def gate(
-    tmp_path: Path, more: str = "", actors: Mapping[str, Actor] | None = None
+    tmp_path: Path,
+    more: str = "",
+    actors: Mapping[str, Actor] | None = None,
+    *,
+    port_in_url: bool = False,
 ) -> Iterator[Scene]:
-    """A gate that listens, over a control server of its own."""
+    """A gate that listens, over a control server of its own.
+
+    With *port_in_url* browsers reach it by its address, at a port that was free before.
+    """
     config = a_config(tmp_path, more)
+    if port_in_url:
+        listen = (("127.0.0.1", free_port()),)
+        config = replace(config, gate=replace(config.gate, listen=listen, url=""))
     recorder, socket = Recorder(), tmp_path / "control.sock"
     desk = Desk(
         {

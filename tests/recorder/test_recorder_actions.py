@@ -126,6 +126,41 @@ def test_what_nobody_confirms_is_an_alarm_and_the_verdict_says_so(scene: Make, t
     assert not call.facts.action_confirmed
 
 
+@pytest.mark.parametrize("outcome", ["done", "failed", None])
+def test_an_objection_to_a_duty_ends_the_call_or_is_told_as_unconfirmed(
+    scene: Make, outcome: str | None
+) -> None:
+    box = scene('[[match]]\nline = "desk"\n' + OUTPUTS)
+    box.hear(captures.opening(plan()))
+    (call,) = box.source.running
+    box.live.telling.tell(call, "consent", "out", box.clock.now, "key")
+    box.beat()
+    assert call.verdict.action == "end_call"
+    assert "ACTION_UNCONFIRMED" in call.verdict.codes, "nobody has confirmed it yet"
+    (one,) = [each for each in shown(box) if each.action == "end_call"]
+    if outcome is not None:
+        asked(box, Acted(one.id, outcome, "gong"))
+    box.beat()
+    confirmed = outcome == "done"
+    assert ("ACTION_UNCONFIRMED" in call.verdict.codes) is not confirmed
+    assert unconfirmed(box) == ([] if outcome != "failed" else ["desk"])
+    assert call.verdict.record == "full", "what came before the objection is kept by the duty"
+    told = [one for one in box.told("call.fact") if one["fact"] == "action_confirmed"]
+    assert len(told) == (outcome is not None)
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed"])
+def test_a_notice_that_no_output_played_was_not_heard(scene: Make, outcome: str) -> None:
+    box = scene('[[match]]\nline = "accueil"\n' + OUTPUTS, "fr-retail.toml")
+    box.hear(captures.opening(plan()))
+    box.beat()
+    (one,) = shown(box)
+    asked(box, Acted(one.id, outcome, "page"))
+    box.beat()
+    (call,) = box.source.running
+    assert (call.facts.announce == "fail") is (outcome == "failed")
+
+
 def test_a_line_without_an_output_is_told_at_once(scene: Make) -> None:
     box = scene(NOWHERE)
     box.hear(captures.opening(plan()))

@@ -219,7 +219,7 @@ class HttpServer:
             "Content-Length": str(len(response.body)),
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "same-origin",  # without any, a form would send no origin either
             **response.headers,
         }
         if connection.their_state is not h11.DONE:

@@ -24,8 +24,8 @@ from greffier.recorder.trunk import Source
 MOST_WAITING = 1024
 NOTICE = "play_notice"
 UNCONFIRMED = "action.unconfirmed"
-Unconfirmed = Callable[[Call, str], None]
-"""Told of a call whose action nobody confirmed, and which action that was."""
+Settled = Callable[[Call, str, str, bool], None]
+"""Told of a call that runs, an action, the output ("": none), and whether it was done."""
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Actions:
         troubles: Troubles,
         sources: Sequence[Source],
         run: str,
-        unconfirmed: Unconfirmed,
+        settled: Settled,
     ) -> None:
         """*run* is 32 hex digits of this start of the process."""
         self._outputs = [one for one in config.outputs if one.actions]
@@ -56,7 +56,7 @@ class Actions:
         self._troubles = troubles
         self._sources = sources
         self._run = run
-        self._unconfirmed = unconfirmed
+        self._settled = settled
         self._promises = Promises(archive.log)
         self._ordered: dict[str, set[str]] = {}  # of calls that run: what was ordered already
         self._waiting: dict[str, _Waiting] = {}
@@ -170,9 +170,10 @@ class Actions:
         data |= {"reason": reason} if reason else {}
         data |= {} if user is None else {"user": user}
         entry = self._archive.log.append("action.ended", None, data)
-        if outcome != "done" and reason != "call_over":
-            self._troubles.happened(UNCONFIRMED, made.line)
-            self._unconfirmed(one.call, made.action)
+        if reason != "call_over":
+            if outcome != "done":
+                self._troubles.happened(UNCONFIRMED, made.line)
+            self._settled(one.call, made.action, output, outcome == "done")
         return entry.seq
 
     def _running(self) -> Iterator[Call]:

@@ -5,7 +5,6 @@ No answer depends on a draw: a call is listed, or not, by the rules of its line 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from greffier.config.records import Config
@@ -16,6 +15,7 @@ from greffier.policy.site import Policy
 from greffier.recorder.actions import NOTICE, Actions
 from greffier.recorder.alarm import AlarmRoom
 from greffier.recorder.call import Call
+from greffier.recorder.deciding import CONFIRMED
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.trunk import Source
 
@@ -27,21 +27,31 @@ _EXTENSION = re.compile(NAME_PATTERN, re.ASCII)
 
 def of_live(live: "Live", alarms: AlarmRoom, troubles: Troubles) -> "Desks":
     """The desks of a recorder that runs."""
+
+    def settled(call: Call, action: str, output: str, done: bool) -> None:
+        for fact, value in facts_of(call, action, done=done):
+            now = live.clock.wall_ns()
+            live.telling.tell(call, fact, value, now, "api", output)
+
     run = alarms.view().run
-    actions = Actions(live.config, live.archive, troubles, live.sources, run, unconfirmed)
+    actions = Actions(live.config, live.archive, troubles, live.sources, run, settled)
     return Desks(live.config, live.policy, live.sources, actions)
+
+
+def facts_of(call: Call, action: str, *, done: bool) -> Iterator[tuple[str, str]]:
+    """What the outcome of *action* tells of *call*: a fact, as any other.
+
+    A notice that nobody played was not heard, unless the recorder itself has heard it.
+    """
+    if action != NOTICE:
+        yield CONFIRMED, "true" if done else "false"
+    elif not done and call.facts.t_notice_end is None:
+        yield "announce", "fail"
 
 
 def extension_of(number: str) -> str:
     """*number* where it is an extension of ours (at most six digits), else ""."""
     return number if _EXTENSION.fullmatch(number) else ""
-
-
-def unconfirmed(call: Call, action: str) -> None:
-    """Nobody confirmed *action* on *call*: it says so, and is recorded on."""
-    if action != NOTICE:
-        call.facts = replace(call.facts, action_confirmed=False)
-        call.verdict = call.verdict.with_codes("ACTION_UNCONFIRMED")
 
 
 class Desks:

@@ -198,6 +198,12 @@ def _once(known: Known, said: Said) -> Known:
     return replace(known, facts=replace(known.facts, **change)).timed(said.fact, said.at_ns)
 
 
+def _confirmed(known: Known, said: Said) -> Known:
+    confirmed = said.value == "true"
+    known = replace(known, facts=replace(known.facts, action_confirmed=confirmed))
+    return known.timed(said.fact, said.at_ns)
+
+
 _CHANGES: Final[Mapping[str, Callable[[Known, Said], Known]]] = {
     "announce": _announce,
     "consent": _consent,
@@ -209,4 +215,5 @@ _CHANGES: Final[Mapping[str, Callable[[Known, Said], Known]]] = {
     "card": _card,
     "threat": _once,
     "transfer": _once,
+    "action_confirmed": _confirmed,
 }

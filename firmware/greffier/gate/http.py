@@ -130,6 +130,8 @@ class HttpServer:
             await self._converse(reader, writer, peer)
         except (OSError, TimeoutError, ssl.SSLError):
             pass  # it has gone, or took too long
+        except asyncio.CancelledError:
+            pass  # we stop: asyncio would complain of a task that says so
         finally:
             self._tasks.discard(task)
             self._peers[peer] -= 1

@@ -47,7 +47,7 @@ def desk(language: str, *, known: bool) -> Response:
         body = f"<p>{say('This desk is not enrolled: ask for an enrolment link.')}</p>"
         return _page(401, language, say("Calls at this desk"), body)
     buttons = "".join(
-        f'<li><button type="button" data-key="{name}" data-fact="{fact}"'
+        f'<li><button type="button" aria-disabled="true" data-key="{name}" data-fact="{fact}"'
         f' data-value="{escape(value)}"'
         f' aria-describedby="why-{name}">{say(label)}</button>'
         f'<span class="why" id="why-{name}">{say(why)}</span></li>'

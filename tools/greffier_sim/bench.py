@@ -19,6 +19,7 @@ MODULES = (
     "bench_import",
     "bench_seal",
     "bench_audit",
+    "bench_policy",
     "bench_setup",
 )
 # Minutes long, and in need of a network namespace: only when asked for by name.

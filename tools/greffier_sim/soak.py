@@ -21,6 +21,7 @@ NAMES = {
     "mutants": "small wrongs in sync, receipts and retention: the tests notice each",
     "nonces": "random failures of the disk: no key seals two texts under one nonce",
     "notice": "prompts through codecs, noise, level, speed and cuts: heard; all else is not",
+    "policy": "the rules on drawn policies and facts; harmed policies: one line, never adopted",
     "purge": "power cut after every write of a purge: each commit is all old or all new",
     "sampling": "manipulated days of a sampled branch: each is found, and no honest day is accused",
     "sync": "kill -9 of everybody up to head office: each part is there once, each receipt holds",

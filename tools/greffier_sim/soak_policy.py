@@ -1,6 +1,16 @@
-"""The policy of the soaks: a line with a duty to record, and one that is drawn."""
+"""The policy of the soaks, and the soak of policies: properties of the rules, and harmed files.
 
+The policy has a line with a duty to record, and one that is drawn.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from greffier_sim.mutated_policies import look
+from greffier_sim.policy_properties import PROPERTIES, Broken, hold
 
 POLICY = """schema = "callpolicy/1"
 id = "soak"
@@ -69,3 +79,27 @@ def write_policy(
     sources = '"dtmf"' if pauses else ""
     path.write_text(POLICY.format(codec=codec, rate=rate, consent=consent, sources=sources))
     return path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The words of the command."""
+    parser.add_argument("--examples", type=int, default=10_000, help="of each property")
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def main(words: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    """Try each property of the rules, and harmed policies, on so many examples."""
+    found: dict[str, Any] = {"ok": True, "properties": {}, "broken": []}
+    for check in PROPERTIES:
+        name = check.__name__
+        try:
+            found["properties"][name] = hold(check, words.examples, words.seed)
+        except Broken as error:
+            found["broken"].append(str(error))
+        say(f"{name}: {found['properties'].get(name, 'BROKEN')}")
+    with tempfile.TemporaryDirectory() as folder:
+        answers, wrong = look(words.examples, Path(folder), words.seed)
+    say(f"harmed policies: {dict(answers)}")
+    found |= {"harmed": sum(answers.values()), "answers": dict(answers), "wrong": wrong}
+    found["ok"] = not found["broken"] and not wrong
+    return found

@@ -95,15 +95,24 @@ def law_for(policy: Policy, packs: Packs, consumer: str | None = None) -> Law:
     Consumer and controller bring everything, the device's place too unless a legal memo lifts its
     consent rule; the employee's country rules the staff's side only.
     """
-    device = law_of(packs.of(policy.device))
-    return join_all(
+    names = (consumer or policy.market, policy.controller, policy.device, policy.employee)
+    called, keeper, place, staff = map(packs.of, names)
+    lifted = bool(policy.device_law_memo.strip())
+    key = called.name, keeper.name, place.name, staff.name, lifted
+    known = packs.joined.get(key)
+    if isinstance(known, Law):
+        return known
+    device = law_of(place)
+    found = join_all(
         (
-            replace(law_of(packs.of(consumer or policy.market)), staff_duties=frozenset()),
-            law_of(packs.of(policy.controller)),
-            without_consent(device) if policy.device_law_memo.strip() else device,
-            for_staff(law_of(packs.of(policy.employee))),
+            replace(law_of(called), staff_duties=frozenset()),
+            law_of(keeper),
+            without_consent(device) if lifted else device,
+            for_staff(law_of(staff)),
         )
     )
+    packs.joined[key] = found
+    return found
 
 
 def consent_needed(policy: Policy, law: Law, *, legitimate_interest: bool) -> int:

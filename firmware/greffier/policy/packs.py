@@ -58,9 +58,12 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Packs:
-    """All packs by country code."""
+    """All packs by country code. ``joined`` remembers what combination has made of them."""
 
     by_country: Mapping[str, Pack]
+    joined: dict[tuple[object, ...], object] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def of(self, country: str) -> Pack:
         """The pack of *country*, or the pack ``XX`` where there is none.

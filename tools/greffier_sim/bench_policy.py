@@ -41,7 +41,7 @@ def _ours() -> float:
 
 
 def _theirs(told: list[str]) -> float:
-    """Seconds for the facts of one call, read from JSON and written again: the least a door does."""
+    """Seconds for the facts of one call, read from JSON and written: the least a door does."""
     started = time.perf_counter()
     for _ in range(ROUNDS):
         for text in told:

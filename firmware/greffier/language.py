@@ -18,18 +18,25 @@ _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 
+_language = DEFAULT
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 
 
 def choose(language: str) -> None:
     """Use *language* ("fr" or "en") from now on. Raises ValueError for any other."""
-    global _catalogue  # noqa: PLW0603 - one process speaks one language
+    global _catalogue, _language  # noqa: PLW0603 - one process speaks one language
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language!r}")
+    _language = language
     if language == "en":
         _catalogue = gettext.NullTranslations()
     else:
         _catalogue = gettext.translation("greffier", LOCALE_DIR, [language], fallback=True)
+
+
+def chosen() -> str:
+    """The language in use."""
+    return _language
 
 
 def translate_into(language: str, message: str) -> str:

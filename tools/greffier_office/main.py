@@ -22,6 +22,7 @@ COMMANDS = {
     "verify-sampling": "greffier_office.verify_sampling",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
+    "accesses": "greffier_office.accesses",
     "shares": "greffier_office.shares",
     "signer": "greffier_office.signer",
     "sign": "greffier_office.sign",

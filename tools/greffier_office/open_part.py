@@ -13,7 +13,7 @@ import click
 from greffier.cli.output import answer, json_option
 from greffier.durable import Disk
 from greffier.encode import export
-from greffier.errors import BadKeyFile, NotADataDirectory, NotFound, UsageError
+from greffier.errors import BadKeyFile, GreffierError, NotADataDirectory, NotFound, UsageError
 from greffier.language import translate as _
 from greffier.seal import keys
 from greffier.seal.header import BadPart
@@ -22,7 +22,8 @@ from greffier.seal.reader import Reader
 from greffier.store import layout, playback
 from greffier.store.playback import OpenedPart
 from greffier.store.shred_format import PART, Name
-from greffier_office import place
+from greffier_office import accesses, place
+from greffier_office.accesses import Opening
 from greffier_office.place import Office
 from greffier_office.stored import Holdings
 
@@ -74,6 +75,10 @@ def envelope_beside(path: Path) -> bytes | None:
     "--envelope", type=click.Path(path_type=Path), help=_("file with the part's envelope block")
 )
 @click.option("-o", "output", type=click.Path(path_type=Path), help=_("write the sound (WAV) here"))
+@click.option("--by", default="", help=_("who opens it; it is written down at head office"))
+@click.option("--role", default="", help=_("in which role"))
+@click.option("--purpose", default="", help=_("for which purpose"))
+@click.option("--reference", default="", help=_("the dispute or the contract"))
 @json_option
 def command(
     target: str,
@@ -82,6 +87,10 @@ def command(
     files: tuple[Path, ...],
     envelope: Path | None,
     output: Path | None,
+    by: str,
+    role: str,
+    purpose: str,
+    reference: str,
     as_json: bool,
 ) -> int:
     """Run it."""
@@ -91,7 +100,15 @@ def command(
     elif envelope is not None:
         raise UsageError(reason=_("head office has the envelopes of its parts"))
     else:
-        parts = _open_stored(place.open(folder), target, device, private)
+        office = place.open(folder)
+        key = private.key_id.hex()
+        accesses.note(folder, Opening(target, key, by, role, purpose, reference))
+        try:
+            parts = _open_stored(office, target, device, private)
+        except GreffierError as error:
+            failed = Opening(target, key, by, role, purpose, reference, type(error).__name__)
+            accesses.note(folder, failed)
+            raise
     if output:
         legs, _first = playback.sound(parts)
         sound = export.render(legs, "wav") if legs else b""

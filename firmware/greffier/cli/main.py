@@ -29,6 +29,7 @@ COMMANDS = {
     "erase": "greffier.cli.erase",
     "request": "greffier.cli.request",
     "role": "greffier.cli.role",
+    "dossier": "greffier.cli.dossier",
     "policy": "greffier.cli.policy",
     "notice": "greffier.cli.notice",
     "status": "greffier.cli.status",

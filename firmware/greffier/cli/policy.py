@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from greffier.cli import governing
+from greffier.cli import governing, paper
 from greffier.cli.output import answer, json_option, table
 from greffier.clock import SystemClock
 from greffier.language import translate as _
@@ -144,3 +144,7 @@ def _verdict_text(verdict: Verdict, why: list[words.Why]) -> str:
         [(item.code, item.text, item.source) for item in why],
     )
     return f"{head}\n\n{reasons}"
+
+
+for _word in ("notice", "record", "project"):
+    group.add_command(getattr(paper, f"{_word}_command"), _word)

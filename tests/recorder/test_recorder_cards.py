@@ -15,9 +15,6 @@ from greffier.calls.events import CallStarted
 from greffier.capture.alsa_device import Card, CardFailed, CardSettings
 from greffier.capture.card_ring import Lost
 from greffier.clock import SECOND, SystemClock
-from greffier.config.records import Config
-from greffier.policy.packs import Packs
-from greffier.policy.site import Policy
 from greffier.recorder import channels
 from greffier.recorder.cards import MOST_GIVEN_UP, SoundCard
 from greffier.recorder.rules import Rules
@@ -39,8 +36,8 @@ def desk(tmp_path: Path) -> Scene:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A line whose calls are drawn: the draw takes all of them."""
 
-    def drawn(config: Config, policy: Policy, packs: Packs, call: CallStarted) -> Rules:
-        found = rules_of(config, policy, packs, call)
+    def drawn(site: channels.Ruled, call: CallStarted) -> Rules:
+        found = rules_of(site, call)
         return replace(found, given={**found.given, "window": True}, fixed_draw=0.0)
 
     rules_of = channels.rules_of

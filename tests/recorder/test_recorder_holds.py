@@ -153,3 +153,25 @@ def test_an_emergency_that_is_held_needs_no_visa_to_stay(tmp_path: Path) -> None
     (part,) = recorded(folder, 60, FIRE, received=1)
     hold(folder, "add", part, *CASE, *TWO)
     assert codes(purged(folder)["refused"]) == {part: "KEEP_HOLD"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("reason", "problems"), [("due", ["part.held"]), ("space", ["part.held"]), ("erased", [])]
+)
+def test_a_verification_shows_a_part_that_was_destroyed_while_it_was_held(
+    tmp_path: Path, reason: str, problems: list[str], whole: bool
+) -> None:
+    folder = tmp_path / "data"
+    held, once, free = recorded(folder, 90, QUALITY, QUALITY, QUALITY)
+    hold(folder, "add", recording_of(folder, held) if whole else held, *CASE, *TWO)
+    (placed,) = hold(folder, "add", once, *CASE, *TWO)["done"]
+    hold(folder, "release", placed["id"], *TWO)
+    with Archive.open(folder, WornClock()) as archive:
+        recovery.recover(archive)
+        rows = [row for row in archive.index.parts() if row.part_id in (held, once, free)]
+        purge.destroy(archive, rows, reason, archive.shred.class_name)  # it looks at no hold
+    told = command("audit", "verify", "--data", folder, "--json")
+    assert told.code == (20 if problems else 0)
+    assert [one["code"] for one in told.json["problems"]] == problems
+    assert all(held in one["detail"] for one in told.json["problems"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from greffier.audit import receipt
 from greffier.audit.entry import Entry
+from greffier.audit.held import Held
 from greffier.audit.note import VerifierKey
 from greffier.audit.vouching import Vouching
 from greffier.seal.envelope import What, epoch_id
@@ -83,6 +84,7 @@ class Narrative:
     _shredded_epochs: set[str] = field(default_factory=set)
     _recipients: tuple[str | None, str | None] | None = None
     _vouching: Vouching = field(default_factory=Vouching)
+    _held: Held = field(default_factory=Held)
     _run_ended: int = -1
     _epoch_closed: int = -1
     _renewed: bool = False
@@ -91,6 +93,8 @@ class Narrative:
         """Take in the next entry."""
         if wrong := self._vouching.read(entry):
             self._problem("operator.unvouched", wrong, entry.seq)
+        for part in self._held.read(entry):
+            self._problem("part.held", f"part {part} was destroyed while it was held", entry.seq)
         if entry.ev == "call.decided":
             self._call(entry)
             self._calls[entry.data["uid"]] = _Call(entry.data.get("epoch"))

@@ -31,6 +31,7 @@ from greffier.durable import Disk
 from greffier.errors import StorageFailed
 from greffier.recorder import epoch as epochs
 from greffier.recorder import summary as summaries
+from greffier.recorder.agent_counts import AgentCounts
 from greffier.recorder.batch import Batch, Doom, EndedCall, Ending, NewEpoch
 from greffier.recorder.committer import Committer, Durable
 from greffier.recorder.creation import create, signer
@@ -95,9 +96,10 @@ class Archive:
         """When parts were really begun; the same holds."""
         self.holds = Holds()
         self.deletions = Deletions()
+        self.agents = AgentCounts()
         self.register = Register()
         self.tellings = Tellings()
-        """These four as well."""
+        """These five as well."""
         self.pace = Pace()
         """The retention engine's, once the log was read."""
         self._committer = Committer(
@@ -144,8 +146,6 @@ class Archive:
         """Open the index again, after it was made anew. Raises StorageFailed."""
         self.index = self._committer.index = Index.open(self.data.index, self.disk, whole=False)
 
-    # --- to whom ---
-
     @property
     def recipients(self) -> list[PublicKey]:
         """Whom everything is sealed to now, head office first."""
@@ -164,8 +164,6 @@ class Archive:
         for one in (*every, self.tellings):
             one.read(entry)
         return entry
-
-    # --- epochs ---
 
     def open_epoch(self) -> Epoch:
         """Begin an epoch: envelopes durable, commitment logged, journal begun.

@@ -29,6 +29,7 @@ from greffier.policy import sampling
 from greffier.policy.verdict import Verdict
 from greffier.recorder.about import clear_call_id, clear_leg, hidden_leg
 from greffier.recorder.accounting import accounted
+from greffier.recorder.agent_draws import AgentDraws
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.line_call import LineCall
@@ -78,6 +79,7 @@ class Intake:
         self._refuses = refuses
         self._resumed: dict[str, int] = {}  # pseudonyms of resumed calls -> the tracker's number
         self._log_key = trust.load_log_key(archive.data.log_key)
+        self._agents = AgentDraws(archive, self._log_key)
         self._numbers = numbers
         self._calls: dict[int, Call] = {}
         self._unkept: dict[int, CallStarted | CallIdentified] = {}
@@ -174,7 +176,7 @@ class Intake:
         assert epoch is not None  # noqa: S101 - an epoch is open while calls run
         draw = sampling.draw(epoch.sampling, stratum, uid)
         call = self._made(rules, event, uid)
-        facts = rules.facts_of(event, event.time_ns, draw.u)
+        facts, counted = self._agents.known(rules, rules.facts_of(event, event.time_ns, draw.u))
         verdict = call.decide_at_start(facts)
         nameless = event.call_id is None and not event.channel
         if self._resumable is not None and (event.joined_late or nameless):
@@ -188,28 +190,25 @@ class Intake:
         self._calls[event.call] = call
         policy = rules.policy
         numerator = min(int(facts.u * (1 << sampling.DRAW_BITS)), (1 << sampling.DRAW_BITS) - 1)
-        self._archive.log.append(
-            "call.decided",
-            None,
-            {
-                **_verdict_data(rules, verdict),
-                "uid": uid,
-                "at_ns": event.time_ns,
-                "call": pseudonym(self._log_key, event),
-                "u": numerator,
-                "stratum": stratum or None,
-                "epoch": epoch.name,
-                "policy": rules.policy_name,
-                "policy_version": policy.version,
-                "policy_sha256": policy.sha256,
-                "trigger": event.trigger or None,
-                "waits_ns": call.waits_ns or None,
-                "dir": facts.dir,
-                "consumer": facts.consumer,
-                "given": rules.untold or None,
-            },
-        )
-
+        decided = {
+            **_verdict_data(rules, verdict),
+            "uid": uid,
+            "at_ns": event.time_ns,
+            "call": pseudonym(self._log_key, event),
+            "u": numerator,
+            "stratum": stratum or None,
+            "epoch": epoch.name,
+            "policy": rules.policy_name,
+            "policy_version": policy.version,
+            "policy_sha256": policy.sha256,
+            "trigger": event.trigger or None,
+            "waits_ns": call.waits_ns or None,
+            "dir": facts.dir,
+            "consumer": facts.consumer,
+            "given": rules.untold or None,
+            **counted,
+        }
+        self._archive.learn(self._archive.log.append("call.decided", None, decided))
         if self._resumable is not None:
             self._announce(call)
             self._link_offer(call, event)
@@ -329,24 +328,18 @@ class Intake:
         recording = call.recording.hex() if call.recording else None
         self._cover(call, heard, received)
         line = call.summary() if isinstance(call, LineCall) else None
-        ended = self._archive.log.append(
-            "call.ended",
-            recording,
-            {
-                **_verdict_data(call.rules, verdict),
-                "uid": call.uid,
-                "result": result,
-                "recording": recording,
-                "reason": event.reason,
-                "legs": len(event.legs) if line is None else 1,
-                "packets": received if line is None else None,
-                "samples": None if line is None else line.samples,
-                "lost": sum(leg.counters.lost for leg in event.legs)
-                if line is None
-                else line.missing,
-            },
-        )
-        self._archive.learn(ended)
+        ended = {
+            **_verdict_data(call.rules, verdict),
+            "uid": call.uid,
+            "result": result,
+            "recording": recording,
+            "reason": event.reason,
+            "legs": len(event.legs) if line is None else 1,
+            "packets": received if line is None else None,
+            "samples": None if line is None else line.samples,
+            "lost": line.missing if line else sum(leg.counters.lost for leg in event.legs),
+        }
+        self._archive.learn(self._archive.log.append("call.ended", recording, ended))
         self._report(call, replace(event, sampled=line), heard, result, recording)
 
     def _cover(self, call: Call, heard: Heard, packets: int) -> None:

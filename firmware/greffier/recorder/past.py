@@ -93,6 +93,7 @@ def _remember(archive: Archive, picture: Picture, summary: Summary | None) -> No
     archive.origins.become(picture.origins)
     archive.deletions.become(picture.deletions)
     archive.tellings.become(picture.tellings)
+    archive.agents.become(picture.agents)
     archive.pace.take(picture.pace.dump())
     for entry in picture.kept:
         archive.holds.read(entry)

@@ -20,6 +20,7 @@ from greffier.audit.kinds_people import PEOPLE
 from greffier.audit.origins import Origins
 from greffier.audit.pace import Pace
 from greffier.policy.succession import Succession
+from greffier.recorder.agent_counts import AgentCounts
 from greffier.recorder.deletions import Deletions
 from greffier.recorder.pauses import Window
 from greffier.recorder.settled import Marks
@@ -106,6 +107,7 @@ class Picture:
         self.pace = Pace()
         self.tellings = Tellings()
         self.policies = Succession()
+        self.agents = AgentCounts()
         self.journals: dict[str, Place] = {}
         """How far the files of the journal are read."""
         self.growing: str | None = None
@@ -123,6 +125,7 @@ class Picture:
         self.deletions.read(entry)
         self.pace.read(entry)
         self.tellings.read(entry)
+        self.agents.read(entry)
         data = entry.data
         if entry.ev not in _OF_A_START:
             self.last_ns = max(self.last_ns, entry.t_ns)
@@ -297,6 +300,7 @@ class Picture:
             "pace": self.pace.dump(),
             "tellings": self.tellings.dump(),
             "policies": self.policies.dump(),
+            "agents": self.agents.dump(),
             "kinds": sorted(KEPT),
             "kept": [encode(entry).decode() for entry in self.kept],
         }
@@ -327,6 +331,7 @@ class Picture:
             made.pace.take(story["pace"])
             made.tellings = Tellings.load(story["tellings"])
             made.policies = Succession.load(story["policies"])
+            made.agents = AgentCounts.load(story["agents"])
             made.unconfirmed = Unconfirmed.load(sections["waits"])
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("no picture of a log") from error

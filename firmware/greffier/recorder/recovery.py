@@ -234,7 +234,7 @@ def list_cut(archive: Archive, calls: Iterable[CutCall]) -> None:
                 "recording": call.recording,
                 "reason": INTERRUPTED,
             }
-            archive.log.append("call.ended", call.recording, data)
+            archive.learn(archive.log.append("call.ended", call.recording, data))
         _write(archive, call, result, INTERRUPTED)
 
 

@@ -126,11 +126,34 @@ def command(office: Path, device: str | None, files: tuple[Path, ...], as_json: 
     private = Keyring(found) if found else None
     with Holdings.open(place.open(office), Disk()) as held:
         calls = list_calls(held, device, private)
-    answer({"calls": calls}, as_json, lambda: _text(calls))
+        unseen = list_unseen(held, device)
+    answer({"calls": calls, "unseen": unseen}, as_json, lambda: _text(calls, unseen))
     return 0
 
 
-def _text(calls: list[dict[str, Any]]) -> str:
+def list_unseen(held: Holdings, device: str | None) -> list[dict[str, Any]]:
+    """Calls that another system's records name and a box (*device*) never saw, flagged by
+    ``reconcile``: when they were by the box's clock, and where they stand in which file.
+    """
+    rows = held.db.execute(
+        "SELECT * FROM unseen WHERE ?1 IS NULL OR device = ?1 ORDER BY start_ns, device, row",
+        (device,),
+    )
+    return [
+        {
+            "device": row["device"],
+            "start": format_time(row["start_ns"], digits=0),
+            "duration_s": None if row["duration_ms"] is None else row["duration_ms"] / 1000,
+            "state": row["state"],
+            "source_sha256": row["source"],
+            "row": row["row"],
+            "found": format_time(row["found_ns"], digits=0),
+        }
+        for row in rows
+    ]
+
+
+def _text(calls: list[dict[str, Any]], unseen: list[dict[str, Any]]) -> str:
     rows = []
     for call in calls:
         here = sum(part["stored"] for part in call["parts"])
@@ -152,4 +175,7 @@ def _text(calls: list[dict[str, Any]]) -> str:
             ]
         )
     headings = [_("start"), _("device"), _("line"), _("from"), _("to"), _("length"), _("result")]
-    return table([*headings, _("verdict"), _("why"), _("recording"), _("here"), _("deleted")], rows)
+    headings += [_("verdict"), _("why"), _("recording"), _("here"), _("deleted")]
+    words = {"missing": _("the box never saw it"), "ambiguous": _("the box may not have seen it")}
+    flagged = [f"{one['start']} {one['device']}: {words[one['state']]}" for one in unseen]
+    return "\n".join([table(headings, rows), *flagged])

@@ -20,6 +20,7 @@ COMMANDS = {
     "restore": "greffier_office.restore",
     "verify": "greffier_office.verify",
     "verify-sampling": "greffier_office.verify_sampling",
+    "reconcile": "greffier_office.reconcile",
     "keygen": "greffier_office.keygen",
     "open": "greffier_office.open_part",
     "accesses": "greffier_office.accesses",
@@ -28,7 +29,7 @@ COMMANDS = {
     "sign": "greffier_office.sign",
     "policy": "greffier_office.policy",
 }
-GUARDED = frozenset({"keygen", "open", "calls", "shares", "verify-sampling"})
+GUARDED = frozenset({"keygen", "open", "calls", "shares", "verify-sampling", "reconcile"})
 
 
 def main() -> None:

@@ -47,22 +47,22 @@ def test_only_calls_that_are_or_may_be_kept_count() -> None:
         ended(4, "none"),
         ended(3, "full"),
     )
-    assert (counts.used(MARCH, ANNE), counts.used(MARCH, PAUL)) == (1, 1)
-    assert counts.used(APRIL, ANNE) == 0
+    assert (counts.used(MARCH, ANNE, ""), counts.used(MARCH, PAUL, "")) == (1, 1)
+    assert counts.used(APRIL, ANNE, "") == 0
 
 
 def test_an_agent_who_becomes_known_later_counts_from_then() -> None:
     counted = entry(
         "call.counted", uid="box-7/l1/0000000001", agent=ANNE, month=MARCH, codes=["SAMPLED_IN"]
     )
-    assert read(decided(1, "", "SAMPLED_IN")).used(MARCH, ANNE) == 0
-    assert read(decided(1, "", "SAMPLED_IN"), counted).used(MARCH, ANNE) == 1
+    assert read(decided(1, "", "SAMPLED_IN")).used(MARCH, ANNE, "") == 0
+    assert read(decided(1, "", "SAMPLED_IN"), counted).used(MARCH, ANNE, "") == 1
 
 
 def test_a_month_that_was_never_opened_counts_nothing() -> None:
     counts = AgentCounts()
     counts.read(decided(1, ANNE, "SAMPLED_IN"))
-    assert counts.used(MARCH, ANNE) == 0 and counts.opened_ns(MARCH) is None
+    assert counts.used(MARCH, ANNE, "") == 0 and counts.opened_ns(MARCH) is None
 
 
 def test_old_months_are_forgotten() -> None:
@@ -70,7 +70,7 @@ def test_old_months_are_forgotten() -> None:
     for month in (APRIL, "2026-05"):
         counts.read(entry("month.opened", month=month))
     assert MOST_MONTHS == 2
-    assert counts.opened_ns(MARCH) is None and counts.used(MARCH, ANNE) == 0
+    assert counts.opened_ns(MARCH) is None and counts.used(MARCH, ANNE, "") == 0
     counts.read(ended(1, "none"))  # its end is no surprise
 
 
@@ -81,7 +81,7 @@ def test_a_summary_keeps_all_of_it() -> None:
     assert again.dump() == first.dump()
     for counts in (first, again):
         counts.read(ended(1, "none"))
-        assert counts.used(MARCH, ANNE) == 0 and counts.used(MARCH, PAUL) == 1
+        assert counts.used(MARCH, ANNE, "") == 0 and counts.used(MARCH, PAUL, "") == 1
     with pytest.raises((KeyError, TypeError, AttributeError)):
         AgentCounts.load({"months": {}})
 

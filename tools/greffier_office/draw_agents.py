@@ -74,7 +74,7 @@ class Counting:
         name = self._names.name(month, agent)
         if name is None and replay.names_agents:
             self._cannot_tell(self._names.why(month))
-        used = self.counts.used(month, agent)
+        used = self.counts.used(month, agent, call.uid)
         if replay.counts and replay.sampled(known.line):
             if "used" not in data:
                 self._say("count.missing", entry, "", call.uid)

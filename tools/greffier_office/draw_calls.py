@@ -52,9 +52,9 @@ class Counts:
         default_factory=lambda: defaultdict(AgentMonth)
     )
 
-    def used(self, month: str, agent: str) -> int:
-        """How much of the month's quota is used."""
-        return len(self.months[month, agent].counted)
+    def used(self, month: str, agent: str, uid: str) -> int:
+        """How much of the month's quota is used by other calls than *uid*."""
+        return len(self.months[month, agent].counted - {uid})
 
     def count(self, month: str, agent: str, uid: str, codes: frozenset[str]) -> None:
         """A call of the agent was decided."""

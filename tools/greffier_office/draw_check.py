@@ -287,10 +287,18 @@ class _Check:
         call = self._find(entry, data["uid"])
         if call is None:
             return
-        if data.get("state", "taken") != "refused":
+        if data.get("state") == "taken":
             call.facts.append((data["fact"], data.get("value", "")))
-        if "codes" in data:
-            call.codes = frozenset(data["codes"])
+        if "codes" not in data or data.get("state") != "taken":
+            return
+        call.codes = frozenset(data["codes"])
+        known = call.judged and call.drawn is not None
+        if (
+            data["fact"] != "agent"
+            and known
+            and draw_replay.contradicts(call.codes, drawn=bool(call.drawn))
+        ):
+            self.say("verdict.other", entry, " ".join(sorted(call.codes)), call.uid)
 
     def _part(self, entry: Entry, data: Mapping[str, Any]) -> None:
         uid = data.get("uid")
@@ -340,7 +348,7 @@ class _Check:
         if not call.judged or call.known is None or call.replay is None:
             return
         said = (record, codes - PAUSES)
-        if call.facts:
+        if call.facts or (call.resumed and record in NOT_KEPT):
             lacking = draw_replay.missing_facts(codes, call.facts)
             bad = bool(lacking) or draw_replay.contradicts(codes, drawn=bool(call.drawn))
         else:

@@ -210,7 +210,7 @@ class _Box:
         if self.counts.opened_ns(self.month) is None:
             self.open_month()
         pseudonym = sampling.agent_pseudonym(self.agents_key, name)
-        used = self.counts.used(self.month, pseudonym)
+        used = self.counts.used(self.month, pseudonym, call.uid)
         call.agent = pseudonym
         call.facts = replace(call.facts, agent=name, quota_used=used)
         told: dict[str, Any] = {"agent": pseudonym, "month": self.month, "used": used}

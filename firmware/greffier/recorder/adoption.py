@@ -149,6 +149,10 @@ def examine(
     errors = [one.label for one in check.check(policy, packs) if one.severity == check.ERROR]
     if errors:
         raise refused("errors", path, ", ".join(dict.fromkeys(errors)), sha256)
+    if policy.sampling.method == "slots":
+        # The month's key must outlive restarts, and lie on no disk in the clear.
+        reason = _("slots need a key in a TPM, which this version lacks")
+        raise refused("errors", path, reason, sha256)
     return Candidate(policy, content, signature, signed)
 
 

@@ -35,10 +35,10 @@ class AgentCounts:
         found = self._months.get(month)
         return found.opened_ns if found else None
 
-    def used(self, month: str, agent: str) -> int:
-        """How much of the agent's quota is used."""
+    def used(self, month: str, agent: str, uid: str) -> int:
+        """How much of the agent's quota is used by other calls than *uid*."""
         found = self._months.get(month)
-        return len(found.counted.get(agent, ())) if found else 0
+        return len(found.counted.get(agent, set()) - {uid}) if found else 0
 
     def eligible_ns(self, month: str, agent: str) -> int:
         """When the agent's last eligible call began; instants up to then are used or void."""

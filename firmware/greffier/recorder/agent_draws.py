@@ -33,17 +33,18 @@ class AgentDraws:
         self._archive = archive
         self._secret = key.private.private_bytes_raw()
 
-    def facts(self, policy: Policy, agent: str, start_ns: int) -> dict[str, object]:
-        """The facts that follow from *agent* for a call that began at *start_ns*, by name.
+    def facts(self, uid: str, policy: Policy, agent: str, start_ns: int) -> dict[str, object]:
+        """The facts that follow from *agent* for the call *uid*, which began at *start_ns*.
 
         Asks only: nothing is counted, and nothing is logged.
         """
         if not matter(policy):
             return {}
         month = _month(policy, start_ns)
-        return {"quota_used": self._archive.agents.used(month, self._pseudonym(month, agent))}
+        pseudonym = self._pseudonym(month, agent)
+        return {"quota_used": self._archive.agents.used(month, pseudonym, uid)}
 
-    def known(self, rules: Rules, facts: Facts) -> tuple[Facts, dict[str, Any]]:
+    def known(self, uid: str, rules: Rules, facts: Facts) -> tuple[Facts, dict[str, Any]]:
         """*facts* with what follows from their agent, and what the decision's entry says of it.
 
         Nothing follows where the agent is not known, or does not matter on this line.
@@ -53,7 +54,7 @@ class AgentDraws:
             return facts, {}
         if not matter(rules.policy):
             return facts, {}
-        told = self._told(rules.policy, facts.agent, start_ns)
+        told = self._told(uid, rules.policy, facts.agent, start_ns)
         if "quota_used" not in rules.given:
             facts = replace(facts, quota_used=told["used"])
         return facts, told
@@ -67,15 +68,15 @@ class AgentDraws:
         if facts.agent in ("", PENDING) or start_ns is None or not _sampled(rules):
             return
         if matter(rules.policy):
-            told = self._told(rules.policy, facts.agent, start_ns)
+            told = self._told(uid, rules.policy, facts.agent, start_ns)
             data = {"uid": uid, **told, "codes": list(verdict.codes)}
             self._archive.learn(self._archive.log.append("call.counted", None, data))
 
-    def _told(self, policy: Policy, agent: str, start_ns: int) -> dict[str, Any]:
+    def _told(self, uid: str, policy: Policy, agent: str, start_ns: int) -> dict[str, Any]:
         month = _month(policy, start_ns)
         self._open(month)
         pseudonym = self._pseudonym(month, agent)
-        used = self._archive.agents.used(month, pseudonym)
+        used = self._archive.agents.used(month, pseudonym, uid)
         return {"agent": pseudonym, "month": month, "used": used}
 
     def _pseudonym(self, month: str, agent: str) -> str:

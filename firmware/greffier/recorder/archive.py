@@ -161,7 +161,7 @@ class Archive:
         Whoever appends one that could matter here calls this, as recovery does for all of them.
         """
         every = (self.unconfirmed, self.holds, self.register, self.deletions, self.origins)
-        for one in (*every, self.tellings):
+        for one in (*every, self.tellings, self.agents):
             one.read(entry)
         return entry
 

@@ -6,6 +6,7 @@ about every call. One thread owns an Intake.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from greffier import trust
@@ -176,7 +177,8 @@ class Intake:
         assert epoch is not None  # noqa: S101 - an epoch is open while calls run
         draw = sampling.draw(epoch.sampling, stratum, uid)
         call = self._made(rules, event, uid)
-        facts, counted = self._agents.known(rules, rules.facts_of(event, event.time_ns, draw.u))
+        facts = rules.facts_of(event, event.time_ns, draw.u)
+        facts, counted = self._agents.known(uid, rules, facts)
         verdict = call.decide_at_start(facts)
         nameless = event.call_id is None and not event.channel
         if self._resumable is not None and (event.joined_late or nameless):
@@ -222,6 +224,7 @@ class Intake:
 
     def _made(self, rules: Rules, event: CallStarted, uid: str) -> Call:
         recall = self._recall.of(rules.line, uid) if self._recall is not None else None
+        rules = replace(rules, of_agent=partial(self._agents.facts, uid, rules.policy))
         # Nobody can pause an import but the card data in it.
         waits_ns = rules.waits_ns if self._resumable is not None or rules.hides_cards else 0
         if event.channel:

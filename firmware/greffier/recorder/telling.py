@@ -22,6 +22,7 @@ from greffier.policy.facts import PENDING
 from greffier.policy.purposes import MANDATORY, VOLUNTARY
 from greffier.policy.site import Policy
 from greffier.policy.verdict import Verdict
+from greffier.recorder.agent_draws import AgentDraws
 from greffier.recorder.archive import Archive
 from greffier.recorder.call import Call
 from greffier.recorder.deciding import DESTROYED, reason_of
@@ -82,6 +83,7 @@ class Telling:
         self._late = late
         self._promises = Promises(archive.log)
         self._key = load_log_key(archive.data.log_key)
+        self._draws = AgentDraws(archive, self._key)
 
     # --- the inlets ---
 
@@ -211,6 +213,8 @@ class Telling:
             },
         )
         self._archive.learn(entry)
+        if said.fact == "agent":
+            self._draws.count(call.uid, call.rules, weighed.known.facts, weighed.verdict)
         if waits:
             return entry, FactTaken("taken", SECOND_PERSON, verdict.codes)
         before = call.verdict

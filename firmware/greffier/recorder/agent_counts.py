@@ -29,6 +29,8 @@ class AgentCounts:
         self._months: dict[str, _Month] = {}
         self._places: dict[str, tuple[str, str]] = {}  # of calls that count: (month, agent)
         self._begun: dict[str, int] = {}  # of calls whose agent may come later: at_ns
+        self.decided = 0
+        """Calls that were decided since it began to read."""
 
     def opened_ns(self, month: str) -> int | None:
         """When *month* was opened in the log, or None."""
@@ -53,6 +55,7 @@ class AgentCounts:
             for old in sorted(self._months)[:-MOST_MONTHS]:
                 self._forget(old)
         elif entry.ev == "call.decided":
+            self.decided += 1
             self._begun[data["uid"]] = data.get("at_ns", entry.t_ns)
             self._count(data)
         elif entry.ev == "call.counted":

@@ -84,6 +84,7 @@ class Archive:
         self.picture: Picture | None = None
         """What a start has to know of the past, kept from :meth:`remember` on by who commits."""
         self.epoch: Epoch | None = None
+        self.opened: Entry | None = None  # that of the epoch
         self.valve = Valve()
         self.voluntary = Valve()
         """That of parts which hold no duty; closed also while :attr:`duties_only`."""
@@ -192,7 +193,7 @@ class Archive:
             "sampling": epoch.sampling_envelopes(self.recipients[0]).hex(),
             **key_ids(self.recipients),
         }
-        self.learn(self.log.append("epoch.opened", None, opened))
+        self.opened = self.learn(self.log.append("epoch.opened", None, opened))
         envelopes = epoch.metadata_envelopes(self.recipients)
         self._epochs.append(
             NewEpoch(epoch.name, epoch.opened_ns, day, epoch.metadata, envelopes, files)

@@ -7,6 +7,7 @@ say is compared with the log here. Nothing is answered before it is durable.
 The recorder's thread owns a HeadOffice; :meth:`HeadOffice.work` is the control server's.
 """
 
+import threading
 from typing import Final
 
 from greffier.audit.receipt import Signed
@@ -16,6 +17,7 @@ from greffier.control.board import Board, Order
 from greffier.control.messages import Done, Failure
 from greffier.control.transfer import TROUBLES, AskWork, Sealed, SyncReport, Taken, Work
 from greffier.durable.system import failed
+from greffier.policy.site import Policy
 from greffier.recorder import office_keys
 from greffier.recorder.archive import Archive
 from greffier.recorder.librarian import KINDS, Librarian
@@ -23,6 +25,7 @@ from greffier.recorder.office_keys import NOBODY, Trusted
 from greffier.recorder.promises import Promises
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.unconfirmed import Waiting
+from greffier.recorder.witnessing import Witnessing, may_wait
 
 SILENT_NS: Final = 120 * SECOND
 FORGED: Final = "sync.forged"
@@ -47,6 +50,7 @@ class HeadOffice:
         self._troubles = troubles
         self._librarian: Librarian | None = None
         self._promises = Promises(archive.log)
+        self._witnessing = Witnessing(archive)
         self._cosigned: list[tuple[int, Order]] = []  # by the size that is to be kept
         self._heard_ns = -LIVELY_NS  # when something came last, monotonic
         self._reported_ns = 0  # when the transfer reported last, monotonic; 0: never
@@ -67,6 +71,21 @@ class HeadOffice:
         self._librarian.start()
         self._board.route({AskWork: self.work})
         self._board.route(dict.fromkeys(KINDS, self._librarian.orders))
+
+    def await_witness(self, stop: threading.Event, policy: Policy, *, listens: bool) -> None:
+        """Let the commitment of the epoch be cosigned before anything is drawn; bounded.
+
+        Not where *policy* has a duty to record, nor where sound is there already (*listens*: to a
+        sound card, whose memory is short). Raises StorageFailed.
+        """
+        if listens or not may_wait(policy):
+            return
+
+        def step() -> None:
+            self.step()
+            self._archive.tick()
+
+        self._witnessing.wait(step, stop)
 
     def leave(self) -> None:
         """Take nothing more, and fetch nothing more."""
@@ -129,6 +148,7 @@ class HeadOffice:
     def answer(self) -> None:
         """Answer what is durable by now."""
         self._promises.keep()
+        self._witnessing.watch()
         if self._cosigned:
             kept = self._archive.log.cosigned
             size = kept.size if kept else -1

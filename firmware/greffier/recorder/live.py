@@ -242,8 +242,6 @@ class Live:
         if "ONE_WAY_AUDIO" in call.clear["warnings"]:
             self._troubles.happened("line.silent", call.clear["line"])
 
-    # --- the loop ---
-
     def run(self) -> None:
         """Work until :meth:`stop`. Raises StorageFailed: only a new opening may help."""
         limits = self.config.limits

@@ -12,7 +12,9 @@ from tests.stories.box import DESK, RETAIL, SDIS, Box, coded, payloads
 from greffier.capture.datagram import Datagram
 from greffier.control.facts import FactTaken
 from greffier.policy.lifecycle import DAY_NS
+from greffier.policy.rules import builtin
 from greffier.recorder import purge
+from greffier.recorder.tellings import Tellings
 from greffier.seal.part import WriterClosed
 from greffier.store.ageing import Ageing
 from greffier.store.playback import OpenedPart
@@ -20,6 +22,7 @@ from greffier_sim import captures
 from greffier_sim.captures import MS, Plan
 
 PLAN = Plan(ring_ms=200, talk_ms=9_000)
+CASA = builtin("casa-desk.toml")
 Step = tuple[int, str, str]
 """When (ms after the answer), fact and value."""
 
@@ -419,3 +422,59 @@ def test_a_transfer_is_a_part_of_its_own_from_then_on(box: Box) -> None:
     assert min(indices(kept_in(medical))) in (199, 200)
     assert "SHARED_PLATFORM_LONGEST" in desk.reports[0].clear["codes"]
     assert box.verified()["ok"]
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "code"),
+    [("consent", "out", "REFUSED_END_CALL"), ("prospect", "refused", "PROSPECT_NOT_INTERESTED")],
+)
+def test_a_solicitation_that_is_refused_is_destroyed(
+    box: Box, fact: str, value: str, code: str
+) -> None:
+    desk = Desk(box, "assur", still(box.folder, CASA), PLAN.start_ns, given={"dir": "out"})
+    play(desk, until_ms=4_000)
+    (path,) = box.parts
+    sealed = path.read_bytes()[600:640]
+    desk.tell(fact, value)
+    desk.tick()
+    assert isinstance(desk.told[-1], FactTaken) and {code, "DISCARD_NOW"} <= {*desk.told[-1].codes}
+    assert box.parts == [] and not left(box, sealed)
+    rest(desk, 4_000)
+    assert desk.reports[0].clear["record"] == "none" and box.verified()["ok"]
+
+
+def test_a_signature_keeps_a_solicitation_for_two_years_from_then_on(box: Box) -> None:
+    desk = Desk(box, "assur", CASA, PLAN.start_ns, given={"dir": "out"})
+    play(desk)
+    clear = desk.reports[0].clear
+    taken = desk.tell("contract", "signed", call=str(clear["number"]))
+    assert isinstance(taken, FactTaken) and taken.state == "late"
+    with Ageing.open(desk.archive.data.index) as ageing:
+        (row,) = ageing.of(str(clear["recording"]))
+    created_ns = desk.archive.origins.created_ns(row.part_id, row.created_ns)
+    assert created_ns is not None and row.purposes == {"insurance": (31, 32)}
+    for days, code in [(40, "KEEP_HOLD"), (730, "KEEP_HOLD"), (732, "NOT_RECEIVED")]:
+        now = created_ns + days * DAY_NS
+        assert purge.judge(desk.archive, row, now, blocked=False).code == code
+    desk.close()
+
+
+def test_an_agent_who_takes_away_far_more_calls_than_others_stands_out(box: Box) -> None:
+    desk = Desk(box, "accueil", still(box.folder), PLAN.start_ns, given={"agent": "zoe"})
+    play(desk, until_ms=1_000)
+    desk.tell("private", "true", source="desk", actor="zoe")
+    desk.tick()
+    desk.close()
+    (entry,) = [one for one in box.entries() if one.ev == "call.fact"]
+    agent = entry.data["agent"]
+    tellings = Tellings()
+    for number in range(7):
+        tellings.read(replace(entry, data={**entry.data, "id": f"{number:032x}"}))
+    assert tellings.unpicks(agent) == 7 and tellings.outliers(10) == 0
+    tellings.read(entry)
+    assert tellings.outliers(10) == 1 == Tellings.load(tellings.dump()).outliers(10)
+    assert tellings.outliers(1) == 0  # nobody to compare with
+    for number in range(3):
+        other = {**entry.data, "id": f"{number:032x}", "agent": "b" * 32}
+        tellings.read(replace(entry, data=other))
+    assert tellings.outliers(2) == 0

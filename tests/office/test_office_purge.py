@@ -25,6 +25,7 @@ from greffier.errors import GreffierError, IntegrityError
 from greffier.sync.messages import Refused
 from greffier_office import catalogue
 from greffier_office.catalogue import Unread
+from greffier_office.disposal import Claim, Subject, judge
 from greffier_office.main import COMMANDS
 from greffier_office.purger import Purger
 from greffier_office.stored import Holdings
@@ -422,3 +423,30 @@ def test_the_command_says_what_it_does_and_by_which_rule(
     assert (code, verified["state"]) == (0, "authentic")
     with pytest.raises(GreffierError), Holdings.open(archive.office, Disk()) as holdings:
         holdings.named(held.part)
+
+
+@pytest.mark.parametrize(
+    ("spans", "added"),
+    [
+        ([(10, 60)], 50),
+        ([(-30, 20)], 20),  # placed on the recording before this part of it was made
+        ([(10, 60), (20, 70)], 60),  # each moment once
+        ([(90, 200)], 0),  # it began when the part should have gone
+        ([(80, 130), (120, 140)], 60),  # this one before: the first had moved the day
+    ],
+)
+def test_a_claim_that_suspends_counts_as_the_box_counts_it(
+    spans: list[tuple[int, int]], added: int
+) -> None:
+    claims = tuple(
+        Claim("suspend", CREATED_NS + since * DAY_NS, CREATED_NS + until * DAY_NS)
+        for since, until in spans
+    )
+    due_ns = CREATED_NS + (89 + added) * DAY_NS
+    subject = Subject(CREATED_NS, {"quality": (0, 89)}, None, "", claims)
+    assert judge(subject, due_ns - 1, visa=True) == "KEEP"
+    assert judge(subject, due_ns, visa=True) == "DELETE_DUE"
+    if spans[0][0] >= 0:  # of a part with a damaged header nobody knows when it was made
+        damaged = Subject(None, {}, CREATED_NS + 89 * DAY_NS, "", claims)
+        assert judge(damaged, due_ns - 1, visa=True) == "KEEP"
+        assert judge(damaged, due_ns, visa=True) == "DELETE_DUE"

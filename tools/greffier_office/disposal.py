@@ -17,6 +17,7 @@ from greffier.policy.lifecycle import (
     KEEP,
     KEEP_HOLD,
     KEEP_MANDATORY,
+    suspended,
 )
 from greffier.policy.purposes import EMERGENCY, MANDATORY
 
@@ -60,18 +61,19 @@ def judge(subject: Subject, now_ns: int, visa: bool) -> str:
     # A fact that was told (a signature, an authority's order) holds a duty's part until its day.
     duty = any(name in MANDATORY for name in subject.purposes)
     held = any(one.until_ns is None or (duty and one.until_ns > now_ns) for one in subject.claims)
-    lost = _suspended(subject.claims)
     if not subject.purposes or subject.created_ns is None:  # its header is damaged
-        due = subject.until_ns is not None and now_ns >= subject.until_ns + lost
+        until_ns, claims = subject.until_ns, _since(0, subject.claims)
+        due = until_ns is not None and now_ns >= until_ns + suspended(claims, until_ns)
         asked = bool(subject.asked) and subject.until_ns is not None
         if not due and not asked:
             return KEEP
         return KEEP_HOLD if held else DELETE_DUE if due else DELETE_ASKED
-    elapsed_ns = now_ns - subject.created_ns - lost
+    elapsed_ns = now_ns - subject.created_ns
+    claims = _since(subject.created_ns, subject.claims)
     emergency = any(name in EMERGENCY for name in subject.purposes)
     blocked = emergency and not visa
     code = lifecycle.disposal(
-        elapsed_ns, subject.purposes, received=True, held=held, blocked=blocked
+        elapsed_ns, subject.purposes, received=True, claims=claims, held=held, blocked=blocked
     )
     if code != KEEP or not subject.asked:
         return code
@@ -124,12 +126,13 @@ def purposes_of(text: str | None) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _suspended(claims: Iterable[Claim]) -> int:
-    """The time of released claims of mode "suspend", each moment once, ns."""
-    added = counted = 0
-    spans = [(one.since_ns, one.until_ns) for one in claims if one.mode == "suspend"]
-    for start, end in sorted((start, end) for start, end in spans if end is not None):
-        if end > max(start, counted):
-            added += end - max(start, counted)
-            counted = end
-    return added
+def _since(created_ns: int, claims: Iterable[Claim]) -> tuple[lifecycle.Claim, ...]:
+    """The *claims* as the rule counts them: since *created_ns*."""
+    return tuple(
+        lifecycle.Claim(
+            one.since_ns - created_ns,
+            None if one.until_ns is None else one.until_ns - created_ns,
+            one.mode,
+        )
+        for one in claims
+    )

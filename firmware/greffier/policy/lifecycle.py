@@ -103,21 +103,30 @@ def terms(
 ) -> tuple[int, int | None]:
     """Since its creation, ns: before which a part may not go, and when it must (None: never).
 
-    The time of released claims of mode "suspend" is added to both, each moment once; one that
-    began after the maximum comes too late.
+    What claims suspended is added to both.
     """
     low = max((least for least, _ in purposes.values()), default=0) * DAY_NS
     most = [high for _, high in purposes.values() if high is not None]
     if not purposes or len(most) < len(purposes):
         return low, None
     high = max(most) * DAY_NS
+    added = suspended(claims, high)
+    return low + added if low else 0, high + added
+
+
+def suspended(claims: Iterable[Claim], high_ns: int) -> int:
+    """How much later than *high_ns* a part must go: the time of released claims of mode "suspend".
+
+    Each moment counts once, none before the creation; a claim that began when the part should have
+    gone comes too late.
+    """
     added = counted = 0
     spans = [(one.start_ns, one.end_ns) for one in claims if one.mode == "suspend"]
     for start, end in sorted((max(start, 0), end) for start, end in spans if end is not None):
-        if start <= high + added and end > max(start, counted):
+        if start <= high_ns + added and end > max(start, counted):
             added += end - max(start, counted)
             counted = end
-    return low + added if low else 0, high + added
+    return added
 
 
 def disposal(

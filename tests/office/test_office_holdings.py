@@ -161,6 +161,9 @@ def test_a_part_and_a_recording_open_by_their_ids(
     other.write_text(keys.generate(Role.OFFICE).format())
     said = Said(capsys, "open", scene.recording, "--office", scene.office, "--key", other)
     assert said.code == 12
+    found = Said(capsys, "accesses", "--office", scene.office, "--json").json["accesses"]
+    assert [one["target"] for one in found[:2]] == [scene.parts[1].part, scene.recording]
+    assert [one["outcome"] for one in found[2:]] == ["asked", "NotHeld", "asked", "KeyDoesNotOpen"]
 
 
 def test_an_altered_object_does_not_open(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

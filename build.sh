@@ -40,7 +40,7 @@ help_of() {
         bench) say "usage: ./build.sh bench [NAME] [--json]   NAME: one result, by its exact name" ;;
         lint) say "usage: ./build.sh lint   ruff format, ruff check, mypy --strict" ;;
         fuzz) say "usage: ./build.sh fuzz [--inputs N] [--seed N]   mutated inputs; nothing may crash, hang or grow" ;;
-        soak) say "usage: ./build.sh soak NAME [--json] [...]   calls, clock, deletion, holds, kills, mix, mutants, nonces, policy, purge, sync, syscalls, thief, unsampled; NAME --help tells its options" ;;
+        soak) say "usage: ./build.sh soak NAME [--json] [...]   calls, card, clock, deletion, holds, kills, mix, mutants, nonces, policy, purge, sync, syscalls, thief, unsampled; NAME --help tells its options" ;;
         image | bundle) say "usage: ./build.sh $1   comes later; exits 2" ;;
     esac
 }

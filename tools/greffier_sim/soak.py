@@ -13,6 +13,7 @@ from greffier_sim.soak_missing import Missing
 
 NAMES = {
     "calls": "real calls through a mirrored port: calls in = calls listed, every packet counted",
+    "card": "a card is keyed in, the recorder is killed: it is in no octet that is written",
     "clock": "clocks set, lost and lied about: nothing is deleted early, nothing long late",
     "deletion": "every octet ever written, the TPM of today and the office key: what opens",
     "holds": "holds, releases, purges, erasures, space, clocks in any order: what is held stays",

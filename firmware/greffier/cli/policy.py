@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from greffier.cli import governing, paper
+from greffier.cli import governing, paper, simulating
 from greffier.cli.output import answer, json_option, table
 from greffier.clock import SystemClock
 from greffier.language import translate as _
@@ -97,6 +97,7 @@ def explain_command(
 
 for _command in (governing.adopt_command, governing.diff_command, governing.sign_command):
     group.add_command(_command)
+group.add_command(simulating.simulate_command)
 
 
 def _why(label: str) -> Mapping[str, str]:

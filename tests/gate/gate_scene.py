@@ -155,9 +155,13 @@ class Scene:
         return headers["Set-Cookie"].partition(";")[0]
 
 
-def a_config(tmp_path: Path, more: str = "") -> Config:
-    """The configuration of a gate below *tmp_path*."""
-    return parse(tomllib.loads(CONFIG + more), tmp_path / "recorder.toml")
+def a_config(tmp_path: Path, more: str = "", gate_more: str = "") -> Config:
+    """The configuration of a gate below *tmp_path*; *gate_more* replaces where it listens."""
+    text = CONFIG
+    if "listen" in gate_more:
+        text = text.replace('listen = ["127.0.0.1:0"]\n', "")
+    text = text.replace('folder = "gate"\n', f'folder = "gate"\n{gate_more}\n')
+    return parse(tomllib.loads(text + more), tmp_path / "recorder.toml")
 
 
 @contextmanager
@@ -166,13 +170,14 @@ def gate(
     more: str = "",
     actors: Mapping[str, Actor] | None = None,
     *,
+    gate_more: str = "",
     port_in_url: bool = False,
 ) -> Iterator[Scene]:
     """A gate that listens, over a control server of its own.
 
     With *port_in_url* browsers reach it by its address, at a port that was free before.
     """
-    config = a_config(tmp_path, more)
+    config = a_config(tmp_path, more, gate_more)
     if port_in_url:
         listen = (("127.0.0.1", free_port()),)
         config = replace(config, gate=replace(config.gate, listen=listen, url=""))
@@ -207,6 +212,7 @@ def gate(
         finally:
             one.stop()
             thread.join(60)
+            assert not thread.is_alive(), "it does not end"
     assert not failed, failed
 
 

@@ -12,7 +12,7 @@ from greffier.clock import Clock
 from greffier.config.records import Config
 from greffier.config.records import Gate as GateConfig
 from greffier.control.notify import Notifier
-from greffier.errors import BadGate, StorageFailed
+from greffier.errors import BadGate
 from greffier.gate import actors, places
 from greffier.gate.acting import Acting
 from greffier.gate.actors import Actor
@@ -71,7 +71,7 @@ class Gate:
     async def run(self, ready: Callable[[], None] | None = None) -> None:
         """Serve until the task is cancelled, or SIGTERM or SIGINT comes.
 
-        *ready* is called once it listens. Raises BadGate, StorageFailed.
+        *ready* is called once it listens. Raises BadGate.
         """
         self._registry.tokens()  # a damaged file is said now, not at the first fact
         acting = Acting(self._link, self._outputs, self._actors, self._clock)
@@ -119,7 +119,7 @@ class Gate:
                 self.ports.append(await server.start(host, port, tls))
             except OSError as error:
                 place = f"{host}:{port}"
-                raise StorageFailed(path=place, reason=error.strerror) from error
+                raise BadGate(path=place, reason=error.strerror) from error
 
     def _tls(self) -> ssl.SSLContext | None:
         gate = self._config.gate

@@ -95,7 +95,7 @@ def test_a_token_is_known_by_its_text_alone() -> None:
     other, _ = tokens.make("system", "crm", NOW, ("contract",))
     assert tokens.find((other, one), text, NOW) == one
     assert tokens.find((other,), text, NOW) is None
-    assert text.rpartition("-")[2] not in tokens.dump((one, other)).decode()
+    assert text[21:] not in tokens.dump((one, other)).decode()
     assert tokens.load(tokens.dump((one, other))) == (one, other)
 
 

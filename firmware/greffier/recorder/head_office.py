@@ -7,7 +7,6 @@ say is compared with the log here. Nothing is answered before it is durable.
 The recorder's thread owns a HeadOffice; :meth:`HeadOffice.work` is the control server's.
 """
 
-import threading
 from typing import Final
 
 from greffier.audit.receipt import Signed
@@ -17,7 +16,6 @@ from greffier.control.board import Board, Order
 from greffier.control.messages import Done, Failure
 from greffier.control.transfer import TROUBLES, AskWork, Sealed, SyncReport, Taken, Work
 from greffier.durable.system import failed
-from greffier.policy.site import Policy
 from greffier.recorder import office_keys
 from greffier.recorder.archive import Archive
 from greffier.recorder.librarian import KINDS, Librarian
@@ -25,7 +23,7 @@ from greffier.recorder.office_keys import NOBODY, Trusted
 from greffier.recorder.promises import Promises
 from greffier.recorder.troubles import Troubles
 from greffier.recorder.unconfirmed import Waiting
-from greffier.recorder.witnessing import Witnessing, may_wait
+from greffier.recorder.witnessing import Witnessing
 
 SILENT_NS: Final = 120 * SECOND
 FORGED: Final = "sync.forged"
@@ -71,21 +69,6 @@ class HeadOffice:
         self._librarian.start()
         self._board.route({AskWork: self.work})
         self._board.route(dict.fromkeys(KINDS, self._librarian.orders))
-
-    def await_witness(self, stop: threading.Event, policy: Policy, *, listens: bool) -> None:
-        """Let the commitment of the epoch be cosigned before anything is drawn; bounded.
-
-        Not where *policy* has a duty to record, nor where sound is there already (*listens*: to a
-        sound card, whose memory is short). Raises StorageFailed.
-        """
-        if listens or not may_wait(policy):
-            return
-
-        def step() -> None:
-            self.step()
-            self._archive.tick()
-
-        self._witnessing.wait(step, stop)
 
     def leave(self) -> None:
         """Take nothing more, and fetch nothing more."""

@@ -181,7 +181,6 @@ class Live:
         for card in cards:
             self.sources.append(self._card(card, numbers, found, lines, (last_ns, now), patience))
         self.archive.tick()
-        self._office.await_witness(self._stop, self.policy, listens=bool(cards))
         for source in self.sources:
             source.start()
         self._until_ns = self.clock.monotonic_ns() + RESUMABLE_NS

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from greffier.policy.facts import PENDING
 from greffier.policy.keypad import STARS, Deed
 from greffier.recorder.telling import Telling
 from greffier.recorder.trunk import Source
@@ -28,7 +29,8 @@ def hand_on(telling: Telling, sources: Iterable[Source]) -> bool:
             while call.meant:
                 one = call.meant.popleft()
                 fact, value = FACTS[one.deed]
-                actor = call.facts.agent if one.deed in STARS else ""
+                agent = "" if call.facts.agent == PENDING else call.facts.agent
+                actor = agent if one.deed in STARS else ""
                 telling.tell(call, fact, value, one.at_ns, SOURCE, actor)
                 told = True
     return told

@@ -20,6 +20,7 @@ READERS: dict[type, dict[str, str]] = {
         "policy": RUN,
         "policy_signature": "recorder/governing.py",
         "policy_signers": "recorder/governing.py",
+        "notices": "recorder/notices.py",
         "packs": RUN,
         "timezone": "config/recorder.py",  # the agent table's days
         "tick_ms": "recorder/live.py",

@@ -194,7 +194,12 @@ KINDS: Mapping[str, Kind] = {
             "used": COUNT,
             "slot": FLAG,
             "given": NAMES,
+            "notice": WORD,
         },
+    ),
+    "notice.heard": _kind(
+        {"uid": UID, "at_ns": TIME, "score": COUNT, "notice": HASH},
+        {"line": NAME, "recording": ID},
     ),
     "call.counted": _kind(
         {"uid": UID, "agent": PSEUDONYM, "month": MONTH, "used": COUNT, "codes": CODES},

@@ -73,6 +73,7 @@ def parse(
         policy=policy,
         policy_signature=_path(top, "policy_signature", base, f"{policy}.sig"),
         policy_signers=_path(top, "policy_signers", base, "/etc/greffier/policy-signers"),
+        notices=_path(top, "notices", base, "/etc/greffier/notices"),
         packs=_path(top, "packs", base) if "packs" in top.values else None,
         timezone=timezone,
         tick_ms=top.whole("tick_ms", 50, LONGEST_TICK_MS, default=500),

@@ -262,6 +262,7 @@ class Config:
     policy: Path
     policy_signature: Path
     policy_signers: Path
+    notices: Path
     packs: Path | None
     timezone: ZoneInfo
     tick_ms: int

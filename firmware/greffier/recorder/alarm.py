@@ -89,6 +89,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "check the driver and the configuration",
     ),
     "line.silent": Kind("warning", "one side of the calls on {subject} is silent", _PORT),
+    "notice.unknown": Kind("critical", "line {subject}: no usable prompt", "see `greffier doctor`"),
     "line.unknown": Kind(
         "warning", "calls come that no rule gives a line", "add a rule to the configuration"
     ),

@@ -26,6 +26,7 @@ from greffier.recorder.curtailed import Curtailed
 from greffier.recorder.deciding import Deciding
 from greffier.recorder.live_facts import Known
 from greffier.recorder.loans import Lender
+from greffier.recorder.notice_ear import NoticeEar
 from greffier.recorder.numbers import journal_name
 from greffier.recorder.outcome import LOSSES, Heard, Span
 from greffier.recorder.pausable import Pausable
@@ -103,6 +104,8 @@ class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
         self._media: list[int] = []  # first and last arrival
         self._lost: list[Span] = []
         self._unusable: set[int] = set()
+        self.notice_ear = NoticeEar(rules.prompt, self.start_ns) if rules.prompt else None
+        """While it is not known whether the notice was said."""
 
     # --- events ---
 
@@ -150,6 +153,15 @@ class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
             self._place(event.leg, packet, codecs[kind], ssrc, items)
         for key, placed in items.items():
             self._hear(self._tracks[key], placed)
+
+    def _listen(self, event: LegMedia, packets: Sequence[Packet]) -> None:
+        """Our side is listened to for the notice, from the answer on."""
+        leg = self._legs[event.leg]
+        if self.notice_ear is None or self.answer_ns is None or leg.encrypted:
+            return
+        if leg.side != self._outside:
+            ssrc = int(self._tables[event.leg]["ssrc"], 16)
+            self.notice_ear.take(event.leg, packets, event.codecs, ssrc)
 
     def _place(
         self,

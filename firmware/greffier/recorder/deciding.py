@@ -15,6 +15,7 @@ from greffier.policy.verdict import Verdict
 from greffier.recorder import plans
 from greffier.recorder.hearing import Hearing
 from greffier.recorder.live_facts import GIVEN, ONLY_LOWERS, Known, NotTaken, Said, raises, told
+from greffier.recorder.notice_ear import NoticeEar
 from greffier.recorder.pauses import Pauses
 from greffier.recorder.plans import NOTHING, Plan
 from greffier.recorder.recovery import CutCall, EarlierPart
@@ -58,6 +59,7 @@ class Deciding:
     _tapes: list[Tape]
     _earlier_parts: int
     _duties_only: bool
+    notice_ear: NoticeEar | None
 
     if TYPE_CHECKING:  # the other halves'
 
@@ -123,6 +125,7 @@ class Deciding:
         self.earlier = cut.begun
         self.told_before = cut.about
         self.heard_from_ns = since_ns
+        self.notice_ear = None  # what was said before the restart nobody knows any more
         self.answer_ns = since_ns
         self.pauses.restore(cut.pauses)
         if self.hearing is not None:

@@ -208,6 +208,7 @@ class Intake:
             "dir": facts.dir,
             "consumer": facts.consumer,
             "given": rules.untold or None,
+            "notice": rules.notice,
             **counted,
         }
         self._archive.learn(self._archive.log.append("call.decided", None, decided))

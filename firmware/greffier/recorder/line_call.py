@@ -53,11 +53,13 @@ class LineCall(Call):
         if self.hearing is not None:
             pcm = np.frombuffer(event.octets, ">i2").astype(np.int16)
             self._listen_to(_LEG, self.codec.rate, pcm, until_ns)
+        placed = Placed(position, count, 0, self.codec, _NO_TYPE, self._sequence, event.octets)
+        if self.notice_ear is not None and self.answer_ns is not None:
+            self.notice_ear.take_sampled(placed)
         if not self._plans and not self.holding:
             self.frames.not_recorded += count
             self.decided = position + count
             return
-        placed = Placed(position, count, 0, self.codec, _NO_TYPE, self._sequence, event.octets)
         self._sequence += 1
         self._hear(self._track(), [(until_ns, placed)])
 

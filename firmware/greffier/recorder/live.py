@@ -34,6 +34,7 @@ from greffier.recorder.head_office import HeadOffice
 from greffier.recorder.intake import Intake
 from greffier.recorder.key_facts import hand_on
 from greffier.recorder.late_facts import LateFacts
+from greffier.recorder.notices import Notices
 from greffier.recorder.numbers import Numbers
 from greffier.recorder.orders import obey
 from greffier.recorder.outage import Outage, StorageWatch
@@ -107,6 +108,8 @@ class Live:
         self._late = LateFacts(archive, policy, self.purger.lend)
         told = (self.sources, self._pausing, self._late)
         self.telling = Telling(config, archive, self._troubles, *told)
+        self.notices = Notices(config, archive, self.telling, self._troubles, self.sources)
+        self.notices.know(policy)
         self._due_ns = 0  # of the next tick, monotonic
         self._ticked_ns = 0  # when the last one was done, monotonic
         self._until_ns = 0  # how long a cut call may be heard of again, monotonic
@@ -167,15 +170,9 @@ class Live:
             if since:
                 recovery.tell_tap(self.archive, tap.name, since, last_ns, now, self._gap)
             intake = Intake(
-                self.archive,
-                self._rules_of(tap.name),
-                numbers,
-                self._ended,
-                self._resumable,
-                self._has_room,
-                self.recall,
-                self._refuses,
-            )
+                self.archive, self._rules_of(tap.name), numbers, self._ended, self._resumable,
+                self._has_room, self.recall, self._refuses,
+            )  # fmt: skip
             account = Account(tap.name, tap.name, now)
             self.sources.append(Trunk(self.config, tap, intake, account, self._troubles))
         for card in cards:
@@ -196,8 +193,9 @@ class Live:
     ) -> CardSource:
         """The source over a sound card; *outage*: when the last run ended, and this one began."""
         last_ns, now = outage
+        rules_of = self.notices.with_prompts(partial(channels.rules_of, self))
         intake = Intake(
-            self.archive, partial(channels.rules_of, self), numbers, self._ended, self._resumable,
+            self.archive, rules_of, numbers, self._ended, self._resumable,
             self._has_room, self.recall, self._refuses,
         )  # fmt: skip
         ledgers = {}
@@ -234,7 +232,7 @@ class Live:
 
     def _rules_of(self, tap: str) -> Callable[[CallStarted], Rules]:
         unknown = partial(self._troubles.happened, "line.unknown")
-        return partial(trunk_rules.rules_of, self, tap, unknown)
+        return self.notices.with_prompts(partial(trunk_rules.rules_of, self, tap, unknown))
 
     def _ended(self, call: Report) -> None:
         """A call is over: what somebody should look at becomes an alarm."""
@@ -275,6 +273,7 @@ class Live:
         return max(0.0, min(self.config.tick_ms * _MS // 4, left_ns) / SECOND)
 
     def _tick(self, now: int) -> None:
+        self.notices.look(now)
         for source in self.sources:
             source.release(now)
             source.collect(now)

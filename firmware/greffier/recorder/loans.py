@@ -7,6 +7,7 @@ from greffier.calls.events import LegAdded, LegChanged
 from greffier.encode import Gap
 from greffier.encode.codecs import Codec
 from greffier.encode.timeline import State, Timeline
+from greffier.recorder.notice_ear import NoticeEar
 from greffier.recorder.outcome import LOSSES
 from greffier.recorder.plans import Plan
 from greffier.recorder.recall import CallRecall
@@ -39,6 +40,7 @@ class Lender:
     _tracks: dict[tuple[int, int], Track]
     _media: list[int]
     _given: dict[Tape, int]
+    notice_ear: NoticeEar | None
 
     if TYPE_CHECKING:  # the other half's
 
@@ -58,6 +60,8 @@ class Lender:
         have, or into none because it has none. *heard_ns* is when its latest packet came.
         Sound that has to wait, or is kept for a replay, goes no such way.
         """
+        if self.notice_ear is not None:
+            return None  # whoever listens needs each packet
         if not self._media or heard_ns - self._media[1] > LONGEST_SILENCE_NS:
             return None  # its times are not believed (greffier.recorder.times)
         if not self._plans and not self.holding:
@@ -75,6 +79,8 @@ class Lender:
 
     def may_lend(self, leg: int) -> bool:
         """Whether it is worth asking: nothing forbids it that stays as it is for a while."""
+        if self.notice_ear is not None:
+            return False
         if not self._plans and not self.holding:
             return True
         tracks = [track for key, track in self._tracks.items() if key[0] == leg]

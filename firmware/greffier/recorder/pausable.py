@@ -130,9 +130,13 @@ class Pausable(Listening):
         """Whether a pause hides this leg from every part: of a duty, only the card's leg is."""
         if not self.verdict.mandatory:
             return True
-        outside = "callee" if self.facts.dir == "out" else "caller"
         side = track.table.get("side", "unknown")
-        return side in (outside, "unknown") or side in self.card_sides
+        return side in (self._outside, "unknown") or side in self.card_sides
+
+    @property
+    def _outside(self) -> str:
+        """The side of the outside party."""
+        return "callee" if self.facts.dir == "out" else "caller"
 
     def _muted(self, track: Track) -> bool:
         """Whether nothing of this leg may be kept now."""

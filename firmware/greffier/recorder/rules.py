@@ -16,6 +16,7 @@ from greffier.policy.facts import PENDING, Facts
 from greffier.policy.packs import Packs
 from greffier.policy.site import Policy
 from greffier.policy.verdict import Verdict
+from greffier.recorder.notice_ear import Prompt
 from greffier.sip.address import Address
 
 Instants = Mapping[str, int]
@@ -52,7 +53,7 @@ class Rules:
     *of_agent* says what the draw of a call becomes once its agent is known: (agent, start of the
     call) to facts by name. *names* are agents by the pseudonym that the log has of them.
     *extension* is that of our side, "" where unknown. *stars* are the star codes of our telephones:
-    what each means, and the digit behind its star.
+    what each means, and the digit behind its star. *prompt* is what our side is listened to for.
     """
 
     policy: Policy
@@ -65,6 +66,7 @@ class Rules:
     names: Mapping[str, str] = field(default_factory=dict)
     extension: str = ""
     stars: Mapping[str, str] = field(default_factory=dict)
+    prompt: Prompt | None = None
 
     @property
     def never(self) -> bool:
@@ -111,7 +113,17 @@ class Rules:
     def untold(self) -> list[str]:
         """The facts from outside that stand nowhere in the log, by name."""
         fixed = {"u"} if self.fixed_draw is not None else set()
-        return sorted((set(self.given) | fixed) - {"dir", "agent", "consumer"})
+        assumed = {"announce"} if self.notice == "assumed" else set()
+        return sorted((set(self.given) | fixed) - {"dir", "agent", "consumer"} - assumed)
+
+    @property
+    def notice(self) -> str | None:
+        """What stands for the notice of its calls: nobody listens, so it is "assumed"; "awaited";
+        None where somebody said it.
+        """
+        if "announce" in self.pending:
+            return "awaited"
+        return "assumed" if self.given.get("announce") == "assumed_ok" else None
 
     def direction(self) -> str:
         """The direction of the calls: from outside, or the default."""

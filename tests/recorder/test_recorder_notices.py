@@ -17,6 +17,7 @@ from greffier.capture.datagram import Datagram
 from greffier.config import recorder as config
 from greffier.encode import core
 from greffier.recorder.alarm import AlarmRoom
+from greffier.recorder.checks_notice import look
 from greffier.recorder.notice_ear import WHOLE_NS
 from greffier.recorder.notices import Notices, assumed, named
 from greffier.recorder.troubles import Troubles
@@ -269,3 +270,17 @@ def test_a_call_of_before_a_restart_is_not_listened_to(box: Box) -> None:
     again.desk.close()
     assert said(box, "notice.heard") == []
     assert kept(box) == set()
+
+
+def test_the_doctor_says_which_prompts_are_missing_and_which_notices_are_assumed(box: Box) -> None:
+    tables = {
+        "schema": "recorder/1",
+        "data": "d",
+        "policy": "p",
+        "notices": str(box.folder / "notices"),
+        "taps": {"trunk": {"interface": "tap"}},
+    }
+    for prompt, state in (("A-1", "ok"), ("A-2", "fail")):
+        found = list(look(config.parse(tables), loaded(prompted(box, prompt=prompt))))
+        assert [one.state for one in found] == [state, "ok"]
+        assert "vente" in found[1].cause

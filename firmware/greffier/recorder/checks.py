@@ -24,7 +24,7 @@ from greffier.language import translate as _
 from greffier.policy import check as compiler
 from greffier.policy import packs as law_packs
 from greffier.policy.site import Policy
-from greffier.recorder import adoption, checks_actions, checks_medium
+from greffier.recorder import adoption, checks_actions, checks_medium, checks_notice
 from greffier.recorder.finding import Finding
 from greffier.seal import keys
 from greffier.seal.keys import Role
@@ -168,6 +168,7 @@ def _policy(subject: Subject) -> Iterator[Finding]:
         yield Finding("policy", "ok", f"{policy.id} {policy.version}")
     yield from _lines(config, policy)
     yield from checks_actions.look(config, policy, packs)
+    yield from checks_notice.look(config, policy)
 
 
 def _lines(config: Config, policy: Policy) -> Iterator[Finding]:

@@ -123,6 +123,9 @@ def _compare(
     for packet in leg.packets:
         low = packet.position - _origin(one)
         there[max(low, 0) : max(low + packet.samples, 0)] = True
+    for mask in leg.masks:  # a block of FLAC may reach into one, and is silent there
+        low, high = (max(at - _origin(one), 0) for at in (mask.start, mask.end))
+        there[low:high] = False
     whole = np.zeros(len(said), np.int16)
     end = min(begin + len(heard), len(said))
     whole[begin:end] = heard[: end - begin]

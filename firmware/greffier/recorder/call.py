@@ -135,6 +135,7 @@ class Call(Deciding, Withheld, Curtailed, Pausable, Lender):
         arrivals = [packet.arrival_ns for packet in packets]
         self._media = [min([*self._media, *arrivals]), max([*self._media, *arrivals])]
         leg = self._legs[event.leg]
+        self._hear_keys(event, packets)
         self._listen(event, packets)
         if not self._plans and not self.holding:
             self.frames.not_recorded += len(packets)

@@ -86,7 +86,7 @@ class Listening:
 
     # --- what comes ---
 
-    def _listen(self, event: LegMedia, packets: Sequence[Packet]) -> None:
+    def _hear_keys(self, event: LegMedia, packets: Sequence[Packet]) -> None:
         """Hear *packets* of a leg, before their sound goes anywhere."""
         leg = self._legs[event.leg]
         if self.hearing is None or leg.encrypted:

@@ -43,7 +43,7 @@ quality = 89
 training = 89
 regulatory = 1827
 [pause]
-sources = ["dtmf"]
+sources = []
 backdate_s = 5
 auto_resume = false
 [analytics]

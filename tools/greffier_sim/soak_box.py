@@ -47,7 +47,7 @@ class SoakBox(Appliance):
         codec: str,
         rate: float,
         consent: str = "opt_out",
-        pauses: bool = True,
+        pauses: bool = False,
         tick_ms: int = 500,
     ) -> None:
         place = ("ip", "netns", "exec", namespace)

@@ -70,7 +70,7 @@ codec = "{codec}"
 
 
 def write_policy(
-    path: Path, *, codec: str, rate: float, consent: str = "opt_out", pauses: bool = True
+    path: Path, *, codec: str, rate: float, consent: str = "opt_out", pauses: bool = False
 ) -> Path:
     """Write it to *path*: *codec* on both lines, *rate* and *consent* of the drawn one.
 

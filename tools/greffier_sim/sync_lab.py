@@ -71,7 +71,7 @@ class SyncLab:
         shape: Shape | None = None,
         more: str = "",
         data: Path | None = None,
-        pauses: bool = True,
+        pauses: bool = False,
     ) -> None:
         """*settings* are the broker's, *more* lines of recorder.toml; *data* is copied.
 

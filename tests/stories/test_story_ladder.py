@@ -87,7 +87,7 @@ def standing(made: SyncLab) -> set[str]:
 
 
 def wait(made: SyncLab, wanted: Callable[[], bool], what: str) -> None:
-    made.box.wait_until(lambda: wanted() or None, what, 120)
+    made.box.wait_until(lambda: wanted() or None, what, 400)
 
 
 def test_the_ladder_waits_for_receipts_and_recording_comes_back(small: SyncLab) -> None:

@@ -40,6 +40,8 @@ class Watched(Archive):
         if self._reading is None:
             path = f"{self.data.index.absolute().as_uri()}?mode=ro"
             self._reading = sqlite3.connect(path, uri=True, check_same_thread=False)
+        if not self._reading.execute("PRAGMA user_version").fetchone()[0]:
+            return []  # the recorder has begun its index, and not filled it yet
         known = {part for (part,) in self._reading.execute("SELECT id FROM parts")}
         return [tape for tape in list(self.begun) if tape.part.hex() in known]
 
